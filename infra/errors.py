@@ -1,0 +1,154 @@
+"""Every error the project raises on purpose.
+
+The tree, by what the reader can do about it::
+
+    * RmsweepError
+      x InputError            what the user gave is wrong; change it (exit 2)
+        + SpecError           a sweep file or trainer config; names every problem in it
+        + DataError           a data source or benchmark cannot be used
+        + BackboneError       a backbone is unknown, or its path holds no model
+        + MissingError        a sweep, trial, file or object that does not exist
+        + BusyError           another live driver holds what was asked for
+      x StoreError            object store, ledger or tracking server; retrying may help (exit 1)
+        + DiskFullError       no space left where the store or ledger lives
+        + MissingObjectError  a key the object store does not hold
+        + CorruptObjectError  an object whose digest is not the one that was recorded
+        + SchemaError         a ledger written by a newer version
+      x TrialFailure          one trial died; the sweep goes on
+        + DivergedTrial       loss or gradient norm stopped being finite
+        + OutOfMemoryTrial    the trial does not fit its devices
+        + DataTrialFailure    the trial's data could not be used
+        + PreemptedTrial      the machine was taken away
+        + CommunicationTrial  a rank vanished or a collective timed out
+        + BugTrial            anything else: our code or the user's
+      x BudgetExhausted       the sweep may spend no more (exit 1)
+
+Messages say what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class RmsweepError(Exception):
+    """Root of all deliberate errors: printed as text, never as a traceback."""
+
+    exit_code = 1
+
+
+class InputError(RmsweepError):
+    """What the user gave is wrong."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where, what was expected, what came."""
+
+    path: str
+    """Dotted path inside the file, such as `axes.head.layers`."""
+    message: str
+    """Expected, came, and what to do."""
+    line: int | None = None
+    """Line in the file, from 1."""
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, " if self.line is not None else ""
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class SpecError(InputError):
+    """A sweep file or trainer config is wrong; carries every problem at once."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = [f"{source} has {count} problem{'s' if count != 1 else ''}:"]
+        lines += [f"  {problem}" for problem in self.problems]
+        super().__init__("\n".join(lines))
+
+
+class DataError(InputError):
+    """A data source or benchmark cannot be used."""
+
+
+class BackboneError(InputError):
+    """A backbone is unknown, or its path holds no model."""
+
+
+class MissingError(InputError):
+    """Something was named that does not exist."""
+
+
+class BusyError(InputError):
+    """Another live driver holds what was asked for."""
+
+
+class StoreError(RmsweepError):
+    """The object store, the ledger or the tracking server refused; retrying may help."""
+
+
+class DiskFullError(StoreError):
+    """No space is left where the store or the ledger lives."""
+
+
+class MissingObjectError(StoreError):
+    """The object store holds no such key."""
+
+
+class CorruptObjectError(StoreError):
+    """An object's digest is not the one that was recorded."""
+
+
+class SchemaError(StoreError):
+    """The ledger was written by a newer version of this project."""
+
+
+class TrialFailure(RmsweepError):
+    """One trial died; the sweep goes on."""
+
+    kind = "bug"
+
+
+class DivergedTrial(TrialFailure):
+    """Loss or gradient norm stopped being finite."""
+
+    kind = "diverged"
+
+
+class OutOfMemoryTrial(TrialFailure):
+    """The trial does not fit on its devices."""
+
+    kind = "out_of_memory"
+
+
+class DataTrialFailure(TrialFailure):
+    """The trial's data could not be used."""
+
+    kind = "data"
+
+
+class PreemptedTrial(TrialFailure):
+    """The machine was taken away."""
+
+    kind = "preempted"
+
+
+class CommunicationTrial(TrialFailure):
+    """A rank vanished or a collective timed out."""
+
+    kind = "communication"
+
+
+class BugTrial(TrialFailure):
+    """Anything else: a bug of ours or of the user's extension."""
+
+    kind = "bug"
+
+
+class BudgetExhausted(RmsweepError):
+    """The sweep may spend no more."""

@@ -1,0 +1,106 @@
+"""`SweepSpec`: the whole of a sweep file, as it was asked for; nothing in it is settled yet.
+
+Read from YAML by `sweep.spec.load`, written by hand from Python just as well. It knows neither Ray
+nor torch. Axis levels stay as given here; `search_spaces` turns them into patches of a
+`TrainerConfig`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from infra.frozen import Frozen
+
+Scalar = bool | int | float | str | None
+Patch = dict[str, Any]
+"""Settings by dotted path, such as `{backbone.scale: xs}`."""
+
+
+class AxisSpec(Frozen):
+    """What one axis may be."""
+
+    levels: list[Scalar] | dict[str, Patch]
+    """Values of the axis' own path, names of levels the axis ships, or named patches."""
+    when: str | None = None
+    """A condition on other settings, such as `head.layers >= 2`; inactive arms keep the baseline."""
+    question: str | None = None
+    """What this axis is to answer; shown in the report."""
+
+
+class GridDesign(Frozen):
+    """Every combination of levels."""
+
+    kind: Literal["grid"] = "grid"
+
+
+class OneFactorDesign(Frozen):
+    """The baseline, and every other level of each axis alone."""
+
+    kind: Literal["one_factor"] = "one_factor"
+
+
+DesignSpec = Annotated[GridDesign | OneFactorDesign, Field(discriminator="kind")]
+
+
+class ReplicatesSpec(Frozen):
+    """How often an arm is trained."""
+
+    seeds: PositiveInt = 3
+    """Trials per arm, with seeds `first_seed`, `first_seed` + 1, ..."""
+    first_seed: Annotated[int, Field(ge=0)] = 0
+
+
+class ObjectiveSpec(Frozen):
+    """What the sweep selects by; only validation benchmarks may be named."""
+
+    benchmark: str = "validation"
+    metric: str = "accuracy"
+    mode: Literal["max", "min"] = "max"
+
+
+class BudgetSpec(Frozen):
+    """What the sweep may spend; each limit is hard, absent means unlimited."""
+
+    gpu_hours: PositiveFloat | None = None
+    """Device-hours: seconds of every attempt times its devices (a CPU worker counts as one)."""
+    usd_per_gpu_hour: PositiveFloat | None = None
+    usd: PositiveFloat | None = None
+    """Money; needs `usd_per_gpu_hour`."""
+    hours: PositiveFloat | None = None
+    """Wall clock of the sweep, all drivers together."""
+    trials: PositiveInt | None = None
+    failures: PositiveInt | None = None
+    """Failed attempts after which the sweep stops."""
+
+
+class TrackingSpec(Frozen):
+    """Where MLflow shows the sweep."""
+
+    uri: str = "auto"
+    """A tracking server or database; `auto` is the machine's own (`RMSWEEP_TRACKING_URI`)."""
+    experiment: str | None = None
+    """MLflow's experiment; the sweep's name when absent."""
+
+
+class SweepSpec(Frozen):
+    """One sweep file."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    """Lower-case letters, digits, `.`, `_`, `-`; names the sweep in every listing."""
+    question: str = ""
+    """What the sweep is to answer; heads the report."""
+    baseline: str | Patch = Field(default_factory=dict)
+    """A shipped recipe's name, a sweep or trainer-config file, or settings of the trainer config."""
+    set: Patch = Field(default_factory=dict)
+    """Settings changed in the baseline, by dotted path."""
+    axes: dict[str, AxisSpec | list[Scalar]] = Field(default_factory=dict)
+    """What varies: a dotted path, a shipped axis' name, or any name with patches as levels."""
+    design: DesignSpec = OneFactorDesign()
+    replicates: ReplicatesSpec = ReplicatesSpec()
+    objective: ObjectiveSpec = ObjectiveSpec()
+    budget: BudgetSpec = BudgetSpec()
+    tracking: TrackingSpec = TrackingSpec()
+    storage: str = "auto"
+    """`file:FOLDER` or `s3://BUCKET/PREFIX`; `auto` is the machine's own (`RMSWEEP_STORAGE`)."""

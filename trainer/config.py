@@ -1,0 +1,227 @@
+"""`TrainerConfig`: everything that defines one trained reward model; imports no torch.
+
+Six sections mirror what a sweep varies (paradigm, head, strategy, data, backbone and its scale);
+`evaluation` and `machine` say what is measured and on what, and never change the trained weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from infra.frozen import Frozen
+
+Paradigm = Literal["scalar", "critic", "generative"]
+Activation = Literal["none", "tanh", "silu", "gelu", "relu"]
+Pooling = Literal["last", "mean"]
+Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["fp32", "bf16"]
+Split = Literal["train", "validation", "test"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class HeadConfig(Frozen):
+    """From the pooled hidden state to one score; unused by the generative paradigm."""
+
+    layers: Annotated[int, Field(ge=1, le=5)] = 2
+    """Linear layers; 1 is a plain projection (paper, Table 2)."""
+    activation: Activation = "silu"
+    """Between layers; only matters from two layers up."""
+    hidden_size: PositiveInt | None = None
+    """Width of inner layers; the backbone's own width when absent. Matters from two layers up."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before every layer."""
+    initial_scale: PositiveFloat = 1.0
+    """Multiplies the usual 1/sqrt(fan_in) standard deviation of the last layer."""
+    pooling: Pooling = "last"
+    """Which hidden states the score is read from, taken from the mask, never from padding."""
+
+
+class CriticConfig(Frozen):
+    """The critic paradigm: write a critique, then score prompt + response + critique."""
+
+    critique_weight: NonNegative = 1.0
+    """Weight of the language-model loss on critiques."""
+    score_weight: PositiveFloat = 1.0
+    """Weight of the Bradley-Terry loss on scores."""
+    max_critique_tokens: PositiveInt = 24
+    """Longest critique the model writes for itself when it is evaluated."""
+
+
+class FreezeConfig(Frozen):
+    """Which parts of the backbone keep their pretrained weights."""
+
+    vision: bool = True
+    """The vision tower."""
+    projector: bool = True
+    """What maps vision features into the language model."""
+    language_model: bool = False
+    """The language model, embeddings included."""
+
+
+class StrategyConfig(Frozen):
+    """How the weights are trained."""
+
+    learning_rate: PositiveFloat = 1e-3
+    """Peak learning rate."""
+    schedule: Schedule = "cosine"
+    """After warm-up."""
+    warmup: Fraction = 0.1
+    """Fraction of the steps spent warming up."""
+    batch_pairs: PositiveInt = 64
+    """Pairs in one optimizer step, over all ranks."""
+    epochs: PositiveFloat = 1.0
+    """Passes over the training pairs."""
+    weight_decay: NonNegative = 0.0
+    gradient_clipping: PositiveFloat = 1.0
+    """Largest gradient norm."""
+    zero_coefficient: NonNegative = 0.0
+    """Weight of mean((r_chosen + r_rejected)^2) (paper, Algorithm 1)."""
+    length_normalization: bool = False
+    """Divide scores by log(tokens + 1) (paper, Algorithm 1)."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Probability that a label is wrong, as the loss assumes."""
+    use_margin: bool = False
+    """Ask for the item's margin between the scores."""
+    precision: Precision = "fp32"
+    """Of the backbone; the head is always fp32."""
+    freeze: FreezeConfig = FreezeConfig()
+
+
+class SourceConfig(Frozen):
+    """One data source: a kind by name and the settings it takes."""
+
+    kind: str
+    """`scenes`, `digits`, `text`, `file`, or one registered by entry point."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Checked by the source itself."""
+
+
+class DataConfig(Frozen):
+    """What the model is trained on."""
+
+    weights: dict[str, NonNegative] = Field(default_factory=lambda: {"scenes": 1.0})
+    """Share of the training pairs by source name; they need not sum to one."""
+    sources: dict[str, SourceConfig] = Field(default_factory=dict)
+    """Definition of named sources; a name without one is the built-in kind of that name."""
+    pairs: PositiveInt = 4096
+    """Training pairs in one epoch, over all sources."""
+    seed: int = 0
+    """Which items are drawn; the order they come in follows the trial's own seed."""
+
+    def source(self, name: str) -> SourceConfig:
+        """The definition of a named source."""
+        return self.sources.get(name) or SourceConfig(kind=name)
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> DataConfig:
+        if not any(weight > 0 for weight in self.weights.values()):
+            raise ValueError(f"weights needs a source with a positive weight, got {self.weights}")
+        return self
+
+
+class BackboneConfig(Frozen):
+    """The pretrained model the reward model is built on."""
+
+    family: str = "tiny-qwen2.5-vl"
+    """A family of `trainer.catalog`."""
+    scale: str = "s"
+    """A scale of that family."""
+    path: str | None = None
+    """A local folder or hub id to use instead of the catalog's."""
+
+
+class BenchmarkConfig(Frozen):
+    """A named set of held-out items."""
+
+    split: Split = "validation"
+    """Selection uses validation items, reports use test items; never both."""
+    parts: dict[str, PositiveInt] = Field(default_factory=lambda: {"scenes": 200})
+    """Pairs by source name."""
+    shuffle_images: bool = False
+    """Give every item another item's image: what is left is what the text alone tells."""
+
+    @model_validator(mode="after")
+    def _is_held_out(self) -> BenchmarkConfig:
+        if self.split == "train":
+            raise ValueError("a benchmark's split must be validation or test, got 'train'")
+        return self
+
+
+class EvaluationConfig(Frozen):
+    """What is measured, and when; never changes the trained weights."""
+
+    benchmarks: dict[str, BenchmarkConfig] = Field(
+        default_factory=lambda: {
+            "validation": BenchmarkConfig(split="validation"),
+            "test": BenchmarkConfig(split="test"),
+        }
+    )
+    """By name; all are scored at the end."""
+    during: tuple[Fraction, ...] = ()
+    """Fractions of the training at which `monitor` is evaluated and a checkpoint is kept."""
+    monitor: str = "validation"
+    """The benchmark evaluated during training; must be a validation one."""
+
+    @model_validator(mode="after")
+    def _monitor_is_a_validation_benchmark(self) -> EvaluationConfig:
+        monitored = self.benchmarks.get(self.monitor)
+        if self.during and (monitored is None or monitored.split != "validation"):
+            raise ValueError(
+                f"monitor must name a benchmark with split validation, got {self.monitor!r}; "
+                f"defined: {', '.join(sorted(self.benchmarks)) or 'none'}"
+            )
+        return self
+
+
+class MachineConfig(Frozen):
+    """How the training is laid out; never changes what is trained, only where and how fast."""
+
+    workers: PositiveInt = 1
+    """Ranks of the gang."""
+    zero_stage: Annotated[int, Field(ge=0, le=3)] = 0
+    """DeepSpeed ZeRO stage."""
+    micro_batch_pairs: PositiveInt | None = None
+    """Pairs a rank handles at once; the whole share of the batch when absent."""
+    threads: PositiveInt = 1
+    """CPU threads of a rank."""
+    gradient_checkpointing: bool = False
+
+
+class TrainerConfig(Frozen):
+    """One reward model to train."""
+
+    paradigm: Paradigm = "scalar"
+    head: HeadConfig = HeadConfig()
+    critic: CriticConfig = CriticConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    data: DataConfig = DataConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Head initialisation, data order and dropout."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    machine: MachineConfig = MachineConfig()
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return max(1, math.ceil(self.strategy.epochs * self.data.pairs / self.strategy.batch_pairs))
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> TrainerConfig:
+        share, rest = divmod(self.strategy.batch_pairs, self.machine.workers)
+        if rest:
+            raise ValueError(
+                f"strategy.batch_pairs ({self.strategy.batch_pairs}) must be a multiple of "
+                f"machine.workers ({self.machine.workers})"
+            )
+        micro = self.machine.micro_batch_pairs
+        if micro is not None and share % micro:
+            raise ValueError(
+                f"machine.micro_batch_pairs ({micro}) must divide a rank's share of the batch "
+                f"({share} pairs)"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Preference data in one normal form, and the sources it comes from."""

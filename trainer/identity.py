@@ -1,0 +1,106 @@
+"""Identities: what makes two trainings the same training, and two evaluations the same.
+
+A training identity covers what changes the trained weights and nothing else: no hardware, no
+benchmark, no name, and no setting that is inactive (the activation of a one-layer head).
+Torch-free, because plans are made where torch is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.config import TrainerConfig
+
+TRAINER_VERSION = "1"
+"""Raised whenever the same config would train other weights."""
+
+SCORING_VERSION = "1"
+"""Raised whenever the same model would score an item differently."""
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 -- any JSON value
+    """One text per value: sorted keys, no spaces, integral floats as integers.
+
+    Raises:
+        ValueError: If the value holds NaN, an infinity, or what JSON cannot say.
+    """
+    return json.dumps(
+        _normal(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 -- any JSON value
+    """Sha256 of the canonical JSON, 64 hex digits.
+
+    Raises:
+        ValueError: As `canonical_json`.
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def active_settings(config: TrainerConfig) -> dict[str, Any]:
+    """The settings that change the trained weights, inactive ones dropped."""
+    settings = config.model_dump(mode="json", exclude={"evaluation", "machine"})
+    if config.paradigm != "critic":
+        del settings["critic"]
+    else:
+        del settings["critic"]["max_critique_tokens"]  # only evaluation writes critiques
+    if config.paradigm == "generative":
+        del settings["head"]
+        for name in ("zero_coefficient", "length_normalization", "use_margin"):
+            del settings["strategy"][name]
+    elif config.head.layers == 1:
+        del settings["head"]["activation"]
+        del settings["head"]["hidden_size"]
+    if config.backbone.path is not None:
+        settings["backbone"] = {"path": config.backbone.path}
+    weights = {name: weight for name, weight in config.data.weights.items() if weight > 0}
+    total = sum(weights.values())
+    settings["data"]["weights"] = {name: weight / total for name, weight in weights.items()}
+    settings["data"]["sources"] = {
+        name: config.data.source(name).model_dump(mode="json") for name in sorted(weights)
+    }
+    return settings
+
+
+def training_identity(
+    config: TrainerConfig, *, data_digests: Mapping[str, str], backbone_digest: str
+) -> str:
+    """Name of the weights this config trains, 64 hex digits.
+
+    Args:
+        config: The whole config; what does not change the weights is left out here.
+        data_digests: Content digest of every source with a positive weight, by source name.
+        backbone_digest: Content digest of the backbone's files.
+    """
+    return digest(
+        {
+            "trainer": TRAINER_VERSION,
+            "settings": active_settings(config),
+            "data": dict(data_digests),
+            "backbone": backbone_digest,
+        }
+    )
+
+
+def evaluation_identity(*, model_digest: str, benchmark_digest: str) -> str:
+    """Name of one model's scores on one benchmark, 64 hex digits."""
+    return digest(
+        {"scoring": SCORING_VERSION, "model": model_digest, "benchmark": benchmark_digest}
+    )
+
+
+def _normal(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    if isinstance(value, Mapping):
+        return {str(key): _normal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_normal(item) for item in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"an identity cannot hold {value}")
+        return int(value) if value.is_integer() else value
+    return value
