@@ -1,0 +1,56 @@
+# The doors of the project. `make demo` and `make test` set up everything they need by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_HOME := rmsweep-home
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check fmt schema backbones benchmarks clean
+
+help:  ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed, $(PYTHON) is older; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: requirements/development.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --requirement requirements/runtime.txt \
+		--requirement requirements/development.txt
+	@touch $@
+
+setup: $(VENV)/.development  ## create .venv with everything pinned
+
+demo: $(VENV)/.runtime  ## run the demo sweep, its report and its ensemble; again: reuse what is done
+	@RMSWEEP_HOME="$${RMSWEEP_HOME:-$(CURDIR)/$(DEMO_HOME)}" $(BIN)/python -m sweep.cli.demo
+
+test: $(VENV)/.development  ## the tests, fast ones first; under 15 minutes on two cores
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(VENV)/.development  ## what takes longer
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.development  ## ruff, mypy --strict, import-linter, Markdown links
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_documents.py
+
+fmt: $(VENV)/.development  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(VENV)/.runtime  ## write the JSON Schema of the sweep file
+	$(BIN)/python -m sweep.spec.schema
+
+backbones: $(VENV)/.runtime  ## pretrain the shipped tiny backbones anew
+	$(BIN)/python -m trainer.pretraining --all
+
+clean:  ## remove the environment and what the demo made
+	rm -rf $(VENV) $(DEMO_HOME)
