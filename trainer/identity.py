@@ -77,14 +77,32 @@ def training_identity(
         data_digests: Content digest of every source with a positive weight, by source name.
         backbone_digest: Content digest of the backbone's files.
     """
-    return digest(
-        {
-            "trainer": TRAINER_VERSION,
-            "settings": active_settings(config),
-            "data": dict(data_digests),
-            "backbone": backbone_digest,
-        }
+    before, after = identity_text(
+        config, data_digests=data_digests, backbone_digest=backbone_digest
     )
+    return identity_with_seed(before, after, config.seed)
+
+
+def identity_text(
+    config: TrainerConfig, *, data_digests: Mapping[str, str], backbone_digest: str
+) -> tuple[str, str]:
+    """The canonical text a training identity is the digest of, cut where the seed stands.
+
+    Trainings that differ only in their seed share it; a plan of thousands makes it once per arm.
+    """
+    settings = active_settings(config)
+    earlier = {name: value for name, value in settings.items() if name < "seed"}
+    later = {name: value for name, value in settings.items() if name > "seed"}
+    before = (
+        f'{{"backbone":{canonical_json(backbone_digest)},"data":{canonical_json(data_digests)},'
+        f'"settings":{canonical_json(earlier)[:-1]},"seed":'
+    )
+    return before, f',{canonical_json(later)[1:]},"trainer":{canonical_json(TRAINER_VERSION)}}}'
+
+
+def identity_with_seed(before: str, after: str, seed: int) -> str:
+    """The identity of the training `identity_text` describes, with this seed."""
+    return hashlib.sha256(f"{before}{seed}{after}".encode()).hexdigest()
 
 
 def evaluation_identity(*, model_digest: str, benchmark_digest: str) -> str:
