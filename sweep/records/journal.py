@@ -1,0 +1,81 @@
+"""The log of everything that was written: appending inside a transaction, and reading on.
+
+`seq` is counted under the writers' lock: no gaps, and a greater `seq` was committed later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sweep.records.rows import Event, Json
+from sweep.records.schema import cursors, events, memberships
+
+
+def append(
+    connection: Connection,
+    kind: str,
+    *,
+    time: float,
+    payload: Json,
+    sweep_id: str | None = None,
+    identity: str | None = None,
+) -> int:
+    """Add an event to the running transaction; its `seq`."""
+    last = connection.execute(sa.select(sa.func.max(events.c.seq))).scalar()
+    seq = int(last or 0) + 1
+    values: dict[str, Any] = {
+        "seq": seq,
+        "time": time,
+        "kind": kind,
+        "sweep_id": sweep_id,
+        "identity": identity,
+        "payload": dict(payload),
+    }
+    connection.execute(sa.insert(events).values(values))
+    return seq
+
+
+def read(
+    connection: Connection, *, after: int, limit: int, sweep_id: str | None = None
+) -> list[Event]:
+    """Events after a `seq`, oldest first; of one sweep, also those of its shared trials."""
+    query = sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    if sweep_id is not None:
+        members = sa.select(memberships.c.identity).where(memberships.c.sweep_id == sweep_id)
+        query = query.where((events.c.sweep_id == sweep_id) | events.c.identity.in_(members))
+    return [
+        Event(
+            seq=row.seq,
+            time=row.time,
+            kind=row.kind,
+            sweep_id=row.sweep_id,
+            identity=row.identity,
+            payload=row.payload,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def last_seq(connection: Connection) -> int:
+    """The newest event's `seq`; 0 when there is none."""
+    return int(connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0)
+
+
+def cursor(connection: Connection, name: str) -> int:
+    """Where a reader has got to; 0 when it never read."""
+    found = connection.execute(sa.select(cursors.c.seq).where(cursors.c.name == name)).scalar()
+    return int(found or 0)
+
+
+def set_cursor(connection: Connection, name: str, seq: int) -> None:
+    """Remember where a reader has got to; it never moves back."""
+    moved = connection.execute(
+        sa.update(cursors)
+        .where(cursors.c.name == name)
+        .values(seq=sa.case((cursors.c.seq > seq, cursors.c.seq), else_=seq))
+    )
+    if moved.rowcount == 0:
+        connection.execute(sa.insert(cursors).values(name=name, seq=seq))

@@ -1,0 +1,145 @@
+"""The ledger's log and what is only ever added: decisions, evaluations, publications, cursors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from infra.errors import MissingError
+from sweep.records import journal, reading
+from sweep.records.database import Database
+from sweep.records.registering import require_sweep
+from sweep.records.rows import DecisionRow, EvaluationRow, Event, Json, PublicationRow
+from sweep.records.schema import decisions, evaluations, publications, trials
+
+Clock = Callable[[], float]
+"""Seconds since 1970."""
+
+
+class Log:
+    """The part of the ledger that only grows."""
+
+    def __init__(self, database: Database, *, clock: Clock = time.time) -> None:
+        self.database = database
+        self.address = database.address
+        """Where it is, without password."""
+        self._clock = clock
+
+    def record_decision(self, sweep_id: str, kind: str, payload: Json) -> int:
+        """Write a decision of the engine; its place in the log."""
+        now = self._clock()
+        with self.database.writing() as connection:
+            seq = journal.append(
+                connection,
+                "decision",
+                time=now,
+                sweep_id=sweep_id,
+                payload={"kind": kind, "decision": dict(payload)},
+            )
+            connection.execute(
+                sa.insert(decisions).values(
+                    seq=seq, sweep_id=sweep_id, time=now, kind=kind, payload=dict(payload)
+                )
+            )
+            return seq
+
+    def decisions(self, sweep_id: str) -> list[DecisionRow]:
+        """A sweep's decisions in the order they were taken."""
+        with self.database.reading() as connection:
+            return reading.list_decisions(connection, sweep_id)
+
+    def record_evaluation(
+        self, identity: str, benchmark: str, evaluation_identity: str, metrics: dict[str, float]
+    ) -> None:
+        """Write a model's metrics on a benchmark; a repeated evaluation replaces the first.
+
+        The trial's own metrics get them as `eval/<benchmark>/<metric>`.
+        """
+        now = self._clock()
+        values = {
+            "identity": identity,
+            "evaluation_identity": evaluation_identity,
+            "benchmark": benchmark,
+            "time": now,
+            "metrics": metrics,
+        }
+        named = {f"eval/{benchmark}/{name}": value for name, value in metrics.items()}
+        with self.database.writing() as connection:
+            known = connection.execute(
+                sa.select(trials.c.metrics).where(trials.c.identity == identity)
+            ).scalar()
+            if known is None:
+                raise MissingError(f"the ledger has no trial {identity}")
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(
+                dialect.insert(evaluations)
+                .values(values)
+                .on_conflict_do_update(
+                    index_elements=["identity", "evaluation_identity"], set_=values
+                )
+            )
+            connection.execute(
+                sa.update(trials)
+                .where(trials.c.identity == identity)
+                .values(metrics={**known, **named}, changed=now)
+            )
+            journal.append(
+                connection,
+                "evaluation",
+                time=now,
+                identity=identity,
+                payload={
+                    "benchmark": benchmark,
+                    "evaluation": evaluation_identity,
+                    "metrics": metrics,
+                },
+            )
+
+    def evaluations(self, identities: Iterable[str]) -> list[EvaluationRow]:
+        """Evaluations of these trials' models, oldest first."""
+        with self.database.reading() as connection:
+            return reading.list_evaluations(connection, identities)
+
+    def enqueue_publication(self, sweep_id: str, kind: str, payload: Json) -> int:
+        """Ask for something to be shown with a sweep; see `sweep.records.publisher`."""
+        now = self._clock()
+        with self.database.writing() as connection:
+            require_sweep(connection, sweep_id)
+            seq = journal.append(
+                connection,
+                "publication",
+                time=now,
+                sweep_id=sweep_id,
+                payload={"kind": kind, "publication": dict(payload)},
+            )
+            connection.execute(
+                sa.insert(publications).values(
+                    seq=seq, sweep_id=sweep_id, time=now, kind=kind, payload=dict(payload)
+                )
+            )
+            return seq
+
+    def publications(self, sweep_id: str) -> list[PublicationRow]:
+        """What was enqueued to be shown with a sweep, oldest first."""
+        with self.database.reading() as connection:
+            return reading.list_publications(connection, sweep_id)
+
+    def events(
+        self, after: int = 0, limit: int = 1000, *, sweep_id: str | None = None
+    ) -> list[Event]:
+        """Events after a `seq`, oldest first; of one sweep, also those of its shared trials."""
+        with self.database.reading() as connection:
+            return journal.read(connection, after=after, limit=limit, sweep_id=sweep_id)
+
+    def cursor(self, name: str) -> int:
+        """Where a reader of the log has got to; 0 when it never read."""
+        with self.database.reading() as connection:
+            return journal.cursor(connection, name)
+
+    def set_cursor(self, name: str, seq: int) -> None:
+        """Remember where a reader of the log has got to; it never moves back."""
+        with self.database.writing() as connection:
+            journal.set_cursor(connection, name, seq)

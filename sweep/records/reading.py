@@ -1,0 +1,213 @@
+"""What the ledger knows of one sweep, as values: trials, attempts, reports, decisions.
+
+Each question is a fixed number of queries, whatever the number of trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from sweep.records import holding
+from sweep.records.attempting import checkpoint_of
+from sweep.records.lifecycle import TrialState
+from sweep.records.rows import (
+    ArmRow,
+    AttemptView,
+    DecisionRow,
+    EvaluationRow,
+    PublicationRow,
+    ReportView,
+    TrialView,
+)
+from sweep.records.schema import (
+    arms,
+    attempts,
+    decisions,
+    evaluations,
+    holders,
+    memberships,
+    publications,
+    reports,
+    trials,
+)
+
+_RUNNING = TrialState.RUNNING.value
+_KEYS_PER_QUERY = 5000
+
+
+def list_trials(connection: Connection, sweep_id: str, now: float) -> list[TrialView]:
+    """A sweep's trials in the order of the plan."""
+    mine = sa.func.sum(sa.case((attempts.c.sweep_id == sweep_id, 1), else_=0))
+    cost = sa.func.coalesce(attempts.c.device_seconds, attempts.c.seconds * attempts.c.workers)
+    paid = sa.func.sum(sa.case((attempts.c.sweep_id == sweep_id, cost), else_=0.0))
+    members = sa.select(memberships.c.identity).where(memberships.c.sweep_id == sweep_id)
+    costs = {
+        row.identity: row
+        for row in connection.execute(
+            sa.select(attempts.c.identity, mine.label("mine"), sa.func.sum(cost).label("total"))
+            .add_columns(paid.label("paid"))
+            .where(attempts.c.identity.in_(members))
+            .group_by(attempts.c.identity)
+        )
+    }
+    live = holding.live_drivers(connection, now)
+    rows = connection.execute(
+        sa.select(memberships, trials, attempts.c.driver.label("running_driver"))
+        .join(trials, trials.c.identity == memberships.c.identity)
+        .outerjoin(
+            attempts,
+            sa.and_(attempts.c.attempt_id == trials.c.attempt_id, attempts.c.state == _RUNNING),
+        )
+        .where(memberships.c.sweep_id == sweep_id)
+        .order_by(memberships.c.position)
+    )
+    return [_trial_view(row, costs.get(row.identity), row.running_driver in live) for row in rows]
+
+
+def list_arms(connection: Connection, sweep_id: str) -> list[ArmRow]:
+    """A sweep's arms in the order of the plan."""
+    query = sa.select(arms).where(arms.c.sweep_id == sweep_id).order_by(arms.c.position)
+    return [
+        ArmRow(name=row.name, axis=row.axis, level=row.level, point=row.point)
+        for row in connection.execute(query)
+    ]
+
+
+def list_sweeps_of(connection: Connection, identity: str) -> list[str]:
+    """Ids of the sweeps a trial belongs to."""
+    query = (
+        sa.select(memberships.c.sweep_id)
+        .where(memberships.c.identity == identity)
+        .distinct()
+        .order_by(memberships.c.sweep_id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def list_attempts(connection: Connection, identities: Iterable[str]) -> list[AttemptView]:
+    """All attempts at these trials, in the order they started."""
+    query = (
+        sa.select(attempts, holders.c.host)
+        .join(holders, holders.c.driver == attempts.c.driver)
+        .order_by(attempts.c.attempt_id)
+    )
+    fields = AttemptView.__dataclass_fields__
+    return [
+        AttemptView(**{name: getattr(row, name) for name in fields})
+        for part in _parts(identities)
+        for row in connection.execute(query.where(attempts.c.identity.in_(part)))
+    ]
+
+
+def list_reports(connection: Connection, identities: Iterable[str]) -> dict[str, list[ReportView]]:
+    """Every trial's reports by step; where attempts overlap, the later attempt's."""
+    found: dict[str, dict[int, ReportView]] = {}
+    for part in _parts(identities):
+        query = sa.select(reports).where(reports.c.identity.in_(part)).order_by(reports.c.seq)
+        for row in connection.execute(query):
+            steps = found.setdefault(row.identity, {})
+            steps[row.step] = _merged(steps.get(row.step), row)
+    return {identity: [steps[step] for step in sorted(steps)] for identity, steps in found.items()}
+
+
+def list_decisions(connection: Connection, sweep_id: str) -> list[DecisionRow]:
+    """A sweep's decisions in the order they were taken."""
+    query = sa.select(decisions).where(decisions.c.sweep_id == sweep_id).order_by(decisions.c.seq)
+    return [
+        DecisionRow(seq=row.seq, time=row.time, kind=row.kind, payload=row.payload)
+        for row in connection.execute(query)
+    ]
+
+
+def list_evaluations(connection: Connection, identities: Iterable[str]) -> list[EvaluationRow]:
+    """Evaluations of these trials' models, oldest first."""
+    return [
+        EvaluationRow(
+            identity=row.identity,
+            benchmark=row.benchmark,
+            evaluation_identity=row.evaluation_identity,
+            time=row.time,
+            metrics=row.metrics,
+        )
+        for part in _parts(identities)
+        for row in connection.execute(
+            sa.select(evaluations)
+            .where(evaluations.c.identity.in_(part))
+            .order_by(evaluations.c.time)
+        )
+    ]
+
+
+def list_publications(connection: Connection, sweep_id: str) -> list[PublicationRow]:
+    """What was enqueued to be shown with a sweep, oldest first."""
+    query = (
+        sa.select(publications)
+        .where(publications.c.sweep_id == sweep_id)
+        .order_by(publications.c.seq)
+    )
+    return [
+        PublicationRow(
+            seq=row.seq,
+            sweep_id=row.sweep_id,
+            time=row.time,
+            kind=row.kind,
+            payload=row.payload,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _trial_view(row: Row[Any], cost: Row[Any] | None, live: bool) -> TrialView:
+    state = TrialState(row.state)
+    return TrialView(
+        identity=row.identity,
+        arm=row.arm,
+        seed=row.seed,
+        state=state,
+        workers=row.workers,
+        config_json=row.config,
+        attempts=row.attempts,
+        step=row.step,
+        fraction=row.fraction,
+        metrics=row.metrics,
+        device_seconds=0.0 if cost is None else float(cost.total),
+        paid_device_seconds=0.0 if cost is None else float(cost.paid),
+        error_kind=row.error_kind,
+        error_message=row.error_message,
+        checkpoint=checkpoint_of(row),
+        model_digest=row.model_digest,
+        storage=row.storage,
+        reused=state is TrialState.SUCCEEDED and (cost is None or cost.mine == 0),
+        live=live,
+        changed=row.changed,
+    )
+
+
+def _merged(before: ReportView | None, row: Row[Any]) -> ReportView:
+    same_attempt = before is not None and before.attempt_id == row.attempt_id
+    metrics = row.metrics
+    checkpoint = checkpoint_of(row)
+    if before is not None and same_attempt:
+        metrics = {**before.metrics, **metrics}
+        checkpoint = checkpoint or before.checkpoint
+    return ReportView(
+        identity=row.identity,
+        attempt_id=row.attempt_id,
+        time=row.time,
+        step=row.step,
+        fraction=row.fraction,
+        seconds=row.seconds,
+        metrics=metrics,
+        checkpoint=checkpoint,
+    )
+
+
+def _parts(identities: Iterable[str]) -> Iterable[Sequence[str]]:
+    """Identities in parts that fit a query's parameters."""
+    unique = list(dict.fromkeys(identities))
+    for start in range(0, len(unique), _KEYS_PER_QUERY):
+        yield unique[start : start + _KEYS_PER_QUERY]

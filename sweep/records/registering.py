@@ -1,0 +1,206 @@
+"""Sweeps, their arms and their trials as they were asked for.
+
+Registering is idempotent. What is registered never changes: a sweep may get further trials, but
+a trial that was planned as one identity is never silently turned into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from infra.errors import InputError, MissingError
+from sweep.records import journal
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.rows import ArmRow, Json, TrialRow
+from sweep.records.schema import arms as arms_table
+from sweep.records.schema import memberships, sweeps
+from sweep.records.schema import trials as trials_table
+from trainer.identity import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSweep:
+    """A sweep to be registered."""
+
+    sweep_id: str
+    name: str
+    spec_json: Json
+    tracking_uri: str
+    storage: str
+    created: float
+
+
+def register(
+    connection: Connection, sweep: NewSweep, *, arms: Sequence[ArmRow], trials: Sequence[TrialRow]
+) -> bool:
+    """Write a sweep with its arms and trials; False when all of it was there already.
+
+    Raises:
+        InputError: If the id is taken by a sweep with another spec, store or trials.
+    """
+    spec_digest = digest(sweep.spec_json)
+    found = connection.execute(
+        sa.select(sweeps.c.spec_digest, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
+    ).first()
+    if found is not None:
+        _refuse_other_content(sweep, spec_digest, found.spec_digest, found.storage)
+        return extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created) > 0
+    connection.execute(
+        sa.insert(sweeps).values(
+            sweep_id=sweep.sweep_id,
+            name=sweep.name,
+            state=SweepState.PENDING.value,
+            reason="",
+            spec=dict(sweep.spec_json),
+            spec_digest=spec_digest,
+            tracking_uri=sweep.tracking_uri,
+            storage=sweep.storage,
+            created=sweep.created,
+        )
+    )
+    journal.append(
+        connection,
+        "sweep_registered",
+        time=sweep.created,
+        sweep_id=sweep.sweep_id,
+        payload={"name": sweep.name, "arms": len(arms), "trials": len(trials)},
+    )
+    extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created)
+    return True
+
+
+def extend(
+    connection: Connection,
+    sweep_id: str,
+    *,
+    arms: Sequence[ArmRow],
+    trials: Sequence[TrialRow],
+    now: float,
+) -> int:
+    """Add the arms and trials the sweep does not have yet; how many trials were new.
+
+    Raises:
+        InputError: If a trial is there under another identity.
+    """
+    known = {
+        (row.arm, row.seed): row.identity
+        for row in connection.execute(
+            sa.select(memberships.c.arm, memberships.c.seed, memberships.c.identity).where(
+                memberships.c.sweep_id == sweep_id
+            )
+        )
+    }
+    _refuse_other_identities(sweep_id, known, trials)
+    _add_arms(connection, sweep_id, arms)
+    new = [trial for trial in trials if (trial.arm, trial.seed) not in known]
+    if not new:
+        return 0
+    _insert_missing_trials(connection, new, now)
+    connection.execute(
+        sa.insert(memberships),
+        [
+            {
+                "sweep_id": sweep_id,
+                "arm": trial.arm,
+                "seed": trial.seed,
+                "identity": trial.identity,
+                "config": dict(trial.config_json),
+                "workers": trial.workers,
+                "position": len(known) + index,
+            }
+            for index, trial in enumerate(new)
+        ],
+    )
+    journal.append(
+        connection,
+        "trials_added",
+        time=now,
+        sweep_id=sweep_id,
+        payload={"trials": [[trial.identity, trial.arm, trial.seed] for trial in new]},
+    )
+    return len(new)
+
+
+def require_sweep(connection: Connection, sweep_id: str) -> SweepState:
+    """The sweep's state. Raises `MissingError` when there is no such sweep."""
+    query = sa.select(sweeps.c.state).where(sweeps.c.sweep_id == sweep_id)
+    state = connection.execute(query).scalar()
+    if state is None:
+        raise MissingError(f"the ledger has no sweep {sweep_id!r}")
+    return SweepState(state)
+
+
+def _refuse_other_content(
+    sweep: NewSweep, spec_digest: str, known_digest: str, known_storage: str
+) -> None:
+    if spec_digest != known_digest:
+        raise InputError(
+            f"sweep {sweep.sweep_id} is registered with another sweep file; give this one "
+            "another name"
+        )
+    if sweep.storage != known_storage:
+        raise InputError(
+            f"sweep {sweep.sweep_id} keeps its files in {known_storage}, now {sweep.storage} is "
+            "asked for; set RMSWEEP_STORAGE (or `storage` in the file) back, or rename the sweep"
+        )
+
+
+def _refuse_other_identities(
+    sweep_id: str, known: dict[tuple[str, int], str], trials: Iterable[TrialRow]
+) -> None:
+    changed = [
+        f"{trial.arm} seed {trial.seed} ({known[key][:12]}, now {trial.identity[:12]})"
+        for trial in trials
+        if (key := (trial.arm, trial.seed)) in known and known[key] != trial.identity
+    ]
+    if changed:
+        shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else "")
+        raise InputError(
+            f"sweep {sweep_id} was registered with other trainings for {shown}: the data, the "
+            "backbone or the trainer's version has changed since; restore them, or rename the "
+            "sweep"
+        )
+
+
+def _add_arms(connection: Connection, sweep_id: str, arms: Sequence[ArmRow]) -> None:
+    there = set(
+        connection.execute(
+            sa.select(arms_table.c.name).where(arms_table.c.sweep_id == sweep_id)
+        ).scalars()
+    )
+    rows = [
+        {
+            "sweep_id": sweep_id,
+            "name": arm.name,
+            "axis": arm.axis,
+            "level": arm.level,
+            "point": dict(arm.point),
+            "position": len(there) + index,
+        }
+        for index, arm in enumerate(arm for arm in arms if arm.name not in there)
+    ]
+    if rows:
+        connection.execute(sa.insert(arms_table), rows)
+
+
+def _insert_missing_trials(connection: Connection, new: Sequence[TrialRow], now: float) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    rows: list[dict[str, Any]] = [
+        {
+            "identity": identity,
+            "state": TrialState.PENDING.value,
+            "attempts": 0,
+            "step": 0,
+            "fraction": 0.0,
+            "metrics": {},
+            "changed": now,
+        }
+        for identity in dict.fromkeys(trial.identity for trial in new)
+    ]
+    connection.execute(dialect.insert(trials_table).on_conflict_do_nothing(), rows)
