@@ -1,0 +1,1 @@
+"""How the shipped tiny backbones were made: `architectures`, `tokenizer`, then the two stages."""
