@@ -1,0 +1,31 @@
+"""P-values of a family of tests, corrected so that one false claim in the family is rare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction; tests that could not be made (`None` or NaN) do not count.
+
+    Raises:
+        ValueError: If a p-value is outside 0 to 1.
+
+    Source:
+        Holm (1979). Equal to `statsmodels.stats.multitest.multipletests`, whose import and calls
+        take longer than the rest of a report.
+    """
+    made = [
+        (float(value), index)
+        for index, value in enumerate(p_values)
+        if value is not None and not math.isnan(value)
+    ]
+    if any(not 0 <= value <= 1 for value, _ in made):
+        raise ValueError(f"p-values lie between 0 and 1, got {[value for value, _ in made]}")
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (value, index) in enumerate(sorted(made)):
+        largest = max(largest, min(1.0, (len(made) - rank) * value))
+        corrected[index] = largest
+    return corrected
