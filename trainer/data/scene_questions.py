@@ -7,8 +7,8 @@ answers from draws that treat them alike. So the words alone tell nothing, and o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from trainer.data.questions import Question
 from trainer.data.randomness import Draws
 from trainer.data.scenes import (
     COLOURS,
@@ -20,8 +20,7 @@ from trainer.data.scenes import (
     SceneObject,
     place_of,
 )
-
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
+from trainer.data.wording import number_word
 
 CATEGORY_WEIGHTS: dict[Difficulty, dict[str, float]] = {
     "easy": dict(colour=3, shape=3, exists=3, position=2, count=1),
@@ -29,28 +28,6 @@ CATEGORY_WEIGHTS: dict[Difficulty, dict[str, float]] = {
     "hard": dict(colour=1, shape=1, exists=2, position=2, count=3, relation=3, compare=2),
 }
 """Share of the questions by category, unless the settings say otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question with two answers in the same words but for what is asked."""
-
-    category: str
-    prompt: str
-    right: str
-    wrong: str
-    evidence: str
-    """A clause stating what the image shows, without a full stop."""
-
-    @property
-    def right_critique(self) -> str:
-        """What a judge says of the right answer."""
-        return f"{self.evidence}, so this is right."
-
-    @property
-    def wrong_critique(self) -> str:
-        """What a judge says of the wrong answer."""
-        return f"{self.evidence}, so this is wrong."
 
 
 def ask(scene: Scene, category: str, draws: Draws) -> Question | None:
@@ -88,7 +65,7 @@ def _ask_count(scene: Scene, draws: Draws) -> Question:
         prompt=prompt,
         right=_there_are(right, kind),
         wrong=_there_are(wrong, kind),
-        evidence=f"The image shows {NUMBERS[right]} {kind.noun(right)}",
+        evidence=f"The image shows {_counted(right, kind)}",
     )
 
 
@@ -229,12 +206,16 @@ def _ask_compare(scene: Scene, draws: Draws) -> Question:
         prompt=prompt,
         right=f"There are {word} {right.noun(2)}.",
         wrong=f"There are {word} {wrong.noun(2)}.",
-        evidence=f"I see {NUMBERS[many]} {more.noun(many)} and {NUMBERS[few]} {fewer.noun(few)}",
+        evidence=f"I see {_counted(many, more)} and {_counted(few, fewer)}",
     )
 
 
+def _counted(number: int, kind: Kind) -> str:
+    return f"{number_word(number) if number else 'no'} {kind.noun(number)}"
+
+
 def _there_are(number: int, kind: Kind) -> str:
-    return f"There {'is' if number == 1 else 'are'} {NUMBERS[number]} {kind.noun(number)}."
+    return f"There {'is' if number == 1 else 'are'} {_counted(number, kind)}."
 
 
 def _alone_in(attribute: str) -> Callable[[Scene], list[SceneObject]]:
