@@ -62,6 +62,7 @@ class DigitImage:
 class DigitSource(GeneratedSource[DigitSettings]):
     """One question per category about each of 1797 images; about 1400 images are for training."""
 
+    settings_type = DigitSettings
     kind = "digits"
     version = "1"
 

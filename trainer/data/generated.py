@@ -39,6 +39,7 @@ Settings = TypeVar("Settings", bound=GeneratedSettings)
 class GeneratedSource(ABC, Generic[Settings]):
     """A `PreferenceSource` over groups that code draws."""
 
+    settings_type: ClassVar[type[GeneratedSettings]]
     kind: ClassVar[str]
     version: ClassVar[str]
     """Raised whenever the same settings and seed would give other items."""

@@ -62,6 +62,7 @@ class SceneSettings(GeneratedSettings):
 class SceneSource(GeneratedSource[SceneSettings]):
     """Questions about scenes; never runs out."""
 
+    settings_type = SceneSettings
     kind = "scenes"
     version = f"{SCENES_VERSION}.{DRAWING_VERSION}"
 

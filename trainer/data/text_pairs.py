@@ -83,6 +83,7 @@ class TextSettings(GeneratedSettings):
 class TextSource(GeneratedSource[TextSettings]):
     """Questions in words only; runs out when every different pair has been given."""
 
+    settings_type = TextSettings
     kind = "text"
     version = "1"
 

@@ -1,0 +1,199 @@
+"""One row of a preference file: what it says, or why it cannot be used.
+
+Two forms are read: `prompt`, `chosen`, `rejected` (one text or several), and `prompt`, `responses`,
+`ranks` (or `rankings`; 1 is best). A row is untrusted: nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeGuard
+
+from trainer.data.items import Response
+
+Field = Literal[
+    "prompt", "chosen", "rejected", "responses", "ranks", "image", "images", "category", "group_id",
+    "margin", "label_weight", "chosen_critique", "rejected_critique", "critiques",
+]  # fmt: skip
+"""What a column can hold."""
+
+
+class Reason(StrEnum):
+    """Why a row is left out."""
+
+    NO_MAPPING = "not a mapping of columns to values"
+    NO_PROMPT = "no prompt"
+    ONE_RESPONSE = "fewer than two responses"
+    NOT_TEXT = "a response is not text"
+    EMPTY = "an empty response"
+    SAME = "identical responses"
+    RANKS = "ranks do not match the responses"
+    TIED = "all responses tied"
+    CRITIQUES = "critiques do not match the responses"
+    MARGIN = "margin is not a number of at least 0"
+    WEIGHT = "label weight is not a number above 0"
+    IMAGE_NAME = "an image is not given as a path"
+    OUTSIDE = "an image outside the image folder"
+    MISSING_IMAGE = "a missing image"
+    CORRUPT_IMAGE = "a corrupt image"
+    REPEATED = "a repetition of another row"
+
+
+class UnusableRow(Exception):  # noqa: N818 -- not an error: rows are counted and left out
+    """The row cannot be used."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRow:
+    """A usable row, its images still names."""
+
+    prompt: str
+    responses: tuple[Response, ...]
+    images: tuple[str, ...]
+    category: str
+    group: str | None
+    """As the file declares it."""
+    margin: float | None
+    label_weight: float
+
+
+def parse_row(row: object, columns: Mapping[Field, str]) -> PairRow:
+    """What a row says.
+
+    Args:
+        row: Columns and their values; lists may come as JSON text, as in CSV.
+        columns: Their names for our fields, where they differ.
+
+    Raises:
+        UnusableRow: With the first reason found.
+    """
+    if not isinstance(row, Mapping):
+        raise UnusableRow(Reason.NO_MAPPING)
+    cells = _Cells(row, columns)
+    prompt = cells.get("prompt")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise UnusableRow(Reason.NO_PROMPT)
+    group = cells.get("group_id")
+    return PairRow(
+        prompt=prompt,
+        responses=tuple(_responses(cells)),
+        images=tuple(_image_names(cells)),
+        category=str(cells.get("category") or ""),
+        group=None if group is None else str(group),
+        margin=_number(cells.get("margin"), Reason.MARGIN),
+        label_weight=_weight(cells.get("label_weight")),
+    )
+
+
+class _Cells:
+    """A row's values by our field names; empty cells are absent."""
+
+    def __init__(self, row: Mapping[str, object], columns: Mapping[Field, str]) -> None:
+        self._row = row
+        self._columns = columns
+
+    def get(self, field: Field) -> object:
+        value = self._row.get(self._columns.get(field, field))
+        if field == "ranks" and value is None and field not in self._columns:
+            value = self._row.get("rankings")
+        if isinstance(value, float) and math.isnan(value):
+            return None
+        return None if value == "" and field not in ("chosen", "rejected") else value
+
+    def many(self, field: Field) -> list[object] | None:
+        """The cell as a list; a single value is a list of one."""
+        value = self.get(field)
+        if value is None:
+            return None
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                parsed = json.loads(value)
+            except ValueError:
+                return [value]
+            return parsed if isinstance(parsed, list) else [value]
+        return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _responses(cells: _Cells) -> Iterator[Response]:
+    if cells.get("responses") is not None:
+        texts, ranks, critiques = _ranked(cells)
+    else:
+        texts, ranks, critiques = _chosen_and_rejected(cells)
+    if len(texts) < 2:
+        raise UnusableRow(Reason.ONE_RESPONSE)
+    words = [text for text in texts if isinstance(text, str)]
+    if len(words) != len(texts):
+        raise UnusableRow(Reason.NOT_TEXT)
+    if not all(text.strip() for text in words):
+        raise UnusableRow(Reason.EMPTY)
+    if len({text.strip() for text in words}) < len(words):
+        raise UnusableRow(Reason.SAME)
+    if len(set(ranks)) < 2:
+        raise UnusableRow(Reason.TIED)
+    places = {rank: place for place, rank in enumerate(sorted(set(ranks)), start=1)}
+    for text, rank, critique in zip(words, ranks, critiques, strict=True):
+        yield Response(text=text, rank=places[rank], critique=critique)
+
+
+def _ranked(cells: _Cells) -> tuple[list[object], list[int], list[str]]:
+    texts = cells.many("responses") or []
+    ranks = cells.many("ranks") or []
+    whole = [int(rank) for rank in ranks if _is_whole(rank)]
+    if len(whole) != len(ranks) or len(ranks) != len(texts):
+        raise UnusableRow(Reason.ONE_RESPONSE if len(texts) < 2 else Reason.RANKS)
+    critiques = cells.many("critiques") or [""] * len(texts)
+    if len(critiques) != len(texts):
+        raise UnusableRow(Reason.CRITIQUES)
+    return texts, whole, [str(critique or "") for critique in critiques]
+
+
+def _chosen_and_rejected(cells: _Cells) -> tuple[list[object], list[int], list[str]]:
+    chosen, rejected = cells.get("chosen"), cells.many("rejected")
+    if chosen is None or not rejected:
+        raise UnusableRow(Reason.ONE_RESPONSE)
+    judged = [cells.get("chosen_critique"), cells.get("rejected_critique")]
+    critiques = [str(judged[0] or ""), *[str(judged[1] or "")] * len(rejected)]
+    return [chosen, *rejected], [1] + [2] * len(rejected), critiques
+
+
+def _image_names(cells: _Cells) -> Iterator[str]:
+    names = [*(cells.many("image") or []), *(cells.many("images") or [])]
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            raise UnusableRow(Reason.IMAGE_NAME)
+        yield name
+
+
+def _is_whole(value: object) -> TypeGuard[int | float]:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
+def _weight(value: object) -> float:
+    weight = _number(value, Reason.WEIGHT)
+    if weight == 0:
+        raise UnusableRow(Reason.WEIGHT)
+    return 1.0 if weight is None else weight
+
+
+def _number(value: object, reason: Reason) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise UnusableRow(reason)
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise UnusableRow(reason) from None
+    if not math.isfinite(number) or number < 0:
+        raise UnusableRow(reason)
+    return number
