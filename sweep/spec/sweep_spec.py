@@ -24,7 +24,7 @@ class AxisSpec(Frozen):
     levels: list[Scalar] | dict[str, Patch]
     """Values of the axis' own path, names of levels the axis ships, or named patches."""
     when: str | None = None
-    """A condition on other settings, such as `head.layers >= 2`; inactive arms keep the baseline."""
+    """A condition on other settings, such as `head.layers >= 2`; else the baseline stays."""
     question: str | None = None
     """What this axis is to answer; shown in the report."""
 
@@ -92,7 +92,7 @@ class SweepSpec(Frozen):
     question: str = ""
     """What the sweep is to answer; heads the report."""
     baseline: str | Patch = Field(default_factory=dict)
-    """A shipped recipe's name, a sweep or trainer-config file, or settings of the trainer config."""
+    """A shipped recipe's name, a sweep or trainer-config file, or settings of a trainer config."""
     set: Patch = Field(default_factory=dict)
     """Settings changed in the baseline, by dotted path."""
     axes: dict[str, AxisSpec | list[Scalar]] = Field(default_factory=dict)

@@ -1,0 +1,37 @@
+"""The `head` axis: depth and non-linearity of the reward head (paper, Table 2)."""
+
+from __future__ import annotations
+
+from search_spaces.levels import Level, ShippedAxis
+from trainer.config import TrainerConfig
+
+_ROWS = (
+    ("linear", 1, "none", "one linear layer"),
+    ("2-none", 2, "none", "two linear layers, nothing between them"),
+    ("2-tanh", 2, "tanh", "two layers, tanh between them"),
+    ("2-silu", 2, "silu", "two layers, SiLU between them (the paper's choice)"),
+    ("3-silu", 3, "silu", "three layers"),
+    ("4-silu", 4, "silu", "four layers"),
+    ("5-silu", 5, "silu", "five layers"),
+)
+
+
+def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
+    del baseline  # the rows are the paper's own
+    return tuple(
+        Level(name=name, patch={"head.layers": layers, "head.activation": activation}, doc=doc)
+        for name, layers, activation, doc in _ROWS
+    )
+
+
+AXIS = ShippedAxis(
+    name="head",
+    doc="Depth and non-linearity between the hidden state and the score.",
+    levels=_levels,
+    when="paradigm != 'generative'",
+    inactive_unless={
+        "head": "paradigm != 'generative'",
+        "head.activation": "head.layers >= 2",
+        "head.hidden_size": "head.layers >= 2",
+    },
+)

@@ -1,0 +1,84 @@
+"""The `strategy` axis: what is asked of the training beyond the plain loss (paper, Figure 1)."""
+
+from __future__ import annotations
+
+from search_spaces.levels import Level, ShippedAxis
+from trainer.config import TrainerConfig
+
+_SCORES = "paradigm != 'generative'"
+_PLAIN = {
+    "strategy.zero_coefficient": 0,
+    "strategy.length_normalization": False,
+    "strategy.label_smoothing": 0,
+    "strategy.use_margin": False,
+}
+
+
+def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
+    strategy = baseline.strategy
+    frozen = dict.fromkeys(
+        ("strategy.freeze.vision", "strategy.freeze.projector", "strategy.freeze.language_model"),
+        True,
+    )
+    return (
+        Level(name="plain", patch=_PLAIN, doc="the ranking loss alone (the paper's choice)"),
+        Level(
+            name="zero_coefficient",
+            patch={"strategy.zero_coefficient": 0.01},
+            doc="keep the two scores' sum near zero, weight 0.01 (a common default elsewhere)",
+        ),
+        Level(
+            name="length_normalization",
+            patch={"strategy.length_normalization": True},
+            doc="divide scores by log(tokens + 1)",
+        ),
+        Level(
+            name="label_smoothing",
+            patch={"strategy.label_smoothing": 0.1},
+            doc="assume every tenth label is wrong",
+        ),
+        Level(
+            name="margin",
+            patch={"strategy.use_margin": True},
+            doc="ask for the annotator's margin between the scores",
+        ),
+        Level(
+            name="quarter_rate",
+            patch={"strategy.learning_rate": strategy.learning_rate / 4},
+            doc="a quarter of the baseline's learning rate",
+        ),
+        Level(
+            name="fourfold_rate",
+            patch={"strategy.learning_rate": strategy.learning_rate * 4},
+            doc="four times the baseline's learning rate",
+        ),
+        Level(
+            name="two_passes",
+            patch={"strategy.epochs": strategy.epochs * 2},
+            doc="see every pair twice as often as the baseline",
+        ),
+        Level(
+            name="free_vision",
+            patch={"strategy.freeze.vision": False, "strategy.freeze.projector": False},
+            doc="train the vision tower and the projector too",
+            cost_hint=1.3,
+        ),
+        Level(
+            name="head_only",
+            patch=frozen,
+            doc="train nothing but the head",
+            cost_hint=0.4,  # no backward pass through the backbone
+        ),
+    )
+
+
+AXIS = ShippedAxis(
+    name="strategy",
+    doc="What is asked of the training beyond the plain ranking loss.",
+    levels=_levels,
+    inactive_unless={
+        "strategy.zero_coefficient": _SCORES,
+        "strategy.length_normalization": _SCORES,
+        "strategy.use_margin": _SCORES,
+    },
+)

@@ -1,0 +1,130 @@
+"""From what a sweep file asks for to what will be varied: baseline and axes settled and checked.
+
+Everything that can be known without data, devices or a ledger is checked here, at once, so that a
+sweep that resolves fails later only for reasons outside its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.errors import BackboneError
+from infra.findings import Finding, InvalidSettings
+from search_spaces.axes import Axis, AxisRequest, resolve_axis
+from search_spaces.data_mix import source_findings
+from sweep.spec.axis_checks import axes_findings
+from sweep.spec.baseline import baseline_config
+from sweep.spec.load import read_sweep
+from sweep.spec.spec_checks import budget_findings, objective_findings, sweep_notes
+from sweep.spec.sweep_spec import AxisSpec, SweepSpec
+from sweep.spec.yaml_source import Source
+from trainer.catalog import lookup
+from trainer.config import TrainerConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedSweep:
+    """A sweep whose every name means something."""
+
+    spec: SweepSpec
+    baseline: TrainerConfig
+    axes: tuple[Axis, ...]
+    """In the order of the file."""
+    notes: tuple[str, ...] = ()
+    """What is allowed but worth knowing, such as a single seed."""
+
+
+def resolve(spec: SweepSpec, source: Source | None = None) -> ResolvedSweep:
+    """The sweep with its baseline settled and its axes as patches.
+
+    Args:
+        spec: The sweep, from a file or built in Python.
+        source: Where it was read; gives problems their lines and relative baselines their folder.
+
+    Raises:
+        SpecError: With every problem at once.
+    """
+    where = source or Source(name=f"sweep {spec.name}")
+    findings: list[Finding] = []
+    baseline = _baseline(spec, where.folder, findings)
+    axes = _axes(spec, baseline, findings)
+    if baseline is not None:
+        findings += objective_findings(spec, baseline)
+        findings += axes_findings(spec, axes, baseline)
+    findings += budget_findings(spec)
+    if findings or baseline is None:
+        raise where.error(findings)
+    notes = sweep_notes(spec, baseline, axes)
+    return ResolvedSweep(spec=spec, baseline=baseline, axes=axes, notes=notes)
+
+
+def resolve_file(name: str | Path, overrides: Sequence[str] = ()) -> ResolvedSweep:
+    """The resolved sweep of a file or a shipped recipe.
+
+    Args:
+        name: Path of a sweep file, or name of a shipped recipe.
+        overrides: `path=value` put in before the file is checked.
+
+    Raises:
+        SpecError: With every problem, by line.
+        MissingError: If there is no such file or recipe.
+    """
+    file = read_sweep(name, overrides)
+    return resolve(file.spec, file.source)
+
+
+def _baseline(
+    spec: SweepSpec, folder: Path | None, findings: list[Finding]
+) -> TrainerConfig | None:
+    """The settled baseline, or None when it has problems."""
+    try:
+        baseline = baseline_config(spec, folder)
+    except InvalidSettings as error:
+        findings += error.findings
+        return None
+    if "seed" in spec.set:
+        message = "a sweep's seeds are its replicates; set replicates.first_seed instead"
+        findings.append(Finding(("set", "seed"), message))
+    findings += _names_in(baseline, spec)
+    return baseline
+
+
+def _names_in(config: TrainerConfig, spec: SweepSpec) -> list[Finding]:
+    """Sources and backbones of the baseline that nobody knows."""
+    findings = source_findings(config)
+    try:
+        lookup(config.backbone)
+    except BackboneError as error:
+        findings.append(Finding(("backbone",), str(error)))
+    return [Finding(_origin(each, spec), each.message) for each in findings]
+
+
+def _origin(finding: Finding, spec: SweepSpec) -> tuple[str | int, ...]:
+    """Where in the sweep file a setting of the baseline was written."""
+    path = ".".join(str(part) for part in finding.location)
+    for section, written in (("set", spec.set), ("baseline", spec.baseline)):
+        if isinstance(written, dict):
+            for key in written:
+                if path == key or path.startswith(f"{key}.") or key.startswith(f"{path}."):
+                    return (section, key)
+    return ("baseline",)
+
+
+def _axes(
+    spec: SweepSpec, baseline: TrainerConfig | None, findings: list[Finding]
+) -> tuple[Axis, ...]:
+    axes = []
+    for name, entry in spec.axes.items():
+        try:
+            axes.append(resolve_axis(_request(name, entry), baseline))
+        except InvalidSettings as error:
+            findings += [each.under("axes", name) for each in error.findings]
+    return tuple(axes)
+
+
+def _request(name: str, entry: AxisSpec | list[bool | int | float | str | None]) -> AxisRequest:
+    if isinstance(entry, AxisSpec):
+        return AxisRequest(name=name, levels=entry.levels, when=entry.when, question=entry.question)
+    return AxisRequest(name=name, levels=entry, location=())

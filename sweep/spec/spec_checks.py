@@ -1,0 +1,83 @@
+"""What can be wrong in a sweep beside its axes: objective, budget, replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from infra.findings import Finding, hint
+from search_spaces.axes import Axis
+from sweep.spec.sweep_spec import SweepSpec
+from trainer.config import BenchmarkConfig, TrainerConfig
+
+METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "margin": "max"}
+"""Metrics of `trainer.metrics` a sweep can select by, and which way is better."""
+_BY_CATEGORY = "accuracy_"
+_REPORTED_ONLY = ("pairs", "longer_wins", "position_bias", "parsed")
+
+
+def objective_findings(spec: SweepSpec, baseline: TrainerConfig) -> list[Finding]:
+    """Objectives that select by test items, or by what nobody measures."""
+    objective = spec.objective
+    benchmarks = baseline.evaluation.benchmarks
+    findings = []
+    benchmark = benchmarks.get(objective.benchmark)
+    if benchmark is None:
+        near = hint(objective.benchmark, benchmarks)
+        message = f"unknown benchmark '{objective.benchmark}'{near}"
+        findings.append(Finding(("objective", "benchmark"), message))
+    elif benchmark.split != "validation":
+        findings.append(
+            Finding(("objective", "benchmark"), _held_out(objective.benchmark, benchmarks))
+        )
+    better = METRICS.get(objective.metric)
+    if objective.metric.startswith(_BY_CATEGORY) and objective.metric != _BY_CATEGORY:
+        better = "max"
+    if objective.metric in _REPORTED_ONLY:
+        message = f"'{objective.metric}' is reported, but nothing is better for more or less of it"
+        findings.append(Finding(("objective", "metric"), message))
+    elif better is None:
+        names = [*METRICS, f"{_BY_CATEGORY}<category>"]
+        message = f"unknown metric '{objective.metric}'{hint(objective.metric, names)}"
+        findings.append(Finding(("objective", "metric"), message))
+    elif better != objective.mode:
+        message = f"expected {better} for {objective.metric}, came {objective.mode}"
+        findings.append(Finding(("objective", "mode"), message))
+    return findings
+
+
+def budget_findings(spec: SweepSpec) -> list[Finding]:
+    """Limits that contradict each other or can never be met."""
+    budget, findings = spec.budget, []
+    if budget.usd is not None and budget.usd_per_gpu_hour is None:
+        message = "a limit in dollars needs a price; give budget.usd_per_gpu_hour"
+        findings.append(Finding(("budget", "usd"), message))
+    if budget.trials is not None and budget.trials < spec.replicates.seeds:
+        message = (
+            f"{budget.trials} trials cannot hold one arm of {spec.replicates.seeds} seeds; "
+            f"raise budget.trials or lower replicates.seeds"
+        )
+        findings.append(Finding(("budget", "trials"), message))
+    return findings
+
+
+def sweep_notes(spec: SweepSpec, baseline: TrainerConfig, axes: Sequence[Axis]) -> tuple[str, ...]:
+    """What is allowed but worth knowing before a sweep is paid for."""
+    notes = []
+    if spec.replicates.seeds == 1:
+        notes.append("one seed per arm: differences cannot be told from luck; 3 seeds or more can")
+    if not axes:
+        notes.append("no axes: only the baseline is trained")
+    splits = {benchmark.split for benchmark in baseline.evaluation.benchmarks.values()}
+    if "test" not in splits:
+        notes.append("no benchmark with split test: the report has no items that chose nothing")
+    for axis in axes:
+        if axis.baseline_level is None:
+            notes.append(f"{axis.name}: no level is the baseline's own, it is an arm of its own")
+    return tuple(notes)
+
+
+def _held_out(name: str, benchmarks: dict[str, BenchmarkConfig]) -> str:
+    usable = [other for other, each in benchmarks.items() if each.split == "validation"]
+    remedy = f"; use {', '.join(usable)}" if usable else "; add a benchmark with split validation"
+    return f"'{name}' is a test benchmark, and test items must not select anything{remedy}"
