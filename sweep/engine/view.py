@@ -1,0 +1,134 @@
+"""`SweepView`: what the engine sees of one sweep at one moment; decisions depend on it alone.
+
+Two drivers that see the same ledger prefix at the same time, with the same devices, hold equal
+views. Nothing here is ever changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sweep.engine.budget import BudgetState
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+
+RETRYABLE_KINDS = frozenset({"communication", "preempted"})
+"""Failures that say something of the machine, not of the trial."""
+MAX_RETRIES = 1
+"""Further attempts a trial gets after a retryable failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStanding:
+    """Where one trial of the sweep stands."""
+
+    identity: str
+    arm: str
+    seed: int
+    workers: int
+    seconds_estimate: float
+    """Planned wall seconds of the whole training."""
+    position: int
+    """In the order of the plan."""
+    state: TrialState = TrialState.PENDING
+    driver: str | None = None
+    """Who runs it; None when it does not run."""
+    started: float | None = None
+    """When the running attempt began."""
+    seconds: float = 0.0
+    """Wall time of the running attempt, as last reported."""
+    fraction: float = 0.0
+    """Of the training done, as last reported."""
+    step: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    resumable: bool = False
+    """A complete checkpoint is known."""
+    attempts: int = 0
+    """Attempts of this sweep."""
+    shared: bool = False
+    """Another sweep has executed it, wholly or in part."""
+    ours: bool = False
+    """The running attempt is paid for by this sweep."""
+    failures: tuple[str, ...] = ()
+    """Kinds of its failed attempts since the sweep was last started."""
+    error_message: str | None = None
+    device_seconds: float = 0.0
+    """Cost of its ended attempts that this sweep paid for."""
+    stopping: bool = False
+    """The running attempt was told to stop."""
+    waiting_since: int = 0
+    """Event with which it last became able to start."""
+    claimed: int = 0
+    """Event with which this sweep last claimed it; 0 when it never did."""
+
+    @property
+    def given_up(self) -> bool:
+        """Failed, and not to be tried again before the sweep is started anew."""
+        if self.state is not TrialState.FAILED:
+            return False
+        final = any(kind not in RETRYABLE_KINDS for kind in self.failures)
+        return final or len(self.failures) > MAX_RETRIES
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more is to be done for it."""
+        return self.state is TrialState.SUCCEEDED or self.given_up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a driver knows that no event tells; logged with every decision taken on it."""
+
+    now: float
+    """Seconds since 1970."""
+    capacity: int
+    """Devices the sweep may use at once, busy ones included."""
+    driver: str
+    """Who asks."""
+    held_elsewhere: frozenset[str] = frozenset()
+    """Trials that run under another living driver; what the dead left running is taken over."""
+    capacity_may_grow: bool = False
+    """Whether a gang too large for the devices may still get them later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepView:
+    """One sweep at one moment, as `SweepFold.view` makes it."""
+
+    sweep_id: str
+    budget: BudgetSpec
+    objective: ObjectiveSpec
+    state: SweepState
+    trials: tuple[TrialStanding, ...]
+    """In plan order, like the two below."""
+    unsettled: tuple[TrialStanding, ...]
+    """Those for which something is still to be done."""
+    in_flight: tuple[TrialStanding, ...]
+    """Those in state running, whoever runs them."""
+    spent: BudgetState
+    pace: float | None
+    """Measured over planned device time, median of the trials finished here; None before any."""
+    first_ends: tuple[str, ...]
+    """How the first attempts since the sweep was last started ended: `ok` or a failure's kind."""
+    last_failure: str
+    """Kind and first line of the last failure; empty when there was none."""
+    stop_requested: bool
+    seen: int
+    """Last event that is in this view."""
+    observation: Observation
+    max_overtakes: int = 8
+    """Smaller gangs that may start before a large one that waits for its devices."""
+
+    @property
+    def running_here(self) -> tuple[TrialStanding, ...]:
+        """Trials this driver runs for this sweep."""
+        driver = self.observation.driver
+        return tuple(trial for trial in self.in_flight if trial.ours and trial.driver == driver)
+
+    def startable(self, trial: TrialStanding) -> bool:
+        """Whether this driver may run it now, devices and budget aside."""
+        if trial.state is TrialState.RUNNING:
+            held = trial.identity in self.observation.held_elsewhere
+            return not held and trial.driver != self.observation.driver
+        return not trial.settled
