@@ -35,6 +35,11 @@ class BudgetState:
         """Device-hours spent."""
         return self.device_seconds / SECONDS_PER_HOUR
 
+    @property
+    def wall_hours(self) -> float:
+        """Hours any driver drove the sweep."""
+        return self.wall_seconds / SECONDS_PER_HOUR
+
     def usd(self, budget: BudgetSpec) -> float | None:
         """Money spent; None when a device-hour has no price."""
         price = budget.usd_per_gpu_hour

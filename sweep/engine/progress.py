@@ -1,0 +1,134 @@
+"""What a progress display shows of a sweep, from one `SweepView`."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.engine.price import simulated_makespan
+from sweep.engine.view import SweepView, TrialStanding
+from sweep.records.lifecycle import TrialState
+from sweep.spec.sweep_spec import ObjectiveSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """What the seeds of one arm reached on the objective."""
+
+    arm: str
+    mean: float
+    """Over its seeds."""
+    seeds: int
+    """All of the arm's seeds; an arm that lacks one is not shown."""
+    spread: float | None
+    """Standard deviation over the seeds; None for a single one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What is used of one limit of the budget."""
+
+    name: str
+    """As in the sweep file, such as `gpu_hours`."""
+    spent: float
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A sweep at a glance."""
+
+    trials: int
+    by_state: Mapping[TrialState, int]
+    """Trials by state; states without one are left out."""
+    reused: int
+    """Succeeded without an attempt of this sweep."""
+    done: float
+    """Of all training, 0 to 1, weighted by what trials are expected to take."""
+    best: ArmResult | None
+    """Best complete arm on the objective; no verdict, only a glance."""
+    complete_arms: int
+    arms: int
+    spend: tuple[Spend, ...]
+    """Device-hours and wall clock always, the others if they are limited or priced."""
+    seconds_left: float | None
+    """Until the last trial ends at the pace so far; None before a trial has finished here."""
+
+
+def progress(view: SweepView) -> Progress:
+    """The display's figures."""
+    results = arm_results(view)
+    sign = 1.0 if view.objective.mode == "max" else -1.0
+    # Ties go to the arm that is earlier in the plan: `max` keeps the first.
+    best = max(results, key=lambda result: sign * result.mean, default=None)
+    total = sum(trial.seconds_estimate * trial.workers for trial in view.trials)
+    done = sum(trial.seconds_estimate * trial.workers * _fraction(trial) for trial in view.trials)
+    states = Counter(trial.state for trial in view.trials)
+    return Progress(
+        trials=len(view.trials),
+        by_state={state: states[state] for state in TrialState if states[state]},
+        reused=sum(t.state is TrialState.SUCCEEDED and not t.attempts for t in view.trials),
+        done=done / total if total else 0.0,
+        best=best,
+        complete_arms=len(results),
+        arms=len({trial.arm for trial in view.trials}),
+        spend=_spend(view),
+        seconds_left=_seconds_left(view),
+    )
+
+
+def arm_results(view: SweepView) -> list[ArmResult]:
+    """Arms all of whose seeds succeeded and have the objective, in plan order."""
+    by_arm: dict[str, list[TrialStanding]] = {}
+    for trial in view.trials:
+        by_arm.setdefault(trial.arm, []).append(trial)
+    key = objective_metric(view.objective)
+    results = []
+    for arm, trials in by_arm.items():
+        if all(t.state is TrialState.SUCCEEDED and key in t.metrics for t in trials):
+            values = [trial.metrics[key] for trial in trials]
+            spread = statistics.stdev(values) if len(values) > 1 else None
+            mean = statistics.fmean(values)
+            results.append(ArmResult(arm=arm, mean=mean, seeds=len(values), spread=spread))
+    return results
+
+
+def objective_metric(objective: ObjectiveSpec) -> str:
+    """The objective's name among a trial's metrics."""
+    return f"eval/{objective.benchmark}/{objective.metric}"
+
+
+def _fraction(trial: TrialStanding) -> float:
+    return 1.0 if trial.state is TrialState.SUCCEEDED else trial.fraction
+
+
+def _spend(view: SweepView) -> tuple[Spend, ...]:
+    budget, spent = view.budget, view.spent
+    usd = spent.usd(budget)
+    rows = [
+        Spend(name="gpu_hours", spent=spent.device_hours, limit=budget.gpu_hours),
+        Spend(name="hours", spent=spent.wall_hours, limit=budget.hours),
+    ]
+    if usd is not None:
+        rows.append(Spend(name="usd", spent=usd, limit=budget.usd))
+    if budget.trials is not None:
+        rows.append(Spend(name="trials", spent=spent.trials_started, limit=budget.trials))
+    if budget.failures is not None or spent.failures:
+        rows.append(Spend(name="failures", spent=spent.failures, limit=budget.failures))
+    return tuple(rows)
+
+
+def _seconds_left(view: SweepView) -> float | None:
+    """Of what is left, in plan order on all devices, at the pace of the trials finished here."""
+    if not view.unsettled:
+        return 0.0
+    if view.pace is None:
+        return None
+    left = sorted(view.unsettled, key=lambda trial: trial.state is not TrialState.RUNNING)
+    pace = view.pace
+    return simulated_makespan(
+        ((t.seconds_estimate * pace * (1.0 - t.fraction), t.workers) for t in left),
+        devices=view.observation.capacity,
+    )
