@@ -19,7 +19,7 @@ from infra.errors import Problem, SpecError
 from infra.frozen import Frozen
 
 PREFIX = "RMSWEEP_"
-_PASSWORD = re.compile(r"(://[^/@:\s]*):[^/\s]*@")
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@|(?<=[?&])(password=)[^&\s]*")
 
 
 class Settings(Frozen):
@@ -34,7 +34,7 @@ class Settings(Frozen):
     tracking_uri: str
     """MLflow server or database for sweeps that say `auto`."""
     artifact_uri: str
-    """Where MLflow keeps artifacts when `tracking_uri` is a database; a server has its own place."""
+    """Where MLflow keeps artifacts when `tracking_uri` is a database; a server has its own."""
     cpus: PositiveInt | None = None
     """CPUs an embedded cluster may use; all of them when absent."""
     ray_address: str | None = None
@@ -72,7 +72,9 @@ class Settings(Frozen):
 
 def masked(address: str) -> str:
     """An address without the password in it."""
-    return _PASSWORD.sub(r"\1:***@", address)
+    return _PASSWORD.sub(
+        lambda found: f"{found[2]}***" if found[2] else f"{found[1]}:***@", address
+    )
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:

@@ -6,7 +6,7 @@ a trial that was planned as one identity is never silently turned into another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from infra.errors import InputError, MissingError
+from infra.settings import masked
 from sweep.records import journal
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Json, TrialRow
@@ -42,8 +43,10 @@ def register(
     """Write a sweep with its arms and trials; False when all of it was there already.
 
     Raises:
-        InputError: If the id is taken by a sweep with another spec, store or trials.
+        InputError: If the id is taken by a sweep with another spec, store or trials, or the spec
+            holds a password.
     """
+    _refuse_passwords(sweep.spec_json)
     spec_digest = digest(sweep.spec_json)
     found = connection.execute(
         sa.select(sweeps.c.spec_digest, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
@@ -59,7 +62,7 @@ def register(
             reason="",
             spec=dict(sweep.spec_json),
             spec_digest=spec_digest,
-            tracking_uri=sweep.tracking_uri,
+            tracking_uri=masked(sweep.tracking_uri),
             storage=sweep.storage,
             created=sweep.created,
         )
@@ -134,6 +137,20 @@ def require_sweep(connection: Connection, sweep_id: str) -> SweepState:
     if state is None:
         raise MissingError(f"the ledger has no sweep {sweep_id!r}")
     return SweepState(state)
+
+
+def _refuse_passwords(value: object, path: str = "") -> None:
+    if isinstance(value, str) and masked(value) != value:
+        raise InputError(
+            f"{path} holds a password, which a ledger must not keep; leave it out and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, PGPASSFILE, or RMSWEEP_*"
+        )
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _refuse_passwords(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _refuse_passwords(item, f"{path}[{index}]")
 
 
 def _refuse_other_content(

@@ -74,6 +74,7 @@ class SweepRow:
     reason: str
     spec_json: Json
     tracking_uri: str
+    """Without password."""
     storage: str
     created: float
     ended: float | None

@@ -1,0 +1,145 @@
+"""What every ledger must do with sweeps and their drivers."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.errors import BusyError, InputError, MissingError
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState
+from sweep.records.rows import ArmRow, TrialRow
+from tests.records.conftest import SettableClock
+from tests.records.rows import (
+    TTL,
+    identity_of,
+    register,
+    stranger,
+    trial_rows,
+)
+
+
+class LedgerSweepsContract:
+    """Run by every database; subclasses give the `url` of an empty one."""
+
+    def test_a_sweep_is_found_by_id_name_and_prefix(
+        self, ledger: Ledger, clock: SettableClock
+    ) -> None:
+        register(ledger, "head-1a2b3c4d")
+        clock.now += 1
+        register(ledger, "head-5e6f7a8b")
+
+        assert ledger.sweep("head-1a2b3c4d").sweep_id == "head-1a2b3c4d"
+        assert ledger.sweep("head").sweep_id == "head-5e6f7a8b"
+        assert ledger.sweep("head-1").sweep_id == "head-1a2b3c4d"
+        with pytest.raises(MissingError, match="did you mean head"):
+            ledger.sweep("haed")
+        with pytest.raises(MissingError, match="fits 2 sweeps"):
+            ledger.sweep("head-")
+
+    def test_registering_twice_changes_nothing(self, ledger: Ledger) -> None:
+        assert register(ledger)
+        before = ledger.events()
+
+        assert not register(ledger)
+
+        assert ledger.events() == before
+        assert len(ledger.trials("head-1a2b3c4d")) == 4
+
+    def test_a_registered_sweep_refuses_other_content(self, ledger: Ledger) -> None:
+        register(ledger)
+        changed = trial_rows(4)
+        changed[2] = TrialRow(identity="f" * 64, arm="arm-1", seed=0, config_json={})
+
+        with pytest.raises(InputError, match="another sweep file"):
+            register(ledger, spec_json={"name": "other"})
+        with pytest.raises(InputError, match=r"arm-1 seed 0 .*now ffffffffffff"):
+            register(ledger, trials=changed)
+        with pytest.raises(InputError, match="keeps its files in file:/store"):
+            register(ledger, storage="file:/other")
+        assert [view.identity for view in ledger.trials("head-1a2b3c4d")] == [
+            identity_of(number) for number in range(4)
+        ]
+
+    def test_a_password_never_gets_into_the_ledger(self, ledger: Ledger) -> None:
+        with pytest.raises(InputError, match=r"tracking\.uri holds a password"):
+            register(ledger, spec_json={"tracking": {"uri": "http://me:hush@server"}})
+
+        register(ledger, tracking_uri="http://me:hush@server")
+
+        assert ledger.sweep("head").tracking_uri == "http://me:***@server"
+
+    def test_a_sweep_grows_by_further_trials(self, ledger: Ledger) -> None:
+        register(ledger)
+        more = trial_rows(6)
+
+        assert ledger.add_trials("head-1a2b3c4d", arms=[ArmRow(name="arm-2")], trials=more) == 2
+        assert ledger.add_trials("head-1a2b3c4d", trials=more) == 0
+
+        assert [view.arm for view in ledger.trials("head-1a2b3c4d")][-2:] == ["arm-2", "arm-2"]
+        assert [arm.name for arm in ledger.arms("head-1a2b3c4d")] == ["arm-0", "arm-1", "arm-2"]
+
+    def test_a_sweep_has_one_living_driver(self, ledger: Ledger, clock: SettableClock) -> None:
+        register(ledger)
+        ledger.acquire_sweep("head-1a2b3c4d", stranger("one"), TTL)
+        clock.now += 20
+
+        with pytest.raises(BusyError, match="process 4711 on elsewhere, last heard 20 s ago"):
+            ledger.acquire_sweep("head-1a2b3c4d", stranger("two"), TTL)
+        clock.now += TTL
+        assert not ledger.sweep("head").live
+        ledger.acquire_sweep("head-1a2b3c4d", stranger("two"), TTL)
+        assert ledger.sweep("head").driver == "two"
+        with pytest.raises(BusyError, match="taken over"):
+            ledger.heartbeat(stranger("one"), TTL)
+        clock.now += 5
+        ledger.release_sweep("head-1a2b3c4d", stranger("one"))
+        assert ledger.sweep("head").driver == "two"
+        ledger.release_sweep("head-1a2b3c4d", stranger("two"))
+        assert ledger.sweep("head").driver is None
+        # The first driver counts up to its last sign of life, the second until it let go.
+        assert ledger.spent("head-1a2b3c4d").wall_seconds == 5
+
+    def test_a_stop_is_asked_for_and_forgotten_on_resume(self, ledger: Ledger) -> None:
+        register(ledger)
+        ledger.acquire_sweep("head-1a2b3c4d", stranger("one"), TTL)
+
+        ledger.request_stop("head-1a2b3c4d")
+
+        assert ledger.stop_requested("head-1a2b3c4d")
+        assert ledger.sweep("head").stop_requested
+        ledger.release_sweep("head-1a2b3c4d", stranger("one"))
+        ledger.acquire_sweep("head-1a2b3c4d", stranger("two"), TTL)
+        assert not ledger.stop_requested("head-1a2b3c4d")
+
+    def test_a_sweep_moves_along_its_graph(self, ledger: Ledger, clock: SettableClock) -> None:
+        register(ledger)
+
+        with pytest.raises(InputError, match="is pending and cannot become succeeded"):
+            ledger.set_sweep_state("head-1a2b3c4d", SweepState.SUCCEEDED)
+        ledger.set_sweep_state("head-1a2b3c4d", SweepState.RUNNING)
+        clock.now += 7
+        ledger.set_sweep_state("head-1a2b3c4d", SweepState.STOPPED, "budget")
+        ledger.set_sweep_state("head-1a2b3c4d", SweepState.STOPPED, "budget")
+        row = ledger.sweep("head")
+        assert (row.state, row.reason, row.ended) == ("stopped", "budget", clock.now)
+        ledger.set_sweep_state("head-1a2b3c4d", SweepState.RUNNING)
+        assert ledger.sweep("head").ended is None
+        with pytest.raises(MissingError, match="no sweep 'nothing'"):
+            ledger.set_sweep_state("nothing", SweepState.RUNNING)
+
+    def test_a_refused_write_leaves_nothing_behind(self, ledger: Ledger) -> None:
+        register(ledger)
+        before = ledger.events()
+
+        with pytest.raises(InputError):
+            ledger.add_trials(
+                "head-1a2b3c4d",
+                arms=[ArmRow(name="new")],
+                trials=[
+                    TrialRow(identity="a" * 64, arm="new", seed=0, config_json={}),
+                    TrialRow(identity="b" * 64, arm="arm-0", seed=0, config_json={}),
+                ],
+            )
+
+        assert ledger.events() == before
+        assert len(ledger.arms("head-1a2b3c4d")) == 2
