@@ -127,6 +127,7 @@ class Backbone:
         position_ids: torch.Tensor,
         features: VisionFeatures | None = None,
         placement: Sequence[int] | None = None,
+        cache: Cache | None = None,
     ) -> torch.Tensor:
         """Last hidden states, normalised, as the language head takes them.
 
@@ -137,6 +138,8 @@ class Backbone:
             features: Encoded images.
             placement: Which of them each placeholder block of the batch shows, row by row; all in
                 order when absent.
+            cache: Keys and values of earlier tokens, which the mask's last dimension then covers
+                too; those of these tokens are added to it.
 
         Returns:
             [B, L, hidden_size].
@@ -150,7 +153,8 @@ class Backbone:
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            use_cache=False,
+            past_key_values=cache,
+            use_cache=cache is not None,
             **extra,
         )
         return torch.as_tensor(output[0])

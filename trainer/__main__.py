@@ -1,0 +1,101 @@
+"""`python -m trainer CONFIG.yaml --out FOLDER`: train one reward model, alone, without a sweep."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from infra.errors import MissingError, Problem, RmsweepError, SpecError
+from infra.object_store import LocalStore
+from infra.settings import load_settings
+from trainer.catalog import backbone_digest
+from trainer.config import TrainerConfig
+from trainer.data.mixture import data_digests
+from trainer.identity import training_identity
+from trainer.ranks import run_trial
+from trainer.reporting import Answer, TrialReport
+
+
+class ConsoleReporter:
+    """Prints what a trial says."""
+
+    def report(self, report: TrialReport) -> Answer:
+        """One line per report."""
+        values = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
+        sys.stdout.write(f"step {report.step} ({report.fraction:.0%})  {values}\n")
+        sys.stdout.flush()
+        return "continue"
+
+
+def read_config(path: Path) -> TrainerConfig:
+    """A trainer config from a YAML file.
+
+    Raises:
+        MissingError: If there is no such file.
+        SpecError: Naming everything wrong in it.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise MissingError(f"expected a trainer config at {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(str(path), [Problem(path="", message=f"not YAML: {error}")]) from error
+    try:
+        return TrainerConfig.model_validate(values or {})
+    except ValidationError as error:
+        raise SpecError(
+            str(path),
+            [
+                Problem(
+                    path=".".join(map(str, each["loc"])), message=_told(each["msg"], each["loc"])
+                )
+                for each in error.errors()
+            ],
+        ) from None
+
+
+def train(config: TrainerConfig, folder: Path) -> None:
+    """Train into a folder laid out as a trial's part of an object store."""
+    identity = training_identity(
+        config,
+        data_digests=data_digests(config.data),
+        backbone_digest=backbone_digest(config.backbone, models=load_settings().models) or "",
+    )
+    store = LocalStore(folder)
+    outcome = run_trial(config, store_uri=store.uri, identity=identity, reporter=ConsoleReporter())
+    for name, value in sorted(outcome.metrics.items()):
+        sys.stdout.write(f"{name:<40} {value:.4g}\n")
+    sys.stdout.write(f"model: {store.root / 'trials' / identity / 'model'}\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
+    parser.add_argument("config", type=Path, help="trainer config, YAML")
+    parser.add_argument("--out", type=Path, required=True, help="folder for everything it leaves")
+    given = parser.parse_args(arguments)
+    try:
+        train(read_config(given.config), given.out)
+    except RmsweepError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
+    return 0
+
+
+def _told(message: str, location: tuple[int | str, ...]) -> str:
+    known = [name for name in TrainerConfig.model_fields if len(location) == 1]
+    near = difflib.get_close_matches(str(location[-1]), known, n=1) if location else []
+    hint = f"; did you mean {near[0]}?" if near and near[0] != location[-1] else ""
+    return message.removeprefix("Value error, ") + hint
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Which items each optimizer step sees: a function of the seed and the step, of nothing else.
+
+Not of the ranks, the micro batches or where a training was resumed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class DataOrder:
+    """Endless passes over the items, each in an order of its own."""
+
+    def __init__(self, count: int, *, batch: int, seed: int) -> None:
+        self._count = count
+        self._batch = batch
+        self._seed = seed
+        self._passes: dict[int, np.ndarray] = {}
+
+    def step(self, step: int) -> list[int]:
+        """Item indices of one optimizer step, counted from 0."""
+        first = step * self._batch
+        return [
+            int(self._pass(position // self._count)[position % self._count])
+            for position in range(first, first + self._batch)
+        ]
+
+    def _pass(self, number: int) -> np.ndarray:
+        if number not in self._passes:
+            # Two are kept: a step may straddle the end of one pass and the start of the next.
+            self._passes = {k: v for k, v in self._passes.items() if k >= number - 1}
+            generator = np.random.default_rng([self._seed, number])
+            self._passes[number] = generator.permutation(self._count)
+        return self._passes[number]
+
+
+def micro_batches(
+    indices: list[int], lengths: list[int], *, rank: int, size: int, micro: int
+) -> list[list[int]]:
+    """A rank's share of a step, cut into micro batches of like-sized items.
+
+    Args:
+        indices: The step's items.
+        lengths: How much work each is; sorting by it keeps padding down.
+        rank: Of this process.
+        size: Ranks.
+        micro: Items in one micro batch; divides the rank's share.
+    """
+    ordered = [indices[i] for i in np.argsort(np.asarray(lengths), kind="stable")]
+    # Ranks take turns within a slice of like-sized items: each gets as much work as the next.
+    slices = [
+        ordered[start : start + micro * size] for start in range(0, len(ordered), micro * size)
+    ]
+    return [each[rank::size] for each in slices]

@@ -1,0 +1,235 @@
+"""One rank's whole life: prepare, train, save the model, score the benchmarks, say how it went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from infra.object_store import ObjectStore
+from infra.provenance import take_provenance
+from infra.settings import load_settings
+from trainer.backbone import load_backbone
+from trainer.catalog import backbone_digest
+from trainer.checkpoint import Checkpoints
+from trainer.config import TrainerConfig
+from trainer.data.items import PreferenceItem
+from trainer.data.mixture import (
+    benchmark_digest,
+    benchmark_items,
+    data_digests,
+    training_items,
+)
+from trainer.data_order import DataOrder, micro_batches
+from trainer.deepspeed_engine import DeepSpeedEngine, join_gang
+from trainer.evaluate import Benchmark, evaluate, work
+from trainer.examples import Examples
+from trainer.gang import Gang
+from trainer.loop import LoopParts, TrainingLoop
+from trainer.metrics import benchmark_metrics
+from trainer.model_files import store_model
+from trainer.record import AttemptRecord, MetricsWriter, RecordWriter, TrialRecord
+from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
+from trainer.reward_model import RewardModel
+from trainer.scores import score_key, write_scores
+from trainer.scoring import evaluate_model
+
+
+def train_reward_model(
+    config: TrainerConfig,
+    *,
+    store: ObjectStore,
+    identity: str,
+    reporter: TrialReporter,
+    resume_from: CheckpointReference | None = None,
+) -> TrialOutcome:
+    """Train one reward model, in every rank of its gang.
+
+    Args:
+        config: What to train.
+        store: Where the trial's files go, under `trials/<identity>/`.
+        identity: Name of the trained weights.
+        reporter: Listens to rank 0; the other ranks never call it.
+        resume_from: Checkpoint to continue from.
+
+    Raises:
+        TrialFailure: When the training diverges.
+        DataError: When the data cannot be used.
+        BackboneError: When the backbone cannot be loaded.
+        CorruptObjectError: When the checkpoint is not what was recorded.
+    """
+    started = time.monotonic()
+    gang = join_gang(config)
+    trial = Trial(config, store=store, identity=identity, gang=gang, started=started)
+    writer = trial.open_record(resume_from) if gang.leads else None
+    outcome = None
+    try:
+        outcome = trial.run(reporter, resume_from)
+    finally:
+        if writer is not None:
+            writer.end(outcome)
+    return outcome
+
+
+def score_benchmarks(config: TrainerConfig, *, store: ObjectStore, identity: str) -> TrialOutcome:
+    """Score a finished trial's model on the config's benchmarks, without training.
+
+    Raises:
+        MissingError: When the trial left no model.
+    """
+    started = time.monotonic()
+    metrics: dict[str, float] = {}
+    for name, benchmark in config.evaluation.benchmarks.items():
+        scored = evaluate_model(store, identity, config, name, benchmark)
+        metrics |= {f"eval/{name}/{metric}": value for metric, value in scored.items()}
+    seconds = time.monotonic() - started
+    return TrialOutcome(
+        finished=True,
+        step=config.total_steps,
+        fraction=1.0,
+        seconds=seconds,
+        metrics=metrics | {"cost/device_seconds": seconds},
+    )
+
+
+class Trial:
+    """The parts of one attempt and their order."""
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        *,
+        store: ObjectStore,
+        identity: str,
+        gang: Gang,
+        started: float,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._identity = identity
+        self._gang = gang
+        self._started = started
+        self._models = load_settings().models
+        self._cost: dict[str, float] = {"cost/critique_tokens": 0.0}
+        torch.manual_seed(config.seed * 1000 + gang.rank)  # dropout; the head has its own
+
+    def open_record(self, resume_from: CheckpointReference | None) -> RecordWriter:
+        """Say what is being tried."""
+        config = self._config
+        record = TrialRecord(
+            identity=self._identity,
+            config=config,
+            data_digests=data_digests(config.data),
+            benchmark_digests={
+                name: benchmark_digest(config.data, benchmark)
+                for name, benchmark in config.evaluation.benchmarks.items()
+            },
+            backbone_digest=backbone_digest(config.backbone, models=self._models),
+        )
+        attempt = AttemptRecord(provenance=take_provenance(), resumed_from=resume_from)
+        return RecordWriter(self._store, record, attempt)
+
+    def run(self, reporter: TrialReporter, resume_from: CheckpointReference | None) -> TrialOutcome:
+        """Train from the checkpoint or from scratch, and score at the end."""
+        model = RewardModel(
+            load_backbone(self._config.backbone, models=self._models), self._config
+        ).to(self._gang.device)
+        items = training_items(self._config.data)
+        frozen = not model.vision_is_trained
+        examples = Examples(
+            items,
+            model.backbone,
+            self._config.paradigm,
+            critiques=True,
+            frozen_vision=frozen,
+            chunks=_training_chunks(self._config, items, self._gang),
+        )
+        benchmarks = self._benchmarks(model)
+        if self._gang.size > 1 and self._config.machine.zero_stage == 3:
+            # Once the weights are partitioned, the ranks would have to encode in step.
+            for each in (examples, *(benchmark.examples for benchmark in benchmarks.values())):
+                each.images.encode_all()
+        engine = DeepSpeedEngine(model, self._config, self._gang)
+        checkpoints = Checkpoints(self._store, self._identity, self._config, self._gang)
+        step = checkpoints.load(engine, resume_from) if resume_from is not None else 0
+        monitored = self._config.evaluation.monitor
+        loop = TrainingLoop(
+            LoopParts(
+                config=self._config,
+                engine=engine,
+                examples=examples,
+                gang=self._gang,
+                checkpoints=checkpoints,
+                reporter=MetricsWriter(self._store, self._identity, reporter, after=step),
+                monitor=lambda: self._score(model, benchmarks[monitored]),
+                started=self._started,
+            ),
+            step=step,
+        )
+        finished = loop.run()
+        self._cost["cost/training_seconds"] = time.monotonic() - self._started
+        if not finished:
+            return self._outcome(loop.step, {}, finished=False, model_digest=None)
+        with engine.gathered():
+            model_digest = None
+            if self._gang.leads:
+                model_digest = store_model(model, self._store, self._identity)
+        metrics: dict[str, float] = {}
+        for benchmark in benchmarks.values():
+            metrics |= self._score(model, benchmark, keep=True)
+        checkpoints.delete_all()
+        return self._outcome(loop.step, metrics, finished=True, model_digest=model_digest)
+
+    def _benchmarks(self, model: RewardModel) -> dict[str, Benchmark]:
+        return {
+            name: Benchmark(
+                name=name,
+                split=benchmark.split,
+                items=benchmark_items(self._config.data, benchmark),
+                backbone=model.backbone,
+                config=self._config,
+                frozen_vision=not model.vision_is_trained,
+            )
+            for name, benchmark in self._config.evaluation.benchmarks.items()
+        }
+
+    def _score(
+        self, model: RewardModel, benchmark: Benchmark, *, keep: bool = False
+    ) -> dict[str, float]:
+        scored = evaluate(model, benchmark, self._gang)
+        self._cost["cost/critique_tokens"] += scored.critique_tokens
+        if keep and self._gang.leads:
+            key = score_key(self._identity, benchmark.name)
+            self._store.write(key, write_scores(scored.table))
+        metrics = benchmark_metrics(scored.table)
+        return {f"eval/{benchmark.name}/{name}": value for name, value in metrics.items()}
+
+    def _outcome(
+        self, step: int, metrics: dict[str, float], *, finished: bool, model_digest: str | None
+    ) -> TrialOutcome:
+        seconds = time.monotonic() - self._started
+        self._cost["cost/device_seconds"] = seconds * self._gang.size
+        return TrialOutcome(
+            finished=finished,
+            step=step,
+            fraction=step / self._config.total_steps,
+            seconds=seconds,
+            metrics=metrics | self._cost,
+            model_digest=model_digest,
+        )
+
+
+def _training_chunks(
+    config: TrainerConfig, items: Sequence[PreferenceItem], gang: Gang
+) -> list[list[int]]:
+    """This rank's micro batches, in the order they will be trained on: what is encoded together."""
+    order = DataOrder(len(items), batch=config.strategy.batch_pairs, seed=config.seed)
+    share = config.strategy.batch_pairs // gang.size
+    micro = config.machine.micro_batch_pairs or share
+    chunks: list[list[int]] = []
+    for step in range(config.total_steps):
+        indices = order.step(step)
+        lengths = [work(items[index]) for index in indices]
+        chunks += micro_batches(indices, lengths, rank=gang.rank, size=gang.size, micro=micro)
+    return chunks

@@ -1,0 +1,138 @@
+"""`Examples`: items with their tokens and positions, made when first needed and then kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from infra.errors import DataError
+from trainer.backbone import Backbone
+from trainer.backbone_inputs import ImageInput
+from trainer.config import Paradigm
+from trainer.data.items import PreferenceItem
+from trainer.image_bank import BatchImages, ImageBank, image_keys
+from trainer.prompts import TreePrompt, build_prompts
+from trainer.tree_batch import Tree, TreeBatch, pack_trees
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One item, tokenized."""
+
+    item: PreferenceItem
+    tree: Tree
+    response_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelBatch:
+    """What the model takes: rows, their images, and the examples they came from."""
+
+    examples: tuple[Example, ...]
+    rows: TreeBatch
+    images: BatchImages
+
+
+class Examples:
+    """The items of a training or of a benchmark, as one paradigm shows them."""
+
+    def __init__(
+        self,
+        items: Sequence[PreferenceItem],
+        backbone: Backbone,
+        paradigm: Paradigm,
+        *,
+        critiques: bool,
+        frozen_vision: bool,
+        chunks: Iterable[Sequence[int]],
+    ) -> None:
+        self.items = items
+        self.images = ImageBank(
+            backbone, ([items[i] for i in chunk] for chunk in chunks), frozen=frozen_vision
+        )
+        self._backbone = backbone
+        self._paradigm = paradigm
+        self._critiques = critiques
+        self._known: dict[int, Example] = {}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def encoded_in_model(self) -> bool:
+        """Whether a forward pass may have to run the vision tower."""
+        return self.images.encoded_in_model
+
+    def take(self, indices: Sequence[int]) -> list[Example]:
+        """These items, tokenized.
+
+        Raises:
+            DataError: If one does not fit into the backbone's positions; nothing is cut off,
+                because a cut response is another response.
+        """
+        missing = [index for index in dict.fromkeys(indices) if index not in self._known]
+        if missing:
+            self._known.update(zip(missing, self._encode(missing), strict=True))
+        return [self._known[index] for index in indices]
+
+    def batch(self, indices: Sequence[int]) -> ModelBatch:
+        """These items as rows of one batch."""
+        examples = self.take(indices)
+        images = self.images.batch([example.item for example in examples])
+        trees = [
+            replace(
+                example.tree, images=tuple(images.index[key] for key in image_keys(example.item))
+            )
+            for example in examples
+        ]
+        rows = pack_trees(
+            trees,
+            pad_token_id=self._backbone.pad_token_id,
+            share=self._backbone.shares_prompts,
+        )
+        return ModelBatch(tuple(examples), rows, images)
+
+    def _encode(self, indices: Sequence[int]) -> list[Example]:
+        items = [self.items[index] for index in indices]
+        images = [self.images.shapes(item) for item in items]
+        prompts = build_prompts(
+            items, images, self._backbone, self._paradigm, critiques=self._critiques
+        )
+        positions = self._positions(items, prompts, images)
+        return [
+            Example(
+                item,
+                Tree(
+                    trunk=np.asarray(prompt.trunk, dtype=np.int64),
+                    branches=tuple(np.asarray(b.tokens, dtype=np.int64) for b in prompt.branches),
+                    labelled=tuple(branch.labelled for branch in prompt.branches),
+                    positions=position,
+                ),
+                prompt.response_tokens,
+            )
+            for item, prompt, position in zip(items, prompts, positions, strict=True)
+        ]
+
+    def _positions(
+        self,
+        items: Sequence[PreferenceItem],
+        prompts: Sequence[TreePrompt],
+        images: Sequence[Sequence[ImageInput]],
+    ) -> list[np.ndarray]:
+        rows = []
+        for item, prompt in zip(items, prompts, strict=True):
+            longest = max((branch.tokens for branch in prompt.branches), key=len)
+            rows.append([*prompt.trunk, *longest])
+            limit = self._backbone.max_positions
+            if limit is not None and len(rows[-1]) > limit:
+                raise DataError(
+                    f"item {item.item_id!r} of source {item.source!r} takes {len(rows[-1])} "
+                    f"tokens, but the backbone reads at most {limit}; leave it out of the data"
+                )
+        positions = self._backbone.positions(rows, images).numpy()
+        if positions.ndim == 2:
+            positions = positions[None]
+        # A copy, so that one long row does not keep the whole chunk's padding alive.
+        return [positions[:, i, : len(row)].copy() for i, row in enumerate(rows)]

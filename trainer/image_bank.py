@@ -1,0 +1,164 @@
+"""`ImageBank`: every image of a list of items decoded, processed and (when frozen) encoded once.
+
+Frozen features are computed in chunks that are fixed beforehand, never in whatever company a
+batch happens to bring: a batched matrix product rounds differently with other neighbours, and a
+resumed training has to repeat the first one bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from infra.errors import DataError
+from trainer.backbone import Backbone
+from trainer.backbone_inputs import ImageInput, VisionFeatures, join_features
+from trainer.data.items import PreferenceItem
+
+MEMORY_LIMIT_BYTES = 2 * 1024**3
+"""Of cached features, and of cached pixels."""
+
+ImageKey = tuple[str, bool]
+"""Content key, and whether the image is alone in its prompt (some families tile only then)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchImages:
+    """The distinct images of one batch: encoded already, or to be encoded by the model."""
+
+    features: VisionFeatures | None
+    inputs: tuple[ImageInput, ...]
+    index: dict[ImageKey, int]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the batch shows no image."""
+        return not self.index
+
+
+def image_keys(item: PreferenceItem) -> tuple[ImageKey, ...]:
+    """What tells an item's images from all others."""
+    alone = len(item.images) == 1
+    return tuple((image.key, alone) for image in item.images)
+
+
+class ImageBank:
+    """Images of some items, in fixed chunks."""
+
+    def __init__(
+        self, backbone: Backbone, chunks: Iterable[Sequence[PreferenceItem]], *, frozen: bool
+    ) -> None:
+        self._backbone = backbone
+        self._frozen = frozen
+        self._chunk_of: dict[ImageKey, int] = {}
+        self._chunks: list[list[PreferenceItem]] = []
+        for chunk in chunks:
+            fresh = []
+            for item in chunk:
+                keys = [key for key in image_keys(item) if key not in self._chunk_of]
+                self._chunk_of.update(dict.fromkeys(keys, len(self._chunks)))
+                if keys:
+                    fresh.append(item)
+            self._chunks.append(fresh)
+        self._inputs: dict[ImageKey, ImageInput] = {}
+        self._shapes: dict[ImageKey, ImageInput] = {}
+        self._features: dict[ImageKey, VisionFeatures] = {}
+        self._pixel_bytes = 0
+        self._caches: bool | None = None
+
+    def shapes(self, item: PreferenceItem) -> list[ImageInput]:
+        """Token counts and grids of an item's images; pixels may be missing."""
+        if any(key not in self._shapes for key in image_keys(item)):
+            self.inputs(item)
+        return [self._shapes[key] for key in image_keys(item)]
+
+    def inputs(self, item: PreferenceItem) -> list[ImageInput]:
+        """An item's images, processed."""
+        keys = image_keys(item)
+        if any(key not in self._inputs for key in keys):
+            if not self._backbone.takes_images:
+                raise DataError(
+                    f"item {item.item_id!r} of source {item.source!r} has an image, but the "
+                    "backbone takes text only; use a vision-language backbone or text-only data"
+                )
+            loaded = self._backbone.image_inputs([image.load() for image in item.images])
+            for key, image in zip(keys, loaded, strict=True):
+                self._remember(key, image)
+            return loaded
+        return [self._inputs[key] for key in keys]
+
+    def batch(self, items: Sequence[PreferenceItem]) -> BatchImages:
+        """The distinct images of these items, encoded if they are frozen and fit in memory."""
+        distinct: dict[ImageKey, int] = {}
+        for item in items:
+            for key in image_keys(item):
+                distinct.setdefault(key, len(distinct))
+        if not distinct:
+            return BatchImages(None, (), {})
+        if self._keeps_features():
+            self.encode(items)
+            parts = [self._features[key] for key in distinct]
+            return BatchImages(join_features(parts), (), distinct)
+        by_key: dict[ImageKey, ImageInput] = {}
+        for item in items:
+            by_key.update(zip(image_keys(item), self.inputs(item), strict=True))
+        return BatchImages(None, tuple(by_key[key] for key in distinct), distinct)
+
+    def encode(self, items: Sequence[PreferenceItem]) -> None:
+        """Compute the frozen features of these items' chunks that are still missing."""
+        missing = {
+            self._chunk_of[key]
+            for item in items
+            for key in image_keys(item)
+            if key not in self._features
+        }
+        for index in sorted(missing):
+            self._encode_chunk(index)
+
+    @property
+    def encoded_in_model(self) -> bool:
+        """Whether a forward pass may have to run the vision tower."""
+        return bool(self._chunk_of) and not self._keeps_features()
+
+    def encode_all(self) -> None:
+        """Every chunk at once, for when the vision tower will not be at hand later."""
+        if self._chunk_of and self._keeps_features():
+            for index in range(len(self._chunks)):
+                self._encode_chunk(index)
+
+    @torch.no_grad()
+    def _encode_chunk(self, index: int) -> None:
+        wanted: dict[ImageKey, ImageInput] = {}
+        for item in self._chunks[index]:
+            for key, image in zip(image_keys(item), self.inputs(item), strict=True):
+                if self._chunk_of[key] == index and key not in self._features:
+                    wanted[key] = image
+        if not wanted:
+            return
+        module = self._backbone.module
+        training = module.training
+        module.eval()
+        features = self._backbone.vision_features(list(wanted.values()))
+        module.train(training)
+        for position, key in enumerate(wanted):
+            self._features[key] = features.select([position]).apply(torch.clone)
+            self._inputs.pop(key, None)
+
+    def _keeps_features(self) -> bool:
+        if not self._frozen:
+            return False
+        if self._caches is None:
+            first = next(item for chunk in self._chunks for item in chunk)
+            tokens = self.shapes(first)[0].tokens
+            size = tokens * self._backbone.hidden_size * 4 * len(self._chunk_of)
+            self._caches = size <= MEMORY_LIMIT_BYTES
+        return self._caches
+
+    def _remember(self, key: ImageKey, image: ImageInput) -> None:
+        self._shapes[key] = replace(image, pixels=image.pixels.new_zeros(0))
+        size = image.pixels.numel() * image.pixels.element_size()
+        if key not in self._inputs and self._pixel_bytes + size <= MEMORY_LIMIT_BYTES:
+            self._inputs[key] = image
+            self._pixel_bytes += 0 if self._frozen else size

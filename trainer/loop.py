@@ -1,0 +1,194 @@
+"""`TrainingLoop`: optimizer steps from where a trial stands to its end, with reports on the way.
+
+Reports, evaluations and checkpoints happen at steps that follow from the config alone, so all
+ranks meet there and a resumed training meets them again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from infra.errors import DivergedTrial
+from trainer.checkpoint import Checkpoints
+from trainer.config import TrainerConfig
+from trainer.data_order import DataOrder, micro_batches
+from trainer.deepspeed_engine import DeepSpeedEngine, schedule_factor
+from trainer.evaluate import work
+from trainer.examples import Examples
+from trainer.gang import Gang
+from trainer.objective import REPORTED, Objective, StepWeights
+from trainer.reporting import Answer, CheckpointReference, TrialReport, TrialReporter
+
+REPORTS = 12
+"""Of training metrics in a trial, spread evenly."""
+
+CHECKPOINT_SECONDS = 600.0
+"""A report this long after the last checkpoint makes one, whatever the config asks for."""
+
+Monitor = Callable[[], dict[str, float]]
+"""Evaluates the monitored benchmark: `eval/<benchmark>/<metric>`."""
+
+
+def evaluation_steps(config: TrainerConfig) -> set[int]:
+    """Steps after which the monitor is evaluated and a checkpoint kept."""
+    total = config.total_steps
+    return {min(total, max(0, round(part * total))) for part in config.evaluation.during}
+
+
+def report_steps(config: TrainerConfig) -> set[int]:
+    """Steps after which a report is made: evaluations, and an even spread."""
+    total = config.total_steps
+    spread = {math.ceil(total * part / REPORTS) for part in range(1, REPORTS + 1)}
+    return spread | evaluation_steps(config)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopParts:
+    """What a loop drives."""
+
+    config: TrainerConfig
+    engine: DeepSpeedEngine
+    examples: Examples
+    gang: Gang
+    checkpoints: Checkpoints
+    reporter: TrialReporter
+    monitor: Monitor
+    started: float
+    """`time.monotonic()` when the attempt began."""
+
+
+class TrainingLoop:
+    """One attempt's training."""
+
+    def __init__(self, parts: LoopParts, *, step: int) -> None:
+        config = parts.config
+        self.step = step
+        self._parts = parts
+        self._objective = Objective(config)
+        self._order = DataOrder(
+            len(parts.examples), batch=config.strategy.batch_pairs, seed=config.seed
+        )
+        self._evaluations = evaluation_steps(config)
+        self._reports = report_steps(config)
+        self._sums = torch.zeros(len(REPORTED), device=parts.gang.device)
+        self._steps_since = 0
+        self._norm = 0.0
+        self._since = time.monotonic()
+        self._checkpointed = time.monotonic()
+        # Agreed on: what is cached, or whether there is any image, may differ between shares.
+        self._always_encode = parts.gang.size > 1 and parts.gang.any(
+            parts.examples.encoded_in_model
+        )
+
+    def run(self) -> bool:
+        """Train to the end; False when the listener stopped it, with a checkpoint left behind.
+
+        Raises:
+            DivergedTrial: When the loss or the gradient norm stops being finite.
+        """
+        parts = self._parts
+        parts.engine.module.train()
+        if self.step == 0 and 0 in self._evaluations and self._report() == "stop":
+            return False
+        while self.step < parts.config.total_steps:
+            self._train_step()
+            if self.step in self._reports and self._report() == "stop":
+                return False
+        return True
+
+    def _train_step(self) -> None:
+        parts = self._parts
+        items = parts.examples.items
+        indices = self._order.step(self.step)
+        weights = StepWeights.of([items[index] for index in indices])
+        share = len(indices) // parts.gang.size
+        mine = micro_batches(
+            indices,
+            [work(items[index]) for index in indices],
+            rank=parts.gang.rank,
+            size=parts.gang.size,
+            micro=parts.config.machine.micro_batch_pairs or share,
+        )
+        sums = torch.zeros_like(self._sums)
+        for number, chunk in enumerate(mine):
+            batch = parts.examples.batch(chunk)
+            outputs = parts.engine(batch, always_encode_images=self._always_encode)
+            loss, told = self._objective(outputs, batch.examples, weights)
+            parts.engine.backward(loss)
+            sums += told
+            if number < len(mine) - 1:
+                parts.engine.next_micro_batch()
+        self._norm = parts.engine.step(self.step)
+        self.step += 1
+        if not (math.isfinite(self._norm) and bool(torch.isfinite(sums[0]))):
+            raise DivergedTrial(
+                f"at step {self.step} the loss was {float(sums[0]):.4g} and the gradient norm "
+                f"{self._norm:.4g}; lower strategy.learning_rate or "
+                "strategy.gradient_clipping, or use fp32"
+            )
+        self._sums += sums
+        self._steps_since += 1
+
+    def _report(self) -> Answer:
+        parts = self._parts
+        metrics = self._training_metrics()
+        due = self.step in self._evaluations
+        if due:
+            metrics |= parts.monitor()
+        late = time.monotonic() - self._checkpointed > CHECKPOINT_SECONDS
+        reference = None
+        if due or parts.gang.share(int(late)):
+            reference = self._checkpoint()
+        answer = self._say(metrics, reference)
+        if answer == "stop" and reference is None:
+            self._say({}, self._checkpoint())
+        self._since = time.monotonic()
+        return answer
+
+    def _say(self, metrics: dict[str, float], reference: CheckpointReference | None) -> Answer:
+        parts = self._parts
+        stop = False
+        if parts.gang.leads:
+            report = TrialReport(
+                step=self.step,
+                fraction=self.step / parts.config.total_steps,
+                seconds=time.monotonic() - parts.started,
+                metrics=metrics,
+                checkpoint=reference,
+            )
+            stop = parts.reporter.report(report) == "stop"
+        return "stop" if parts.gang.share(int(stop)) else "continue"
+
+    def _checkpoint(self) -> CheckpointReference:
+        self._checkpointed = time.monotonic()
+        return self._parts.checkpoints.save(self._parts.engine, self.step)
+
+    def _training_metrics(self) -> dict[str, float]:
+        if not self._steps_since:
+            return {}
+        parts = self._parts
+        strategy = parts.config.strategy
+        sums = parts.gang.total(self._sums).tolist()
+        loss, critique, right, margin, weight = (value / self._steps_since for value in sums)
+        pairs = self._steps_since * strategy.batch_pairs
+        metrics = {
+            "train/loss": loss,
+            "train/accuracy": right / weight if weight else 0.0,
+            "train/margin": margin / weight if weight else 0.0,
+            "train/gradient_norm": self._norm,
+            "train/learning_rate": strategy.learning_rate
+            * schedule_factor(
+                self.step - 1, parts.config.total_steps, strategy.schedule, strategy.warmup
+            ),
+            "train/pairs_per_second": pairs / max(1e-9, time.monotonic() - self._since),
+        }
+        if parts.config.paradigm == "critic":
+            metrics["train/critique_loss"] = critique
+        self._sums.zero_()
+        self._steps_since = 0
+        return metrics

@@ -1,0 +1,108 @@
+"""A trained reward model as files: the backbone for the Auto classes, our head, and one JSON page.
+
+Safetensors and JSON only. Loading gives the very scores the trained model gave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+
+from infra.errors import CorruptObjectError, MissingError
+from infra.frozen import Frozen
+from infra.object_store import ObjectStore
+from trainer.backbone import read_backbone
+from trainer.config import TrainerConfig
+from trainer.identity import digest
+from trainer.reward_model import RewardModel
+
+PAGE = "reward_model.json"
+HEAD = "reward_head.safetensors"
+
+
+class ModelPage(Frozen):
+    """What turns a backbone's files into a reward model."""
+
+    version: int = 1
+    identity: str
+    config: TrainerConfig
+
+
+def model_prefix(identity: str) -> str:
+    """Where a trial's model lies in the object store."""
+    return f"trials/{identity}/model/"
+
+
+def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
+    """Write a model's files; the weights must be whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.backbone.save(folder)
+    if model.head is not None:
+        state = {name: value.contiguous().cpu() for name, value in model.head.state_dict().items()}
+        save_file(state, folder / HEAD)
+    page = ModelPage(identity=identity, config=model.config)
+    (folder / PAGE).write_text(page.model_dump_json(indent=2) + "\n")
+
+
+def load_model(folder: Path) -> RewardModel:
+    """A saved model, ready to score.
+
+    Raises:
+        MissingError: If the folder holds no reward model.
+        CorruptObjectError: If its page cannot be read.
+    """
+    path = folder / PAGE
+    if not path.is_file():
+        raise MissingError(f"expected a reward model at {folder}, but it holds no {PAGE}")
+    try:
+        page = ModelPage.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CorruptObjectError(f"{path} does not describe a reward model: {error}") from error
+    model = RewardModel(read_backbone(folder), page.config)
+    if model.head is not None:
+        model.head.load_state_dict(load_file(folder / HEAD))
+    return model.eval()
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of a model's files, by name and content."""
+    files = {}
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        with path.open("rb") as file:
+            files[path.relative_to(folder).as_posix()] = hashlib.file_digest(
+                file, "sha256"
+            ).hexdigest()
+    return digest(files)
+
+
+def store_model(model: RewardModel, store: ObjectStore, identity: str) -> str:
+    """Put a model into the object store; returns the digest of its files."""
+    with tempfile.TemporaryDirectory(prefix="rmsweep-model-") as name:
+        folder = Path(name)
+        save_model(model, folder, identity=identity)
+        # The page goes last: a model without it is not taken for one.
+        paths = sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.name == PAGE)
+        for path in paths:
+            store.upload(path, model_prefix(identity) + path.relative_to(folder).as_posix())
+        return folder_digest(folder)
+
+
+def fetch_model(store: ObjectStore, identity: str, folder: Path) -> str:
+    """Copy a trial's model out of the object store; returns the digest of its files.
+
+    Raises:
+        MissingError: If the trial left no model.
+    """
+    prefix = model_prefix(identity)
+    keys = store.keys(prefix)
+    if f"{prefix}{PAGE}" not in keys:
+        raise MissingError(
+            f"trial {identity[:12]} has no model in {store.uri}; it was stopped early or failed"
+        )
+    for key in keys:
+        store.download(key, folder / key.removeprefix(prefix))
+    return folder_digest(folder)

@@ -1,0 +1,266 @@
+"""Gangs of ranks as killable children of this process, forked warm; imports no torch itself.
+
+Ranks are forked from a server that has imported torch, transformers and DeepSpeed, so only the
+first gang of a process waits for that. Nothing survives from one trial to the next, a rank that
+hangs in a collective can be killed, and a rank whose parent dies ends itself. Reports, outcomes
+and failures cross the border as JSON, never as pickled objects.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import connection, get_context, spawn
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
+from infra.object_store import ObjectStore, open_store
+from trainer.config import TrainerConfig
+from trainer.rank_child import RankLaunch, RankMessage, live
+from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
+
+LAST_WORDS_SECONDS = 2.0
+"""After one rank failed, how long the others may still say what they died of."""
+
+KEPT_VARIABLES = ("RMSWEEP_", "AWS_")
+"""Prefixes of what a rank inherits from this process's environment as it is now."""
+
+_starting = threading.local()
+_preparation_data = spawn.get_preparation_data
+
+
+def _preparation_without_main(name: str) -> dict[str, Any]:
+    """What a child is told to set up; a rank is not told to import our caller's main module."""
+    data: dict[str, Any] = _preparation_data(name)
+    if getattr(_starting, "rank", False):
+        # In a Ray worker that import alone takes 3 s.
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+spawn.get_preparation_data = _preparation_without_main
+
+
+class RankProcess:
+    """One rank in a child of its own."""
+
+    def __init__(self, launch: RankLaunch) -> None:
+        self.rank = launch.rank
+        self.log = Path(launch.log)
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["trainer.warm"])
+        self.connection, theirs = context.Pipe()
+        self._process: ForkServerProcess = context.Process(
+            target=live, args=(theirs, launch.model_dump_json()), daemon=True
+        )
+        _starting.rank = True
+        try:
+            self._process.start()
+        finally:
+            _starting.rank = False
+        theirs.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id."""
+        return self._process.pid
+
+    def receive(self) -> RankMessage | None:
+        """The next message, or None when the rank is gone."""
+        try:
+            return RankMessage.model_validate_json(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+    def send(self, answer: Answer) -> None:
+        """Answer a report; silent when the rank is gone."""
+        try:
+            self.connection.send_bytes(answer.encode())
+        except OSError:
+            return
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.is_alive():
+            self._process.kill()
+
+    def end(self) -> int | None:
+        """Kill it if it still runs; returns its exit code."""
+        self._process.join(timeout=0.5)
+        self.kill()
+        self._process.join(timeout=5.0)
+        self.connection.close()
+        return self._process.exitcode
+
+
+class TrialProcess:
+    """All ranks of one attempt at a trial, on this machine."""
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        *,
+        store_uri: str,
+        identity: str,
+        resume_from: CheckpointReference | None = None,
+        benchmarks_only: bool = False,
+    ) -> None:
+        self._store = open_store(store_uri)
+        self._logs = Path(tempfile.mkdtemp(prefix="rmsweep-logs-"))
+        self._log_prefix = _next_log_prefix(self._store, identity)
+        self._killed = False
+        port = _free_port()
+        environment = {
+            name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)
+        }
+        self._ranks: list[RankProcess] = []
+        for rank in range(1 if benchmarks_only else config.machine.workers):
+            launch = RankLaunch(
+                config=config,
+                store_uri=store_uri,
+                identity=identity,
+                resume_from=resume_from,
+                benchmarks_only=benchmarks_only,
+                rank=rank,
+                master_port=port,
+                log=str(self._logs / f"rank-{rank}.txt"),
+                environment=environment,
+            )
+            self._ranks.append(RankProcess(launch))
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the ranks."""
+        return [rank.pid for rank in self._ranks if rank.pid is not None]
+
+    def messages(self) -> Iterator[TrialReport | TrialOutcome]:
+        """Reports, each to be answered before the next comes, then one outcome.
+
+        Raises:
+            TrialFailure: What killed the trial, with the rank's traceback as a note. Other
+                deliberate errors of a rank (`InputError`, `StoreError`) are raised as themselves.
+        """
+        outcome = None
+        waiting = {rank.connection: rank for rank in self._ranks}
+        try:
+            while waiting:
+                for ready in connection.wait(list(waiting)):
+                    rank = waiting[ready]  # type: ignore[index]
+                    message = rank.receive()
+                    if message is None or message.failure is not None:
+                        raise self._cause(rank, message)
+                    if message.report is not None:
+                        self._save_logs()
+                        yield message.report
+                    else:
+                        outcome = message.outcome or outcome
+                        del waiting[rank.connection]
+        finally:
+            self._end()
+        if outcome is None:
+            raise CommunicationTrial("all ranks ended, but none said how the trial went")
+        yield outcome
+
+    def answer(self, answer: Answer) -> None:
+        """Answer the last report."""
+        self._ranks[0].send(answer)
+
+    def kill(self) -> None:
+        """End every rank at once; `messages` then raises `PreemptedTrial`."""
+        self._killed = True
+        for rank in self._ranks:
+            rank.kill()
+
+    def _cause(self, first: RankProcess, message: RankMessage | None) -> RmsweepError:
+        """The most telling of what the ranks died of: the others only saw a partner vanish."""
+        if self._killed:
+            return PreemptedTrial("the trial's ranks were killed on request")
+        failures = {first.rank: message.failure if message is not None else None}
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        others = {rank.connection: rank for rank in self._ranks if rank is not first}
+        while others and (left := deadline - time.monotonic()) > 0:
+            for ready in connection.wait(list(others), timeout=left):
+                rank = others.pop(ready)  # type: ignore[call-overload]
+                said = rank.receive()
+                failures[rank.rank] = said.failure if said is not None else None
+        spoken = {rank: failure for rank, failure in failures.items() if failure is not None}
+        telling = {r: f for r, f in spoken.items() if f.error != CommunicationTrial.__name__}
+        vanished = [rank for rank, failure in failures.items() if failure is None]
+        if vanished and not telling:
+            return _death(self._ranks[vanished[0]])
+        rank, failure = min((telling or spoken).items())
+        return failure.to_error(rank)
+
+    def _end(self) -> None:
+        for rank in self._ranks:
+            rank.end()
+        self._save_logs()
+        shutil.rmtree(self._logs, ignore_errors=True)
+
+    def _save_logs(self) -> None:
+        for rank in self._ranks:
+            if rank.log.is_file():
+                self._store.upload(rank.log, f"{self._log_prefix}{rank.log.name}")
+
+
+def run_trial(
+    config: TrainerConfig,
+    *,
+    store_uri: str,
+    identity: str,
+    reporter: TrialReporter,
+    resume_from: CheckpointReference | None = None,
+) -> TrialOutcome:
+    """Train one reward model in ranks of this machine and wait for it.
+
+    Raises:
+        RmsweepError: As `TrialProcess.messages`.
+    """
+    process = TrialProcess(config, store_uri=store_uri, identity=identity, resume_from=resume_from)
+    try:
+        for message in process.messages():
+            if isinstance(message, TrialOutcome):
+                return message
+            process.answer(reporter.report(message))
+    finally:
+        process.kill()
+    raise AssertionError("messages() ends with an outcome or an error")
+
+
+def _death(rank: RankProcess) -> RmsweepError:
+    code = rank.end()
+    tail = ""
+    if rank.log.is_file():
+        tail = "\n".join(rank.log.read_text(errors="replace").splitlines()[-20:])
+    if code == -15:
+        error: RmsweepError = PreemptedTrial(f"rank {rank.rank} was told to terminate")
+    elif code == -9:
+        error = CommunicationTrial(
+            f"rank {rank.rank} was killed (signal 9); when nobody did it, the machine ran out of "
+            "memory: use fewer trials at once or a smaller machine.micro_batch_pairs"
+        )
+    else:
+        error = CommunicationTrial(f"rank {rank.rank} ended without a word (exit code {code})")
+    if tail:
+        error.add_note(tail)
+    return error
+
+
+def _next_log_prefix(store: ObjectStore, identity: str) -> str:
+    prefix = f"trials/{identity}/logs/attempt-"
+    numbers = [key.removeprefix(prefix).partition("/")[0] for key in store.keys(prefix)]
+    return f"{prefix}{max((int(number) for number in numbers), default=0) + 1}/"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,109 @@
+"""What a trial writes of itself: `record.json` and `metrics.jsonl`, kept across its attempts."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from pydantic import Field
+
+from infra.errors import MissingObjectError
+from infra.frozen import Frozen
+from infra.object_store import ObjectStore
+from infra.provenance import Provenance
+from trainer.config import TrainerConfig
+from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
+
+
+class AttemptRecord(Frozen):
+    """One try at a trial."""
+
+    provenance: Provenance
+    resumed_from: CheckpointReference | None = None
+    seconds: float | None = None
+    """Wall time; absent when it ended without a word."""
+    outcome: TrialOutcome | None = None
+    """Absent when it failed; its log says why."""
+
+
+class TrialRecord(Frozen):
+    """What a trial was, and how its attempts went."""
+
+    version: int = 1
+    identity: str
+    config: TrainerConfig
+    data_digests: dict[str, str]
+    benchmark_digests: dict[str, str]
+    backbone_digest: str | None
+    attempts: list[AttemptRecord] = Field(default_factory=list)
+
+
+def record_key(identity: str) -> str:
+    """Where a trial's record lies in the object store."""
+    return f"trials/{identity}/record.json"
+
+
+def metrics_key(identity: str) -> str:
+    """Where the reports of a trial lie, one JSON object per line."""
+    return f"trials/{identity}/metrics.jsonl"
+
+
+class RecordWriter:
+    """Keeps `record.json` up to date: once when an attempt begins, once when it ends."""
+
+    def __init__(self, store: ObjectStore, record: TrialRecord, attempt: AttemptRecord) -> None:
+        self._store = store
+        self._started = time.monotonic()
+        self._attempt = attempt
+        self._record = record.model_copy(
+            update={"attempts": _earlier_attempts(store, record.identity)}
+        )
+        self._write(attempt)
+
+    def end(self, outcome: TrialOutcome | None) -> None:
+        """Say how the attempt ended."""
+        seconds = time.monotonic() - self._started
+        self._write(self._attempt.model_copy(update={"seconds": seconds, "outcome": outcome}))
+
+    def _write(self, attempt: AttemptRecord) -> None:
+        attempts = [*self._record.attempts, attempt]
+        record = self._record.model_copy(update={"attempts": attempts})
+        data = record.model_dump_json(indent=2) + "\n"
+        self._store.write(record_key(record.identity), data.encode())
+
+
+class MetricsWriter:
+    """A reporter that also writes every report to `metrics.jsonl`."""
+
+    def __init__(
+        self, store: ObjectStore, identity: str, listener: TrialReporter, *, after: int
+    ) -> None:
+        self._store = store
+        self._key = metrics_key(identity)
+        self._listener = listener
+        # Steps after the checkpoint will be done, and reported, once more.
+        self._lines = [
+            line for line in _lines(store, self._key) if json.loads(line)["step"] <= after
+        ]
+
+    def report(self, report: TrialReport) -> Answer:
+        """Write, then pass on."""
+        self._lines.append(report.model_dump_json())
+        self._store.write(self._key, ("\n".join(self._lines) + "\n").encode())
+        return self._listener.report(report)
+
+
+def _lines(store: ObjectStore, key: str) -> list[str]:
+    try:
+        return store.read(key).decode().splitlines()
+    except MissingObjectError:
+        return []
+
+
+def _earlier_attempts(store: ObjectStore, identity: str) -> list[AttemptRecord]:
+    try:
+        data = store.read(record_key(identity))
+    except MissingObjectError:
+        return []
+    attempts = json.loads(data)["attempts"]
+    return [AttemptRecord.model_validate(attempt) for attempt in attempts]

@@ -1,0 +1,150 @@
+"""`RewardModel`: a backbone and what reads scores from it, for all three paradigms.
+
+Scalar and critic pool each branch and apply the head; a judge reads the probabilities of its two
+verdicts where its branch ends. The language head runs only on the tokens whose words are needed:
+never for scalar, on labelled tokens for a critic, on verdicts for a judge.
+Letters: B rows, L tokens, H hidden size, N branches.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from trainer.backbone import Backbone
+from trainer.backbone_inputs import VisionFeatures
+from trainer.config import FreezeConfig, Pooling, TrainerConfig
+from trainer.examples import ModelBatch
+from trainer.head import RewardHead
+from trainer.losses import sequence_losses
+from trainer.prompts import verdict_tokens
+from trainer.tree_batch import TreeBatch
+
+
+class RewardModel(nn.Module):
+    """Scores for the branches of a batch."""
+
+    def __init__(self, backbone: Backbone, config: TrainerConfig) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.config = config
+        self.module = backbone.module
+        self.head: RewardHead | None = None
+        self.verdicts: tuple[int, int] | None = None
+        if config.paradigm == "generative":
+            self.verdicts = verdict_tokens(backbone)
+        else:
+            self.head = RewardHead(config.head, backbone.hidden_size, seed=config.seed)
+        freeze_parts(backbone, config.strategy.freeze)
+        self._vision_is_trained = any(
+            parameter.requires_grad
+            for part in ("vision", "projector")
+            for parameter in backbone.parts()[part]
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = next(self.module.parameters()).device
+        return device
+
+    @property
+    def vision_is_trained(self) -> bool:
+        """Whether image features change from step to step."""
+        return self._vision_is_trained
+
+    def forward(
+        self, batch: ModelBatch, *, always_encode_images: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """What the paradigm says of each branch.
+
+        Args:
+            batch: On any device.
+            always_encode_images: Run the vision tower even when the batch shows no new image, so
+                that every rank touches the same weights in the same order.
+
+        Returns:
+            `scores` [N] (scalar, critic), `critique_losses` [N] (critic), and `verdicts` [N, 2]
+            log-probabilities with `parsed` [N] (generative), all float32.
+        """
+        rows = batch.rows.to(self.device)
+        with self.autocast():
+            features, bait = self.image_features(batch, always=always_encode_images)
+            hidden = self.backbone.hidden_states(
+                input_ids=rows.input_ids,
+                attention_mask=rows.attention_mask,
+                position_ids=rows.position_ids,
+                features=features,
+                placement=rows.placement,
+            )
+            if bait is not None:
+                hidden = hidden + bait
+            if self.head is None:
+                return self.read_verdicts(hidden[rows.rows, rows.ends])
+            pooled = pool(hidden, rows, self.config.head.pooling)
+            outputs = {"scores": self.head(pooled)}
+            if self.config.paradigm == "critic":
+                outputs["critique_losses"] = self._critique_losses(hidden, rows)
+        return outputs
+
+    def autocast(self) -> torch.autocast:
+        """The backbone's precision; weights stay float32 and the head opts out."""
+        low = self.config.strategy.precision == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low)
+
+    def image_features(
+        self, batch: ModelBatch, *, always: bool = False
+    ) -> tuple[VisionFeatures | None, torch.Tensor | None]:
+        """The batch's encoded images, and a zero that ties a blank image into the graph.
+
+        The vision tower comes before everything else on every rank: under ZeRO the order in
+        which weights are gathered has to be the same everywhere.
+        """
+        device = self.device
+        images = batch.images
+        if images.inputs:
+            return self.backbone.vision_features(images.inputs), None
+        bait = None
+        if always and self.backbone.takes_images:
+            blank = self.backbone.vision_features([self.backbone.blank_image()])
+            bait = torch.stack([block.sum() for block in blank.tokens]).sum() * 0.0
+            for layers in blank.deepstack:
+                bait = bait + torch.stack([layer.sum() for layer in layers]).sum() * 0.0
+        if images.features is None:
+            return None, bait
+        return images.features.apply(lambda block: block.to(device)), bait
+
+    def read_verdicts(self, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Log-probabilities of both verdicts [N, 2], and whether one of them is the likeliest word.
+
+        Args:
+            hidden: [N, H] where a verdict is due.
+        """
+        assert self.verdicts is not None
+        logits = self.backbone.language_head(hidden).float()
+        likelihood = logits.log_softmax(-1)[:, list(self.verdicts)]
+        likeliest = logits.argmax(-1)
+        parsed = (likeliest == self.verdicts[0]) | (likeliest == self.verdicts[1])
+        return {"verdicts": likelihood, "parsed": parsed.float()}
+
+    def _critique_losses(self, hidden: torch.Tensor, rows: TreeBatch) -> torch.Tensor:
+        logits = self.backbone.language_head(hidden[rows.label_rows, rows.label_columns])
+        return sequence_losses(logits, rows.labels, rows.label_owners, rows.num_branches)
+
+
+def pool(hidden: torch.Tensor, rows: TreeBatch, pooling: Pooling) -> torch.Tensor:
+    """One state per branch [N, H] from hidden states [B, L, H]; padding and trunk take no part."""
+    if pooling == "last":
+        return hidden[rows.rows, rows.ends]
+    flat = hidden.float().flatten(0, 1)
+    sums = flat.new_zeros(rows.num_branches + 1, flat.shape[1])
+    sums = sums.index_add(0, rows.owners.flatten(), flat)
+    return sums[:-1] / rows.lengths[:, None]
+
+
+def freeze_parts(backbone: Backbone, freeze: FreezeConfig) -> None:
+    """Sets which weights are trained."""
+    for part, parameters in backbone.parts().items():
+        trained = not getattr(freeze, part)
+        for parameter in parameters:
+            parameter.requires_grad_(trained)

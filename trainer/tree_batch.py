@@ -1,0 +1,174 @@
+"""`TreeBatch`: rows of one trunk and several branches that cannot see one another.
+
+Each branch gets the positions it would have right after the trunk, so its hidden states are those
+of the separate row trunk + branch, up to rounding. Letters: B rows, L tokens of the longest row,
+N branches of all rows in order, T labelled tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+TRUNK = 0
+PADDING = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Tree:
+    """One row before padding."""
+
+    trunk: np.ndarray
+    """[tokens] ids."""
+    branches: tuple[np.ndarray, ...]
+    labelled: tuple[int, ...]
+    """Of each branch: tokens at its end that are language-model labels."""
+    positions: np.ndarray
+    """[C, trunk + longest branch], C coordinates: positions of the row trunk + that branch alone.
+    The other branches take the same ones, since branches are text."""
+    images: tuple[int, ...] = ()
+    """Which images of the batch the trunk shows, in order."""
+
+    @property
+    def tokens(self) -> int:
+        """Length of the row."""
+        return len(self.trunk) + sum(len(branch) for branch in self.branches)
+
+    def separate(self) -> list[Tree]:
+        """The same branches as rows of their own."""
+        return [
+            replace(self, branches=(branch,), labelled=(labelled,))
+            for branch, labelled in zip(self.branches, self.labelled, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TreeBatch:
+    """Right-padded rows and where their branches lie."""
+
+    input_ids: torch.Tensor
+    """[B, L]."""
+    position_ids: torch.Tensor
+    """[B, L], or [C, B, L] with multimodal rotary positions."""
+    attention_mask: torch.Tensor
+    """Boolean [B, 1, L, L], or padding [B, L] when every row has a single branch."""
+    members: torch.Tensor
+    """[B, L]: 0 in the trunk, k in the row's k-th branch, -1 in padding."""
+    rows: torch.Tensor
+    """[N] row of each branch."""
+    ends: torch.Tensor
+    """[N] column of its last token."""
+    owners: torch.Tensor
+    """[B, L]: index among all N branches, N outside any."""
+    lengths: torch.Tensor
+    """[N] tokens of each branch."""
+    label_rows: torch.Tensor
+    """[T] row of the token that predicts a label."""
+    label_columns: torch.Tensor
+    """[T] its column."""
+    labels: torch.Tensor
+    """[T] the label."""
+    label_owners: torch.Tensor
+    """[T] branch the label belongs to."""
+    placement: tuple[int, ...]
+    """Which image of the batch each placeholder block shows, row by row."""
+
+    @property
+    def num_branches(self) -> int:
+        """N."""
+        return len(self.rows)
+
+    def to(self, device: torch.device) -> TreeBatch:
+        """On a device."""
+        moved: dict[str, Any] = {
+            field.name: value.to(device, non_blocking=True)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), torch.Tensor)
+        }
+        return replace(self, **moved)
+
+
+def pack_trees(trees: Sequence[Tree], *, pad_token_id: int, share: bool = True) -> TreeBatch:
+    """Rows side by side.
+
+    Args:
+        trees: One per item.
+        pad_token_id: Fills the rows' ends; never attended to, never pooled.
+        share: Whether branches share their trunk; else each is a row of its own, for backbones
+            whose attention a mask cannot steer.
+    """
+    if not share:
+        trees = [single for tree in trees for single in tree.separate()]
+    length = max(tree.tokens for tree in trees)
+    coordinates = trees[0].positions.shape[0]
+    ids = np.full((len(trees), length), pad_token_id, dtype=np.int64)
+    positions = np.zeros((coordinates, len(trees), length), dtype=np.int64)
+    members = np.full((len(trees), length), PADDING, dtype=np.int64)
+    branches = sum(len(tree.branches) for tree in trees)
+    owners = np.full((len(trees), length), branches, dtype=np.int64)
+    spans: list[tuple[int, int, int]] = []
+    labels: list[tuple[np.ndarray, int, int]] = []
+    for row, tree in enumerate(trees):
+        start = len(tree.trunk)
+        ids[row, :start] = tree.trunk
+        positions[:, row, :start] = tree.positions[:, :start]
+        members[row, :start] = TRUNK
+        column = start
+        for index, (branch, labelled) in enumerate(zip(tree.branches, tree.labelled, strict=True)):
+            end = column + len(branch)
+            ids[row, column:end] = branch
+            positions[:, row, column:end] = tree.positions[:, start : start + len(branch)]
+            members[row, column:end] = index + 1
+            owners[row, column:end] = len(spans)
+            if labelled:
+                labels.append((branch[-labelled:], row, end - labelled - 1))
+            spans.append((row, end - 1, len(branch)))
+            column = end
+    member_ids = torch.from_numpy(members)
+    single = all(len(tree.branches) == 1 for tree in trees)
+    span_array = torch.tensor(spans, dtype=torch.long)
+    label_rows, label_columns, label_ids = _flat_labels(labels)
+    owner_ids = torch.from_numpy(owners)
+    return TreeBatch(
+        input_ids=torch.from_numpy(ids),
+        position_ids=torch.from_numpy(positions if coordinates > 1 else positions[0]),
+        attention_mask=member_ids != PADDING if single else tree_mask(member_ids),
+        members=member_ids,
+        rows=span_array[:, 0],
+        ends=span_array[:, 1],
+        owners=owner_ids,
+        lengths=span_array[:, 2],
+        label_rows=label_rows,
+        label_columns=label_columns,
+        labels=label_ids,
+        label_owners=owner_ids[label_rows, label_columns],
+        placement=tuple(image for tree in trees for image in tree.images),
+    )
+
+
+def tree_mask(members: torch.Tensor) -> torch.Tensor:
+    """Who may look at whom [B, 1, L, L]: back, at the trunk or at one's own branch.
+
+    Padding looks at the trunk, too, so that no row of the softmax is empty; nothing looks at it.
+    """
+    length = members.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=members.device).tril()
+    looked_at = members[:, None, :]
+    visible = (looked_at == TRUNK) | (looked_at == members[:, :, None])
+    return (visible & before)[:, None]
+
+
+def _flat_labels(
+    labels: Sequence[tuple[np.ndarray, int, int]],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    if not labels:
+        nothing = torch.zeros(0, dtype=torch.long)
+        return nothing, nothing, nothing
+    rows = np.concatenate([np.full(len(ids), row) for ids, row, _ in labels])
+    columns = np.concatenate([np.arange(first, first + len(ids)) for ids, _, first in labels])
+    ids = np.concatenate([ids for ids, _, _ in labels])
+    return torch.from_numpy(rows), torch.from_numpy(columns), torch.from_numpy(ids)
