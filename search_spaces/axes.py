@@ -17,12 +17,18 @@ from infra.findings import Finding, InvalidSettings, Location, hint
 from search_spaces.catalog import AXES, setting_condition
 from search_spaces.condition_parser import parse_condition
 from search_spaces.conditions import Condition, both
-from search_spaces.data_mix import source_findings
 from search_spaces.levels import Level, trains_the_same
 from search_spaces.patches import Patch, locate, setting_paths
+from search_spaces.source_checks import source_findings
 from trainer.config import TrainerConfig
 
 Scalar = bool | int | float | str | None
+
+NOT_TO_VARY: Mapping[str, str] = {
+    "seed": "seeds are replicates, not levels; set replicates.seeds instead",
+    "evaluation": "every arm is measured alike; change the benchmarks under `set` instead",
+}
+"""Sections no axis may touch, and why."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.+-]{0,63}")
 _LEVEL_NAME = re.compile(r"[^\s=,|](?:[^=,|\x00-\x1f\x7f]{0,98}[^\s=,|])?")
@@ -186,7 +192,7 @@ def _value_name(value: Scalar) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return str(value).replace("e-0", "e-")  # 1e-5, as it is written in a file
 
 
 def _level_findings(
@@ -199,8 +205,8 @@ def _level_findings(
     named = isinstance(request.levels, Mapping)
     for path in level.patch:
         top = path.partition(".")[0]
-        if top in _NOT_TO_VARY:
-            findings.append(Finding((*location, path) if named else location, _NOT_TO_VARY[top]))
+        if top in NOT_TO_VARY:
+            findings.append(Finding((*location, path) if named else location, NOT_TO_VARY[top]))
     try:
         sources = [finding.message for finding in source_findings(level.applied(baseline))]
         known = [finding.message for finding in source_findings(baseline)]
@@ -210,12 +216,6 @@ def _level_findings(
             inner = finding.location if named else finding.location[1:]
             findings.append(Finding((*location, *inner), finding.message))
     return findings
-
-
-_NOT_TO_VARY: Mapping[str, str] = {
-    "seed": "seeds are replicates, not levels; set replicates.seeds instead",
-    "evaluation": "every arm is measured alike; change the benchmarks under `set` instead",
-}
 
 
 def _with_baseline_marked(

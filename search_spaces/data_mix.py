@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 
-from infra.findings import Finding, hint
 from search_spaces.levels import Level, ShippedAxis
 from trainer.config import TrainerConfig
 
@@ -22,22 +21,6 @@ _MOST_LISTED = 4
 def known_sources(baseline: TrainerConfig) -> tuple[str, ...]:
     """Built-in sources and those the baseline defines."""
     return tuple(dict.fromkeys((*BUILT_IN, *baseline.data.sources)))
-
-
-def source_findings(config: TrainerConfig) -> list[Finding]:
-    """Sources that are drawn from but are neither built in nor defined."""
-    parts = [
-        (("evaluation", "benchmarks", name, "parts", source), source)
-        for name, benchmark in config.evaluation.benchmarks.items()
-        for source in benchmark.parts
-    ]
-    drawn = [(("data", "weights", source), source) for source in config.data.weights]
-    known = (*BUILT_IN, *config.data.sources)
-    return [
-        Finding(location, f"unknown data source '{source}'{hint(source, known)}")
-        for location, source in (*drawn, *parts)
-        if source not in known
-    ]
 
 
 def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:

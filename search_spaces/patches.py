@@ -63,6 +63,7 @@ def apply_patch(config: TrainerConfig, patch: Patch) -> TrainerConfig:
     return changed
 
 
+@functools.lru_cache(maxsize=4096)
 def locate(path: str) -> Place:
     """Where a dotted path leads.
 

@@ -54,9 +54,7 @@ def settle_point(
     pending: dict[str, Any] = {}
     chosen: dict[str, str] = {}
     inactive = []
-    for axis in in_order(axes):
-        if axis.name not in point:
-            continue
+    for axis in in_order([axis for axis in axes if axis.name in point]):
         level = axis.level(point[axis.name])
         if axis.condition is not None:
             config, pending = apply_patch(config, pending) if pending else config, {}
@@ -95,6 +93,8 @@ def in_order(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     Raises:
         InvalidSettings: If conditions wait for each other.
     """
+    if all(axis.condition is None for axis in axes):
+        return tuple(axes)
     by_name = {axis.name: axis for axis in axes}
     sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
     for axis in axes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.errors import BackboneError
 from infra.findings import Finding, InvalidSettings
 from search_spaces.axes import Axis, AxisRequest, resolve_axis
-from search_spaces.data_mix import source_findings
+from search_spaces.source_checks import source_findings
 from sweep.spec.axis_checks import axes_findings
 from sweep.spec.baseline import baseline_config
 from sweep.spec.load import read_sweep

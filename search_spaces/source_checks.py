@@ -1,0 +1,56 @@
+"""Whether the data sources a config draws from exist and are set up right; no data is touched."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from infra.errors import DataError
+from infra.findings import Finding, InvalidSettings, Location, hint
+from trainer.config import SourceConfig, TrainerConfig
+from trainer.data.sources import source_kinds, source_settings
+
+
+def source_findings(config: TrainerConfig) -> list[Finding]:
+    """Problems of every source that is trained on or measured with, located in the config."""
+    findings = []
+    known = {*config.data.sources, *_kinds()}
+    for location, name in _drawn(config):
+        if name not in known:
+            findings.append(Finding(location, f"unknown data source '{name}'{hint(name, known)}"))
+            continue
+        source = config.data.source(name)
+        written = ("data", "sources", name) if name in config.data.sources else location
+        for inner, message in _problems(source.kind, json.dumps(source.settings, sort_keys=True)):
+            place = (*written, *inner) if written != location else location
+            findings.append(Finding(place, f"data source '{name}': {message}"))
+    return list(dict.fromkeys(findings))
+
+
+def _drawn(config: TrainerConfig) -> list[tuple[Location, str]]:
+    trained: list[tuple[Location, str]] = [
+        (("data", "weights", name), name) for name in config.data.weights
+    ]
+    measured: list[tuple[Location, str]] = [
+        (("evaluation", "benchmarks", benchmark, "parts", name), name)
+        for benchmark, settings in config.evaluation.benchmarks.items()
+        for name in settings.parts
+    ]
+    return trained + measured
+
+
+@functools.cache
+def _kinds() -> frozenset[str]:
+    return frozenset(source_kinds())
+
+
+@functools.lru_cache(maxsize=1024)
+def _problems(kind: str, settings: str) -> tuple[tuple[Location, str], ...]:
+    """Problems of one source's settings; asked for once per level of every axis, so remembered."""
+    try:
+        source_settings(SourceConfig(kind=kind, settings=json.loads(settings)))
+    except InvalidSettings as error:
+        return tuple((("settings", *each.location), each.message) for each in error.findings)
+    except DataError as error:
+        return ((("kind",), str(error)),)
+    return ()
