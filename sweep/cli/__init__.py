@@ -1,0 +1,13 @@
+"""The command `rmsweep`: wires everything, decides nothing.
+
+- `main`: the app, exit codes, how errors are printed
+- `console`: where text goes: tables for people, `--json` for programs
+- `workplace`: settings, ledger and stores, opened once per command
+- `plan_verbs`: `check`, `spaces`
+- `run_verbs`: `run`, `resume`, `stop`
+- `look_verbs`: `status`, `ls`, `show`, `logs`, `ui`
+- `train_verbs`: `train`, `evaluate`, `score`
+- `decide_verbs`: `report`, `ensemble`
+- `progress_view`: what a running sweep looks like in a terminal
+- `demo`: what `make demo` does
+"""

@@ -1,0 +1,89 @@
+"""Where text goes: tables and words for people, JSON for programs, errors on the error stream."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+STATE_STYLES = {
+    "succeeded": "green",
+    "running": "cyan",
+    "pending": "dim",
+    "paused": "yellow",
+    "stopped_early": "yellow",
+    "failed": "red",
+    "cancelled": "dim",
+    "stopped": "yellow",
+}
+
+
+def print_error(message: str) -> None:
+    """One error, on the error stream, as plain text."""
+    err.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+
+
+def print_warning(message: str) -> None:
+    """Something the user should know that does not stop anything."""
+    err.print(Text.assemble(("warning: ", "bold yellow"), message), soft_wrap=True)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 -- any JSON value
+    """One JSON document on standard output, never wrapped or coloured."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+) -> None:
+    """A table for people; cells are escaped, `right` names right-aligned columns."""
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else escape(str(cell)) for cell in row))
+    out.print(table)
+
+
+def state_text(state: str) -> Text:
+    """A state in its colour; the word alone says it too."""
+    return Text(state.replace("_", " "), style=STATE_STYLES.get(state, ""))
+
+
+def duration_text(seconds: float | None) -> str:
+    """`1 h 05 min`, `3 min 20 s`, `12 s`, or a dash."""
+    if seconds is None:
+        return "-"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+
+
+def number_text(value: float | None, digits: int = 4) -> str:
+    """A number with fixed decimals, or a dash."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def age_text(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago a moment was."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = max(0.0, ((now or datetime.now(UTC)) - aware).total_seconds())
+    if seconds >= 2 * 86400:
+        return f"{seconds / 86400:.0f} days ago"
+    return f"{duration_text(seconds)} ago"

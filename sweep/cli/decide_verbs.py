@@ -1,0 +1,77 @@
+"""Verbs that turn runs into a decision: `report` and `ensemble`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.console import number_text, out, print_json
+from sweep.cli.workplace import open_workplace
+
+SweepNames = Annotated[list[str], typer.Argument(help="Sweeps by name or start of id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    for verb in (report, ensemble):
+        app.command()(verb)
+
+
+def report(
+    sweeps: SweepNames,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="File to write; SWEEP-report.html if absent.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the ablation report: one HTML file that needs nothing else."""
+    from analysis.report import write_report
+
+    workplace = open_workplace()
+    rows = [workplace.ledger.sweep(name) for name in sweeps]
+    path = to or Path(f"{rows[0].sweep_id}-report.html")
+    result = write_report(
+        workplace.ledger,
+        workplace.store(rows[0].storage),
+        [row.sweep_id for row in rows],
+        path,
+    )
+    if json:
+        print_json(result.to_json())
+        return
+    out.print(result.headline)
+    out.print(f"report: {path}", soft_wrap=True)
+
+
+def ensemble(
+    sweeps: SweepNames,
+    method: Annotated[str, typer.Option(help="auto, average or greedy.")] = "auto",
+    to: Annotated[
+        Path | None, typer.Option("--out", help="File to write; SWEEP-ensemble.json if absent.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Build an ensemble from the best trials: chosen on validation, judged on test."""
+    from analysis.ensembles import ensemble_sweep
+
+    workplace = open_workplace()
+    rows = [workplace.ledger.sweep(name) for name in sweeps]
+    path = to or Path(f"{rows[0].sweep_id}-ensemble.json")
+    result = ensemble_sweep(
+        workplace.ledger,
+        workplace.store(rows[0].storage),
+        [row.sweep_id for row in rows],
+        method=method,
+        path=path,
+    )
+    if json:
+        print_json(result.to_json())
+        return
+    out.print(result.headline)
+    for member in result.members:
+        out.print(f"  {member.weight:.3f}  {member.arm} seed {member.seed}  {member.identity[:10]}")
+    out.print(f"accuracy on test: {number_text(result.accuracy)}")
+    out.print(f"ensemble: {path}", soft_wrap=True)

@@ -1,0 +1,275 @@
+"""Verbs that only look: `ls`, `status`, `show`, `logs`, `ui`. None of them changes a sweep."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infra.errors import MissingError
+from sweep.cli.console import (
+    age_text,
+    duration_text,
+    number_text,
+    out,
+    print_json,
+    print_table,
+    state_text,
+)
+from sweep.cli.workplace import open_workplace
+
+if TYPE_CHECKING:
+    from sweep.records.ledger import Ledger
+    from sweep.records.rows import SweepRow, TrialView
+
+SHORT = 10
+"""Digits of an identity shown to people."""
+
+SweepName = Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    for verb in (ls, status, show, logs):
+        app.command()(verb)
+
+
+def ls(json: Json = False) -> None:
+    """List sweeps, newest first."""
+    ledger = open_workplace().ledger
+    sweeps = sorted(ledger.sweeps(), key=lambda sweep: sweep.created, reverse=True)
+    if json:
+        print_json([_sweep_json(sweep, ledger) for sweep in sweeps])
+        return
+    if not sweeps:
+        out.print("No sweeps yet. Start one with `rmsweep run FILE`.")
+        return
+    rows = []
+    for sweep in sweeps:
+        spent = ledger.spent(sweep.sweep_id)
+        rows.append(
+            (
+                sweep.sweep_id,
+                state_text(_shown_state(sweep)),
+                f"{sweep.succeeded}/{sweep.trials}",
+                duration_text(spent.wall_seconds),
+                f"{spent.device_seconds / 3600:.2f}",
+                age_text(datetime.fromtimestamp(sweep.created, UTC)),
+            )
+        )
+    columns = ("sweep", "state", "trials", "wall time", "device-hours", "created")
+    print_table("", columns, rows, right=("trials", "wall time", "device-hours"))
+
+
+def status(
+    sweep: Annotated[str | None, typer.Argument(help="A sweep; the newest if absent.")] = None,
+    json: Json = False,
+) -> None:
+    """Show how a sweep stands: trials by state, best so far, spend, time left."""
+    from sweep.cli.progress_view import progress_json, progress_panel, view_of
+    from sweep.engine.progress import progress
+
+    workplace = open_workplace()
+    row = newest(workplace.ledger) if sweep is None else workplace.ledger.sweep(sweep)
+    view = view_of(workplace, row)
+    figures = progress(view)
+    if json:
+        print_json(_sweep_json(row, workplace.ledger) | progress_json(figures))
+        return
+    out.print(progress_panel(figures, title=f"{row.sweep_id}  {_shown_state(row)}", view=view))
+    if row.reason:
+        out.print(row.reason)
+
+
+def show(
+    sweep: SweepName,
+    json: Json = False,
+    trial: Annotated[
+        str | None, typer.Option(help="Only this trial: the start of its identity.")
+    ] = None,
+) -> None:
+    """Show a sweep's arms and trials, or one trial with its attempts."""
+    ledger = open_workplace().ledger
+    row = ledger.sweep(sweep)
+    trials = ledger.trials(row.sweep_id)
+    if trial is not None:
+        _show_trial(ledger, find_trial(trials, trial), json=json)
+        return
+    if json:
+        views = [_trial_json(view) for view in trials]
+        print_json(
+            _sweep_json(row, ledger) | {"trials_by_arm": _arms_json(trials), "trials": views}
+        )
+        return
+    out.print(
+        f"[bold]{row.sweep_id}[/bold]  {_shown_state(row)}  {row.spec_json.get('question', '')}"
+    )
+    metric = _objective_metric(row)
+    rows = []
+    for view in trials:
+        rows.append(
+            (
+                view.arm,
+                view.seed,
+                state_text(view.state),
+                f"{view.fraction:.0%}",
+                number_text(view.metrics.get(metric)),
+                view.attempts,
+                duration_text(view.device_seconds / max(1, view.workers)),
+                view.identity[:SHORT],
+                view.error_kind or ("reused" if view.reused else ""),
+            )
+        )
+    columns = ("arm", "seed", "state", "done", metric, "attempts", "time", "identity", "note")
+    print_table("", columns, rows, right=("seed", "done", metric, "attempts", "time"))
+
+
+def logs(
+    sweep: SweepName,
+    trial: Annotated[str, typer.Argument(help="The start of a trial's identity, or ARM/SEED.")],
+    rank: Annotated[int, typer.Option(help="Which rank of the gang.")] = 0,
+    attempt: Annotated[int | None, typer.Option(help="Which attempt; the last if absent.")] = None,
+) -> None:
+    """Print what a trial's rank wrote, also when it failed."""
+    workplace = open_workplace()
+    row = workplace.ledger.sweep(sweep)
+    view = find_trial(workplace.ledger.trials(row.sweep_id), trial)
+    store = workplace.store(view.storage or row.storage)
+    number = attempt if attempt is not None else view.attempts
+    key = f"trials/{view.identity}/logs/attempt-{number}/rank-{rank}.txt"
+    if not store.exists(key):
+        have = store.keys(f"trials/{view.identity}/logs/")
+        listed = ", ".join(name.split("/logs/")[1] for name in have) or "none"
+        raise MissingError(
+            f"no log of attempt {number}, rank {rank} for trial {view.identity[:SHORT]}; "
+            f"there is: {listed}"
+        )
+    out.out(store.read(key).decode(errors="replace"), end="", highlight=False)
+
+
+def newest(ledger: Ledger) -> SweepRow:
+    """The sweep created last.
+
+    Raises:
+        MissingError: If there is none.
+    """
+    sweeps = ledger.sweeps()
+    if not sweeps:
+        raise MissingError("there is no sweep yet; start one with `rmsweep run FILE`")
+    return max(sweeps, key=lambda sweep: sweep.created)
+
+
+def find_trial(trials: list[TrialView], wanted: str) -> TrialView:
+    """The one trial whose identity starts so, or that is named `ARM/SEED`.
+
+    Raises:
+        MissingError: If none or several fit.
+    """
+    found = [
+        view
+        for view in trials
+        if view.identity.startswith(wanted) or f"{view.arm}/{view.seed}" == wanted
+    ]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{view.arm}/{view.seed} ({view.identity[:SHORT]})" for view in trials[:6])
+    problem = "no trial" if not found else f"{len(found)} trials"
+    raise MissingError(f"{problem} named {wanted!r}; expected one of {names}, ...")
+
+
+def _shown_state(sweep: SweepRow) -> str:
+    if sweep.state == "running" and not sweep.live:
+        return "interrupted"
+    return str(sweep.state)
+
+
+def _objective_metric(sweep: SweepRow) -> str:
+    objective = sweep.spec_json.get("objective", {})
+    return f"eval/{objective.get('benchmark', 'validation')}/{objective.get('metric', 'accuracy')}"
+
+
+def _sweep_json(sweep: SweepRow, ledger: Ledger) -> dict[str, Any]:
+    spent = ledger.spent(sweep.sweep_id)
+    return {
+        "sweep": sweep.sweep_id,
+        "name": sweep.name,
+        "state": _shown_state(sweep),
+        "reason": sweep.reason,
+        "question": sweep.spec_json.get("question", ""),
+        "created": datetime.fromtimestamp(sweep.created, UTC).isoformat(),
+        "trials_total": sweep.trials,
+        "trials_succeeded": sweep.succeeded,
+        "device_seconds": round(spent.device_seconds, 3),
+        "wall_seconds": round(spent.wall_seconds, 3),
+        "attempts": spent.attempts,
+        "failures": spent.failures,
+        "storage": sweep.storage,
+        "tracking": sweep.tracking_uri,
+    }
+
+
+def _trial_json(view: TrialView) -> dict[str, Any]:
+    return {
+        "identity": view.identity,
+        "arm": view.arm,
+        "seed": view.seed,
+        "state": str(view.state),
+        "attempts": view.attempts,
+        "step": view.step,
+        "fraction": view.fraction,
+        "metrics": dict(sorted(view.metrics.items())),
+        "device_seconds": round(view.device_seconds, 3),
+        "reused": view.reused,
+        "error_kind": view.error_kind,
+        "error_message": view.error_message,
+        "model_digest": view.model_digest,
+    }
+
+
+def _arms_json(trials: list[TrialView]) -> dict[str, list[str]]:
+    arms: dict[str, list[str]] = {}
+    for view in trials:
+        arms.setdefault(view.arm, []).append(view.identity)
+    return arms
+
+
+def _show_trial(ledger: Ledger, view: TrialView, *, json: bool) -> None:
+    attempts = ledger.attempts([view.identity])
+    if json:
+        print_json(
+            _trial_json(view)
+            | {
+                "config": view.config_json,
+                "attempts": [
+                    {
+                        "number": attempt.number,
+                        "state": attempt.state,
+                        "host": attempt.host,
+                        "seconds": round(attempt.seconds, 3),
+                        "resumed_step": attempt.resumed_step,
+                        "error_kind": attempt.error_kind,
+                        "error_message": attempt.error_message,
+                    }
+                    for attempt in attempts
+                ],
+            }
+        )
+        return
+    out.print(f"[bold]{view.arm}[/bold] seed {view.seed}  {view.state}  {view.identity}")
+    for name, value in sorted(view.metrics.items()):
+        out.print(f"  {name:<44} {value:.5g}")
+    rows = [
+        (
+            attempt.number,
+            state_text(attempt.state),
+            attempt.host,
+            duration_text(attempt.seconds),
+            "-" if attempt.resumed_step is None else attempt.resumed_step,
+            attempt.error_message or "",
+        )
+        for attempt in attempts
+    ]
+    columns = ("attempt", "state", "host", "time", "resumed at step", "error")
+    print_table("", columns, rows, right=("attempt", "time", "resumed at step"))

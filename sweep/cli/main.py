@@ -1,0 +1,60 @@
+"""`rmsweep`: the app, its exit codes, and how an error reaches the user.
+
+Exit 0 done, 1 the sweep or a service failed, 2 the input is wrong, 130 Ctrl-C. A deliberate error
+prints its text and no traceback; a traceback is always a bug of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from infra.errors import RmsweepError
+from sweep.cli import decide_verbs, look_verbs, plan_verbs, run_verbs, train_verbs, ui_verb
+from sweep.cli.console import print_error
+
+app = typer.Typer(
+    name="rmsweep",
+    help="Sweeps over multimodal reward models: one file in, a tested decision out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for verbs in (plan_verbs, run_verbs, look_verbs, train_verbs, decide_verbs, ui_verb):
+    verbs.add_to(app)
+
+INTERRUPTED = 130
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; never raises for what a user did."""
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except RmsweepError as error:
+        print_error(str(error))
+        return error.exit_code
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """Entry point of the `rmsweep` script."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

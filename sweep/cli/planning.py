@@ -1,0 +1,113 @@
+"""From a sweep file, or a sweep in the ledger, to the plan to be shown or run.
+
+A plan is made the same way for `check`, `run`, `resume` and `status`; what it was made from is
+settled before it is registered, so that a sweep in the ledger needs no file to be resumed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from infra.errors import MissingError
+from infra.settings import Settings
+from sweep.cli.workplace import Workplace
+from sweep.engine.cost_model import MeasuredTrial
+from sweep.engine.plan import SweepPlan, make_plan, with_finished
+from sweep.records.lifecycle import TrialState
+from sweep.records.rows import SweepRow
+from sweep.spec.resolve import ResolvedSweep, resolve, resolve_file
+from sweep.spec.sweep_spec import SweepSpec
+from trainer.catalog import backbone_digest
+from trainer.config import BackboneConfig, DataConfig, TrainerConfig
+from trainer.data.mixture import data_digests
+
+SWEEPS_LEARNED_FROM = 5
+"""Newest sweeps whose trial times correct the price."""
+
+
+@dataclass(frozen=True)
+class LocalDigests:
+    """Digests of what this machine can see; the rest is pending."""
+
+    settings: Settings
+
+    def data(self, config: DataConfig) -> Mapping[str, str] | None:
+        """Digests of the training items, or None when a file is not here."""
+        try:
+            return data_digests(config)
+        except MissingError:
+            return None
+
+    def backbone(self, config: BackboneConfig) -> str | None:
+        """Digest of the model's files, or None when they are not here."""
+        return backbone_digest(config, models=self.settings.models)
+
+
+def plan_file(
+    workplace: Workplace, file: str | Path, overrides: Sequence[str] = ()
+) -> tuple[SweepPlan, tuple[str, ...]]:
+    """The plan of a sweep file, and what is worth knowing about it.
+
+    Raises:
+        SpecError: With every problem of the file.
+    """
+    resolved = resolve_file(file, overrides)
+    return _plan(workplace, _settled(resolved)), resolved.notes
+
+
+def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
+    """The plan of a sweep the ledger holds.
+
+    Raises:
+        MissingError: If what it was planned with now gives other trials, as after an upgrade.
+    """
+    plan = _plan(workplace, resolve(SweepSpec.model_validate(row.spec_json)))
+    registered = {view.identity for view in workplace.ledger.trials(row.sweep_id)}
+    planned = {trial.identity for trial in plan.trials}
+    if registered != planned:
+        raise MissingError(
+            f"sweep {row.sweep_id} was registered with other trials than are planned now "
+            f"({len(registered - planned)} of {len(registered)} differ): its data, backbones or "
+            "the trainer changed since; run its file again to start the sweep they make now"
+        )
+    return replace(plan, sweep_id=row.sweep_id)
+
+
+def _settled(resolved: ResolvedSweep) -> ResolvedSweep:
+    """The same sweep with its baseline written out: it no longer refers to any file."""
+    baseline = resolved.baseline.model_dump(mode="json", exclude={"seed"})
+    spec = resolved.spec.model_copy(update={"baseline": baseline, "set": {}})
+    return replace(resolved, spec=spec)
+
+
+def _plan(workplace: Workplace, resolved: ResolvedSweep) -> SweepPlan:
+    plan = make_plan(
+        resolved,
+        digests=LocalDigests(workplace.settings),
+        history=_history(workplace),
+        devices=workplace.settings.cpus or os.cpu_count() or 1,
+    )
+    identities = [trial.identity for trial in plan.trials]
+    return with_finished(plan, _finished(workplace, identities))
+
+
+def _finished(workplace: Workplace, identities: Iterable[str]) -> set[str]:
+    attempts = workplace.ledger.attempts(identities)
+    return {one.identity for one in attempts if one.state == TrialState.SUCCEEDED}
+
+
+def _history(workplace: Workplace) -> list[MeasuredTrial]:
+    newest = sorted(workplace.ledger.sweeps(), key=lambda sweep: -sweep.created)
+    measured: dict[str, MeasuredTrial] = {}
+    for sweep in newest[:SWEEPS_LEARNED_FROM]:
+        for view in workplace.ledger.trials(sweep.sweep_id):
+            if view.state is TrialState.SUCCEEDED and view.device_seconds > 0:
+                measured[view.identity] = MeasuredTrial(
+                    config=TrainerConfig.model_validate(view.config_json),
+                    seconds=view.device_seconds / view.workers,
+                    workers=view.workers,
+                )
+    return list(measured.values())

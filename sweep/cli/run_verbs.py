@@ -1,0 +1,98 @@
+"""Verbs that change a sweep: `run`, `resume`, `stop`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.errors import InputError
+from sweep.cli.console import duration_text, out, print_error, print_json, print_warning
+from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
+from sweep.cli.workplace import Workplace, open_workplace
+
+if TYPE_CHECKING:
+    from sweep.engine.plan import SweepPlan
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    for verb in (run, resume, stop):
+        app.command()(verb)
+
+
+def run(file: SweepFile, overrides: Overrides = None, json: Json = False) -> int:
+    """Run a sweep file; what is done already is reused."""
+    from sweep.cli.planning import plan_file
+
+    workplace = open_workplace()
+    plan, notes = plan_file(workplace, file, overrides or ())
+    refuse_over_budget(plan, file)
+    for note in notes:
+        print_warning(note)
+    return _execute(workplace, plan, json=json)
+
+
+def resume(
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")],
+    json: Json = False,
+) -> int:
+    """Go on with a sweep that was interrupted: finish what is missing, repeat nothing."""
+    from sweep.cli.planning import plan_again
+
+    workplace = open_workplace()
+    plan = plan_again(workplace, workplace.ledger.sweep(sweep))
+    return _execute(workplace, plan, json=json)
+
+
+def stop(
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")],
+) -> None:
+    """Ask a running sweep to checkpoint its trials and end."""
+    ledger = open_workplace().ledger
+    row = ledger.sweep(sweep)
+    ledger.request_stop(row.sweep_id)
+    if row.live:
+        out.print(f"{row.sweep_id}: asked to stop; its trials checkpoint first")
+    else:
+        out.print(f"{row.sweep_id}: no driver is running it; it will not start anything new")
+
+
+def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
+    from sweep.cli.progress_view import ProgressView
+    from sweep.execution.runner import run_sweep
+
+    if plan.pending:
+        missing = ", ".join(sorted({trial.arm for trial in plan.trials if trial.pending}))
+        raise InputError(
+            f"data or a backbone is not on this machine for: {missing}; "
+            "`rmsweep check` shows the plan as far as it is known"
+        )
+    reused = len(plan.trials) - len(plan.to_execute)
+    if not json:
+        out.print(
+            f"[bold]{plan.sweep_id}[/bold]  {len(plan.arms)} arms, {len(plan.trials)} trials, "
+            f"{reused} reused"
+        )
+    with ProgressView(plan, quiet=json or not plan.to_execute) as view:
+        result = run_sweep(plan, workplace.ledger, workplace.settings, on_progress=view.show)
+    if result.interrupted:
+        print_error(f"interrupted; go on with `rmsweep resume {plan.sweep_id}`")
+        return INTERRUPTED
+    spent = workplace.ledger.spent(plan.sweep_id)
+    if json:
+        print_json(
+            {"sweep": plan.sweep_id, "state": str(result.state), "reason": result.reason}
+            | {"device_seconds": spent.device_seconds, "wall_seconds": spent.wall_seconds}
+        )
+    else:
+        out.print(
+            f"{plan.sweep_id} {result.state} after {duration_text(spent.wall_seconds)}"
+            + (f": {result.reason}" if result.reason else "")
+        )
+    sys.stdout.flush()
+    return 0 if result.state == "succeeded" else FAILED

@@ -1,0 +1,237 @@
+"""Verbs around one model: `train` here without Ray, `evaluate` without retraining, `score`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.errors import DataError, MissingError, Problem, SpecError
+from sweep.cli.benchmark_texts import benchmark_of, config_of
+from sweep.cli.console import number_text, out, print_json, print_table, print_warning
+from sweep.cli.plan_verbs import Json, Overrides, SweepFile
+from sweep.cli.workplace import Workplace, open_workplace
+
+if TYPE_CHECKING:
+    from sweep.records.rows import TrialView
+    from trainer.config import TrainerConfig
+    from trainer.reporting import Answer, TrialReport
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    for verb in (train, evaluate, score):
+        app.command()(verb)
+
+
+class ConsoleReporter:
+    """Prints what a trial reports."""
+
+    def report(self, report: TrialReport) -> Answer:
+        """One line per message."""
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
+        out.print(f"step {report.step:>5}  {report.fraction:>4.0%}  {shown}", soft_wrap=True)
+        return "continue"
+
+
+class SilentReporter:
+    """Prints nothing."""
+
+    def report(self, report: TrialReport) -> Answer:
+        """Go on."""
+        return "continue"
+
+
+def train(
+    file: SweepFile,
+    point: Annotated[
+        list[str] | None, typer.Option(help="AXIS=LEVEL, away from the baseline; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The trial's seed.")] = 0,
+    overrides: Overrides = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Folder to leave the trial's files in.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train one trial of a sweep file on this machine, without Ray."""
+    from trainer.catalog import backbone_digest
+    from trainer.data.mixture import data_digests
+    from trainer.identity import training_identity
+    from trainer.ranks import run_trial
+
+    workplace = open_workplace()
+    config = point_config(file, point or (), overrides or ()).model_copy(update={"seed": seed})
+    backbone = backbone_digest(config.backbone, models=workplace.settings.models)
+    if backbone is None:
+        raise MissingError(f"the backbone {config.backbone} is not on this machine")
+    identity = training_identity(
+        config, data_digests=data_digests(config.data), backbone_digest=backbone
+    )
+    folder = (to or workplace.settings.home / "trained").absolute()
+    reporter = SilentReporter() if json else ConsoleReporter()
+    outcome = run_trial(config, store_uri=f"file:{folder}", identity=identity, reporter=reporter)
+    place = folder / "trials" / identity
+    if json:
+        print_json({"identity": identity, "folder": str(place), **outcome.model_dump(mode="json")})
+        return
+    for name, value in sorted(outcome.metrics.items()):
+        out.print(f"  {name:<44} {value:.5g}")
+    out.print(f"model, scores and record: {place}", soft_wrap=True)
+
+
+def evaluate(
+    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")],
+    benchmark: Annotated[
+        str,
+        typer.Option(
+            help="A name and what it holds, such as `hard:test:scenes=300,digits=100`, or a file "
+            "of pairs such as `mine=pairs.jsonl`."
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """Score every finished trial of a sweep on a new benchmark; nothing is retrained."""
+    workplace = open_workplace()
+    row = workplace.ledger.sweep(sweep)
+    views = [view for view in workplace.ledger.trials(row.sweep_id) if view.model_digest]
+    if not views:
+        raise MissingError(f"sweep {row.sweep_id} has no finished trial to evaluate")
+    rows = []
+    for view in views:
+        metrics, was_there = _evaluated(workplace, view, benchmark)
+        rows.append((view, metrics, was_there))
+    name = benchmark_of(benchmark, config_of(views[0]))[0]
+    if json:
+        print_json(
+            [
+                {
+                    "identity": view.identity,
+                    "arm": view.arm,
+                    "seed": view.seed,
+                    "benchmark": name,
+                    "reused": reused,
+                    "metrics": metrics,
+                }
+                for view, metrics, reused in rows
+            ]
+        )
+        return
+    cells = [
+        (view.arm, view.seed, number_text(metrics.get("accuracy")), "reused" if reused else "")
+        for view, metrics, reused in rows
+    ]
+    columns = ("arm", "seed", f"{name} accuracy", "note")
+    print_table(row.sweep_id, columns, cells, right=("seed", f"{name} accuracy"))
+
+
+def score(
+    model: Annotated[Path, typer.Argument(help="An ensemble.json, or a trial's model folder.")],
+    pairs: Annotated[Path, typer.Argument(help="JSONL, Parquet or CSV of prompts and responses.")],
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Write the score table here (.parquet or .jsonl).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score responses with an ensemble or one model."""
+    from trainer.data.unlabelled import items_to_score
+
+    from trainer.scores import write_scores
+    from trainer.scoring import load_scorer
+
+    _use_all_threads()
+    items, unusable = items_to_score(pairs)
+    for number, reason in unusable:
+        print_warning(f"row {number} of {pairs} left out: {reason}")
+    if not items:
+        raise DataError(f"no row of {pairs} can be scored")
+    table = load_scorer(model).score(items)
+    rows = table.select(["item_id", "response", "score"]).to_pylist()
+    if to is not None:
+        if to.suffix == ".parquet":
+            to.write_bytes(write_scores(table))
+        else:
+            table.select(["item_id", "response", "score"]).to_pandas().to_json(
+                to, orient="records", lines=True
+            )
+    if json:
+        print_json(rows)
+        return
+    if to is not None:
+        out.print(f"{len(rows)} scores: {to}", soft_wrap=True)
+        return
+    texts = {(item.item_id, k): one.text for item in items for k, one in enumerate(item.responses)}
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row["item_id"]] = max(row["score"], best.get(row["item_id"], row["score"]))
+    cells = [
+        (
+            row["item_id"],
+            number_text(row["score"]),
+            "*" if row["score"] == best[row["item_id"]] else "",
+            texts[row["item_id"], row["response"]],
+        )
+        for row in rows
+    ]
+    print_table("", ("row", "score", "best", "response"), cells, right=("row", "score"))
+
+
+def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> TrainerConfig:
+    """The trainer config at a point of a sweep file.
+
+    Raises:
+        SpecError: If the file, an axis or a level is wrong; every problem at once.
+    """
+    from infra.findings import hint
+    from sweep.spec.resolve import resolve_file
+
+    resolved = resolve_file(file, overrides)
+    axes = {axis.name: axis for axis in resolved.axes}
+    config, problems = resolved.baseline, []
+    for choice in point:
+        name, separator, level = choice.partition("=")
+        if not separator:
+            problems.append(Problem("--point", f"expected AXIS=LEVEL, got {choice!r}"))
+        elif name not in axes:
+            problems.append(Problem("--point", f"unknown axis {name!r}{hint(name, axes)}"))
+        elif level not in (known := [one.name for one in axes[name].levels]):
+            message = f"unknown level {level!r} of {name}{hint(level, known)}"
+            problems.append(Problem("--point", message))
+        else:
+            config = axes[name].level(level).applied(config)
+    if problems:
+        raise SpecError(file, problems)
+    return config
+
+
+def _evaluated(
+    workplace: Workplace, view: TrialView, benchmark: str
+) -> tuple[dict[str, float], bool]:
+    """The metrics of one trial's model, and whether they were known before."""
+    from trainer.data.mixture import benchmark_digest
+    from trainer.identity import evaluation_identity
+    from trainer.scoring import evaluate_model
+
+    asked = config_of(view)
+    name, wanted, config = benchmark_of(benchmark, asked)
+    identity = evaluation_identity(
+        model_digest=str(view.model_digest), benchmark_digest=benchmark_digest(config.data, wanted)
+    )
+    for known in workplace.ledger.evaluations([view.identity]):
+        if known.evaluation_identity == identity and known.benchmark == name:
+            return dict(known.metrics), True
+    _use_all_threads()
+    store = workplace.store(view.storage or "auto")
+    metrics = evaluate_model(store, view.identity, config, name, wanted)
+    workplace.ledger.record_evaluation(view.identity, name, identity, metrics)
+    return metrics, False
+
+
+def _use_all_threads() -> None:
+    """Scoring has this process to itself, unlike the ranks of a sweep."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)

@@ -1,0 +1,103 @@
+"""`ui`: MLflow's pages on the runs of a sweep, served on this machine only."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Annotated
+
+import typer
+
+from infra.errors import InputError, StoreError
+from sweep.cli.console import out
+from sweep.cli.workplace import open_workplace
+
+START_SECONDS = 90.0
+"""MLflow's server needs 15 s here on a quiet machine."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command()(ui)
+
+
+def ui(
+    sweep: Annotated[
+        str | None, typer.Argument(help="Open at this sweep's runs; else at the overview.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 5000,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open MLflow on the runs; Ctrl-C ends it."""
+    workplace = open_workplace()
+    tracking, experiment = workplace.settings.tracking_uri, None
+    if sweep is not None:
+        row = workplace.ledger.sweep(sweep)
+        tracking = row.tracking_uri
+        experiment = (row.spec_json.get("tracking") or {}).get("experiment") or row.name
+    if tracking.startswith(("http://", "https://")):
+        _show(_address(tracking.rstrip("/"), experiment), open_browser=browser)
+        return
+    if not _free(port):
+        raise InputError(f"port {port} is taken on 127.0.0.1; name another with --port")
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking),
+            *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--default-artifact-root", str(workplace.settings.artifact_uri)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        _await(server, base)
+        _show(_address(base, experiment), open_browser=browser)
+        out.print("Ctrl-C ends it.")
+        server.wait()
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _await(server: subprocess.Popen[bytes], base: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise StoreError(f"MLflow's server ended with code {server.returncode} as it started")
+        try:
+            with urllib.request.urlopen(f"{base}/health", timeout=2):
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.3)
+    raise StoreError(f"MLflow's server did not answer within {START_SECONDS:.0f} s")
+
+
+def _address(base: str, experiment: str | None) -> str:
+    if experiment is None:
+        return base
+    name = urllib.parse.quote(experiment)
+    query = f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}"
+    try:
+        with urllib.request.urlopen(query, timeout=10) as answer:
+            identifier = json.load(answer)["experiment"]["experiment_id"]
+    except (urllib.error.URLError, TimeoutError, KeyError, ValueError):
+        return base
+    return f"{base}/#/experiments/{identifier}/runs"
+
+
+def _show(address: str, *, open_browser: bool) -> None:
+    out.print(f"MLflow: {address}", soft_wrap=True)
+    if open_browser:
+        typer.launch(address)
