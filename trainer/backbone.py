@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
+    Cache,
     BaseImageProcessor,
     PreTrainedModel,
     PreTrainedTokenizerBase,
