@@ -20,8 +20,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
-    Cache,
     BaseImageProcessor,
+    Cache,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
