@@ -148,7 +148,7 @@ def _wind_down(running: tuple[TrialStanding, ...], ending: EndSweep) -> tuple[De
         for trial in running
         if not trial.stopping
     )
-    return stops or (Wait(reason=f"{len(running)} trials are ending: {ending.reason}"),)
+    return stops or (Wait(reason=f"{_trials(len(running))} ending: {ending.reason}"),)
 
 
 def _start(trial: TrialStanding) -> StartTrial:
@@ -162,12 +162,10 @@ def _conclusion(view: SweepView) -> EndSweep:
     """How a sweep ends in which every trial is settled."""
     failed = [trial for trial in view.trials if trial.given_up]
     if not failed:
-        return EndSweep(
-            state=SweepState.SUCCEEDED, reason=f"all {len(view.trials)} trials succeeded"
-        )
+        return EndSweep(state=SweepState.SUCCEEDED, reason="all trials succeeded")
     kinds = Counter(trial.failures[-1] for trial in failed)
     listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
-    reason = f"{len(failed)} of {len(view.trials)} trials failed ({listed})"
+    reason = f"{len(failed)} of {_trials(len(view.trials))} failed ({listed})"
     return EndSweep(state=SweepState.FAILED, reason=reason)
 
 
@@ -191,10 +189,10 @@ def _held(view: SweepView) -> tuple[TrialStanding, ...]:
 
 
 def _waiting_for(view: SweepView, running: tuple[TrialStanding, ...], admission: Admission) -> str:
-    parts = [f"{len(running)} trials run"] if running else []
+    parts = [f"{_trials(len(running))} running"] if running else []
     elsewhere = len(_held(view)) - len(running)
     if elsewhere:
-        parts.append(f"{elsewhere} are run by other sweeps")
+        parts.append(f"{_trials(elsewhere)} running in other sweeps")
     if admission.refused:
         parts.append(admission.refused)
     waits = admission.waiting or admission.oversized
@@ -204,6 +202,10 @@ def _waiting_for(view: SweepView, running: tuple[TrialStanding, ...], admission:
             f"{view.observation.capacity} devices"
         )
     return "; ".join(parts) or "nothing may start now"
+
+
+def _trials(count: int) -> str:
+    return f"{count} trial{'' if count == 1 else 's'}"
 
 
 def _deadline(view: SweepView) -> float | None:

@@ -1,0 +1,82 @@
+"""Who may start: devices, gangs that wait for theirs, and what the budget still holds."""
+
+from __future__ import annotations
+
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState
+from sweep.spec.sweep_spec import BudgetSpec
+from tests.engine.scenarios import order_of, run_to_the_end, sweep_of
+from tests.engine.simulation import TTL, SettableClock, SimulatedDriver
+
+
+def test_trials_start_in_plan_order_as_devices_allow(ledger: Ledger, clock: SettableClock) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, 1, 1, capacity=2))
+
+    driver.look()
+
+    assert order_of(driver) == [0, 1]
+    assert run_to_the_end(driver).state is SweepState.SUCCEEDED
+    assert order_of(driver) == [0, 1, 2, 3]
+
+
+def test_a_large_gang_is_overtaken_only_so_often(ledger: Ledger, clock: SettableClock) -> None:
+    # One long trial keeps a device, so that the gang of two would wait for all the small ones.
+    sweep = sweep_of(ledger, clock, 1, 2, *([1] * 20), capacity=2)
+    sweep.real_seconds = {sweep.trials[0].identity: 60.0}
+    sweep.real_seconds |= {trial.identity: 1.0 for trial in sweep.trials[2:]}
+    driver = SimulatedDriver(sweep)
+
+    run_to_the_end(driver, seconds=1.0)
+
+    overtakers = order_of(driver).index(1) - 1
+    assert overtakers == driver.view().max_overtakes
+
+
+def test_a_gang_larger_than_all_devices_ends_the_sweep_after_the_others(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 4, 1, 1, capacity=2))
+
+    end = run_to_the_end(driver)
+
+    assert order_of(driver) == [1, 2]
+    assert end.state is SweepState.FAILED
+    assert "needs 4 devices at once, there are 2" in end.reason
+
+
+def test_a_trial_that_would_not_fit_the_rest_of_the_budget_is_not_begun(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    budget = BudgetSpec(gpu_hours=25 / 3600)  # of trials that take 10 s each
+    driver = SimulatedDriver(sweep_of(ledger, clock, *([1] * 4), capacity=1, budget=budget))
+
+    end = run_to_the_end(driver, seconds=1.0)
+
+    assert order_of(driver) == [0, 1]
+    assert end.state is SweepState.STOPPED
+    assert "needs about 0.00278 device-hours, 0.00139 are left of the budget" in end.reason
+
+
+def test_an_unmeasured_estimate_refuses_nobody(ledger: Ledger, clock: SettableClock) -> None:
+    sweep = sweep_of(ledger, clock, 1, 1, capacity=1, budget=BudgetSpec(gpu_hours=5 / 3600))
+    sweep.real_seconds = {trial.identity: 1.0 for trial in sweep.trials}  # planned as 10 s
+    driver = SimulatedDriver(sweep)
+
+    assert run_to_the_end(driver, seconds=1.0).state is SweepState.SUCCEEDED
+
+
+def test_the_limit_on_trials_lets_what_was_begun_go_on(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    sweep = sweep_of(ledger, clock, 1, 1, 1, capacity=1, budget=BudgetSpec(trials=1))
+    first = SimulatedDriver(sweep)
+    first.look()
+    clock.now += 4.0
+    first.step()
+    clock.now += TTL + 1.0  # killed
+
+    driver = SimulatedDriver(sweep)
+    end = run_to_the_end(driver)
+
+    assert order_of(driver) == [0]
+    assert end.reason == "budget.trials is 1, and that many were started"
