@@ -1,0 +1,166 @@
+"""Who was right on which pair: outcomes of many trials, aligned by pair, for a stated purpose.
+
+Invariant: `selection` (choosing arms, weights, normalisation) reads validation items only,
+`reporting` reads test items only, and no item group is seen by both. A mixture is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analysis.statistics.components import Floats
+from analysis.statistics.paired import Comparison, Convention, compare_differences
+from infra.errors import InputError
+
+Purpose = Literal["selection", "reporting"]
+SPLIT_OF: Mapping[Purpose, str] = {"selection": "validation", "reporting": "test"}
+
+PAIR_KEY = ("item_id", "chosen", "rejected")
+"""What makes a pair the same pair for every model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Outcomes of trials on the pairs of one benchmark."""
+
+    benchmark: str
+    trials: tuple[tuple[str, int], ...]
+    """(arm, seed) of every row."""
+    pairs: pd.DataFrame
+    """One row per pair: group_id, category, source, in the order of the columns of `values`."""
+    values: Floats
+    """`(trials, pairs)` -- 1 right, 0 wrong, 0.5 a tie that counts half, NaN not scored."""
+    convention: Convention
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms that have outcomes, in the order of their trials."""
+        return list(dict.fromkeys(arm for arm, _ in self.trials))
+
+    @property
+    def groups(self) -> NDArray[np.object_]:
+        """`(pairs,)` -- group of every pair."""
+        return self.pairs["group_id"].to_numpy(dtype=object)
+
+    def seeds(self, arm: str) -> list[int]:
+        """Seeds of an arm that have outcomes."""
+        return [seed for name, seed in self.trials if name == arm]
+
+    def of(self, arm: str, seeds: Sequence[int] | None = None) -> Floats:
+        """`(seeds, pairs)` -- an arm's outcomes, all seeds unless some are named."""
+        wanted = self.seeds(arm) if seeds is None else list(seeds)
+        row = {key: index for index, key in enumerate(self.trials)}
+        return self.values[[row[arm, seed] for seed in wanted]]
+
+    def where(self, mask: NDArray[np.bool_]) -> Outcomes:
+        """The same trials on some of the pairs."""
+        return Outcomes(
+            benchmark=self.benchmark,
+            trials=self.trials,
+            pairs=self.pairs[mask].reset_index(drop=True),
+            values=self.values[:, mask],
+            convention=self.convention,
+        )
+
+
+def check_purpose(table: pa.Table, benchmark: str, purpose: Purpose) -> None:
+    """Refuse a score table whose items the purpose may not see.
+
+    Raises:
+        InputError: Naming the split that is there and the one that may be read.
+    """
+    splits = sorted(pc.unique(table["split"]).to_pylist())
+    wanted = SPLIT_OF[purpose]
+    if splits and splits != [wanted]:
+        raise InputError(
+            f"{purpose} may only use {wanted} items, but benchmark {benchmark!r} holds "
+            f"{' and '.join(splits)} items; choose a benchmark with split {wanted}"
+        )
+
+
+def refuse_shared_groups(selection: Iterable[str], reporting: Iterable[str]) -> None:
+    """Refuse item groups that were both selected on and reported on.
+
+    Raises:
+        InputError: With their number and some of their names.
+    """
+    shared = sorted(set(selection) & set(reporting))
+    if shared:
+        raise InputError(
+            f"{len(shared)} item groups ({', '.join(shared[:3])}...) are in both the validation "
+            "and the test benchmark, so a report on them would flatter what was selected on them; "
+            "split by group (same image, same prompt)"
+        )
+
+
+def align(
+    frames: Mapping[tuple[str, int], pd.DataFrame],
+    *,
+    benchmark: str,
+    convention: Convention = "ties are wrong",
+) -> Outcomes:
+    """Outcomes of several trials side by side; a pair a trial lacks is NaN for it.
+
+    Args:
+        frames: What `trainer.metrics.pair_outcomes` gives, by (arm, seed).
+        benchmark: Name of the benchmark.
+        convention: How ties count.
+    """
+    key = list(PAIR_KEY)
+    known = [frame[[*key, "group_id", "category", "source"]] for frame in frames.values()]
+    pairs = (
+        pd.concat(known).drop_duplicates(key).sort_values(key, kind="stable").reset_index(drop=True)
+        if known
+        else pd.DataFrame(columns=[*key, "group_id", "category", "source"])
+    )
+    index = pd.MultiIndex.from_frame(pairs[key])
+    values = np.full((len(frames), len(pairs)), np.nan)
+    for row, frame in enumerate(frames.values()):
+        right = frame["correct"].astype(float)
+        if convention == "ties count half":
+            right = right.where(~frame["tied"].astype(bool), 0.5)
+        places = index.get_indexer(pd.MultiIndex.from_frame(frame[key]))
+        values[row, places] = right.to_numpy()
+    return Outcomes(
+        benchmark=benchmark,
+        trials=tuple(frames),
+        pairs=pairs,
+        values=values,
+        convention=convention,
+    )
+
+
+def contrast(
+    outcomes: Outcomes, arm_pairs: Sequence[tuple[str, str]], *, alpha: float = 0.05
+) -> Comparison | None:
+    """Mean difference over pairs of arms (arm, reference), on the seeds all of them share.
+
+    Pairs of which one arm has no outcomes are left out; `None` when no pair or no seed is left.
+    """
+    present = set(outcomes.arms)
+    usable = [(arm, ref) for arm, ref in arm_pairs if arm in present and ref in present]
+    if not usable:
+        return None
+    names = {name for pair in usable for name in pair}
+    seeds = sorted(set.intersection(*(set(outcomes.seeds(name)) for name in names)))
+    if not seeds:
+        return None
+    # Pairs that none of these arms was scored on are another arm's business.
+    rows = np.concatenate([outcomes.of(name, seeds) for name in sorted(names)])
+    part = outcomes.where(np.isfinite(rows).any(axis=0))
+    differences = np.mean(
+        [part.of(arm, seeds) - part.of(reference, seeds) for arm, reference in usable], axis=0
+    )
+    if not np.isfinite(differences).all(axis=0).any():
+        return None
+    return compare_differences(
+        differences, part.groups, alpha=alpha, convention=outcomes.convention
+    )

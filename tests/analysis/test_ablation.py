@@ -1,0 +1,167 @@
+"""What is said of planted effects, and of sweeps in which something is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.ablation import ablate, best_arm
+from analysis.slices import image_check, slice_table
+from analysis.tables import read_sweep
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.spec.sweep_spec import AxisSpec
+from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
+
+
+def test_planted_effects_are_found_and_equal_levels_are_not_told_apart(tmp_path: Path) -> None:
+    levels = {"2-silu": 1.0, "linear": 0.5, "2-none": 1.0, "3-silu": 1.6}
+    axes = {"head": AxisSpec(levels=list(levels), question="Which head?")}
+    made = make_sweep(tmp_path, Recipe(arms=one_axis(levels), axes=axes, seeds=5, items=600))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    (axis,) = ablation.axes
+    verdicts = {effect.name: effect.verdict.text for effect in axis.levels if effect.verdict}
+    assert verdicts["head=linear"] == "worse in general"
+    assert verdicts["head=3-silu"] == "better in general"
+    assert verdicts["head=2-none"] != "better in general"
+    assert (axis.question, axis.reference) == ("Which head?", "2-silu")
+    assert ablation.best == "head=3-silu"
+    assert axis.levels[0].reference == "head=2-silu"
+    assert ablation.seed_noise is not None
+    assert ablation.seed_noise.degrees == 16
+
+
+def test_p_values_of_an_axis_are_corrected_together(tmp_path: Path) -> None:
+    levels = {"a": 1.0, "b": 0.9, "c": 0.9, "d": 0.9, "e": 0.9}
+    made = make_sweep(tmp_path, Recipe(arms=one_axis(levels), items=200))
+
+    (axis,) = ablate(read_sweep(made.ledger, made.sweep_id)).axes
+
+    for effect in axis.levels:
+        assert effect.comparison is not None
+        assert effect.comparison.fixed is not None
+        assert effect.verdict is not None
+        assert effect.verdict.fixed_p is not None
+        assert effect.verdict.fixed_p >= effect.comparison.fixed.p_value
+
+
+def test_levels_of_a_grid_are_compared_with_the_other_axes_equal(tmp_path: Path) -> None:
+    arms = [
+        MadeArm(name="baseline", point={"scale": "s", "head": "1"}, ability=0.6),
+        MadeArm(name="scale=s, head=2", point={"scale": "s", "head": "2"}, ability=1.2),
+        MadeArm(name="scale=m, head=1", point={"scale": "m", "head": "1"}, ability=0.6),
+        MadeArm(name="scale=m, head=2", point={"scale": "m", "head": "2"}, ability=1.2),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=300))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    effects = {effect.name: effect for axis in ablation.axes for effect in axis.levels}
+    assert effects["head=2"].arm_pairs == (
+        ("scale=s, head=2", "baseline"),
+        ("scale=m, head=2", "scale=m, head=1"),
+    )
+    assert effects["head=2"].verdict is not None
+    assert effects["head=2"].verdict.text == "better in general"
+    assert effects["scale=m"].verdict is not None
+    assert effects["scale=m"].verdict.text != "better in general"
+
+
+def test_an_axis_that_does_not_matter_for_an_arm_stands_at_the_baselines_level(
+    tmp_path: Path,
+) -> None:
+    arms = [
+        MadeArm(name="baseline", point={"layers": "2", "act": "silu"}),
+        MadeArm(name="layers=1", point={"layers": "1"}),
+        MadeArm(name="act=tanh", point={"layers": "2", "act": "tanh"}),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=100))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    pairs = {effect.name: effect.arm_pairs for axis in ablation.axes for effect in axis.levels}
+    assert pairs == {
+        "layers=1": (("layers=1", "baseline"),),
+        "act=tanh": (("act=tanh", "baseline"),),
+    }
+
+
+def test_arms_without_scores_are_listed_with_the_reason(tmp_path: Path) -> None:
+    failed = dict.fromkeys(range(3), TrialState.FAILED)
+    arms = [
+        *one_axis({"a": 1.0, "b": 0.9}),
+        MadeArm(name="head=c", point={"head": "c"}, ends=failed),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=100))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    effect = ablation.axes[0].levels[1]
+    assert effect.comparison is None
+    assert effect.sentence == "head=c: no comparison, no scores of head=c (3 failed)."
+    assert ablation.arm("head=c").accuracy is None
+    assert ablation.arm("head=c").standing == "3 failed"
+
+
+@pytest.mark.parametrize("end", [TrialState.FAILED, TrialState.PENDING])
+def test_a_sweep_without_a_single_result_still_has_an_ablation(
+    tmp_path: Path, end: TrialState
+) -> None:
+    ends = dict.fromkeys(range(3), end)
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}, ends=ends),
+        MadeArm(name="head=b", point={"head": "b"}, ends=ends),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, finish=SweepState.FAILED))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    assert ablation.best is None
+    assert ablation.seed_noise is None
+    assert "no comparison" in ablation.axes[0].levels[0].sentence
+
+
+def test_one_lucky_seed_is_not_chosen_over_arms_with_all_of_theirs(tmp_path: Path) -> None:
+    lucky = {1: TrialState.FAILED, 2: TrialState.FAILED}
+    arms = [
+        *one_axis({"a": 1.0, "b": 1.5}),
+        MadeArm(name="head=c", point={"head": "c"}, ability=3.0, ends=lucky),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=200))
+
+    assert best_arm(read_sweep(made.ledger, made.sweep_id)) == "head=b"
+
+
+def test_a_weakness_in_one_category_shows_there_and_nowhere_else(tmp_path: Path) -> None:
+    arms = [
+        *one_axis({"a": 1.0}),
+        MadeArm(name="head=b", point={"head": "b"}, weak_at={"where": 1.5}),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=800, seeds=5))
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    table = slice_table(ablation.outcomes, ablation.baseline)
+
+    assert table is not None
+    assert table.slices == ("colour", "count", "shape", "where")
+    assert table.cells["head=b", "where"].verdict == "worse in general"
+    assert "in general" not in table.cells["head=b", "shape"].verdict
+    value, low, high = table.macro["head=b"]
+    assert low < value < high
+    assert slice_table(ablation.outcomes, ablation.baseline, by="source") is None
+
+
+def test_shuffled_images_tell_what_the_text_alone_gives(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.1})))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    check = image_check(tables, ablate(tables).outcomes)
+
+    assert check is not None
+    assert check.shuffled == "test-blind"
+    for arm in check.arms:
+        assert arm.blind.value < 0.65 < arm.seeing.value
+        assert arm.drop is not None
+        assert arm.drop.difference > 0.1
