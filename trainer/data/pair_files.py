@@ -44,6 +44,8 @@ class PairFileSettings(Frozen):
     """The file's column names, where they are not ours."""
     category: str = ""
     """Category of rows that name none."""
+    split: Split | None = None
+    """Where all rows belong, as in a file that is a benchmark; told by each group when absent."""
     images: Literal["decode", "trust"] = "decode"
     """Whether every image is decoded when the source is opened, or broken ones end the training."""
 
@@ -94,7 +96,7 @@ class PairFileSource:
             MissingError: If there is no such file.
             DataError: If it cannot be read, or holds no usable row.
         """
-        kept = [item for item in self._contents.items if split_of(item.group_id) == split]
+        kept = [item for item in self._contents.items if self._split_of(item.group_id) == split]
         kept.sort(key=lambda item: key_digest("file order", seed, item.item_id))
         return kept[:count]
 
@@ -107,6 +109,9 @@ class PairFileSource:
         """
         items = self.items(split, count, seed=seed)
         return key_digest("file", "1", tuple(_content(item) for item in items))
+
+    def _split_of(self, group: str) -> Split:
+        return self.settings.split or split_of(group)
 
     def report(self) -> DataReport:
         """How many rows were kept, and why the others were not."""
@@ -151,7 +156,7 @@ class PairFileSource:
         check = self.settings.images == "decode"
         ordered = sorted(names)
         with ThreadPoolExecutor(_DECODING_THREADS) as pool:
-            opened = pool.map(lambda name: _open_inside(folder, name, check=check), ordered)
+            opened = pool.map(lambda name: open_inside(folder, name, check=check), ordered)
             return dict(zip(ordered, opened, strict=True))
 
     def _items(
@@ -181,7 +186,7 @@ class PairFileSource:
         groups = Counter(item.group_id for item in items)
         splits: Counter[str] = Counter()
         for group, count in groups.items():
-            splits[split_of(group)] += count
+            splits[self._split_of(group)] += count
         return DataReport(
             path=str(self._path),
             rows=len(items) + len(dropped),
@@ -196,7 +201,7 @@ class PairFileSource:
         )
 
 
-def _open_inside(folder: Path, name: str, *, check: bool) -> FileImage | Reason:
+def open_inside(folder: Path, name: str, *, check: bool) -> FileImage | Reason:
     """The image, or why it cannot be had; only files that really lie in the folder are opened."""
     written = Path(name.replace("\\", "/"))
     if written.is_absolute() or written.drive or ".." in written.parts:

@@ -1,7 +1,8 @@
 """One row of a preference file: what it says, or why it cannot be used.
 
 Two forms are read: `prompt`, `chosen`, `rejected` (one text or several), and `prompt`, `responses`,
-`ranks` (or `rankings`; 1 is best). A row is untrusted: nothing here touches a file.
+`ranks` (or `rankings`; 1 is best). Rows that are only to be scored need no ranks, and may hold a
+single `response`. A row is untrusted: nothing here touches a file.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Literal, TypeGuard
 from trainer.data.items import Response
 
 Field = Literal[
-    "prompt", "chosen", "rejected", "responses", "ranks", "image", "images", "category", "group_id",
-    "margin", "label_weight", "chosen_critique", "rejected_critique", "critiques",
+    "prompt", "chosen", "rejected", "response", "responses", "ranks", "image", "images", "category",
+    "group_id", "margin", "label_weight", "chosen_critique", "rejected_critique", "critiques",
 ]  # fmt: skip
 """What a column can hold."""
 
@@ -65,12 +66,13 @@ class PairRow:
     label_weight: float
 
 
-def parse_row(row: object, columns: Mapping[Field, str]) -> PairRow:
+def parse_row(row: object, columns: Mapping[Field, str], *, labelled: bool = True) -> PairRow:
     """What a row says.
 
     Args:
         row: Columns and their values; lists may come as JSON text, as in CSV.
         columns: Their names for our fields, where they differ.
+        labelled: Whether it must say which response is better; if not, all may rank 1.
 
     Raises:
         UnusableRow: With the first reason found.
@@ -84,7 +86,7 @@ def parse_row(row: object, columns: Mapping[Field, str]) -> PairRow:
     group = cells.get("group_id")
     return PairRow(
         prompt=prompt,
-        responses=tuple(_responses(cells)),
+        responses=tuple(_responses(cells) if labelled else _unlabelled(cells)),
         images=tuple(_image_names(cells)),
         category=str(cells.get("category") or ""),
         group=None if group is None else str(group),
@@ -129,11 +131,7 @@ def _responses(cells: _Cells) -> Iterator[Response]:
         texts, ranks, critiques = _chosen_and_rejected(cells)
     if len(texts) < 2:
         raise UnusableRow(Reason.ONE_RESPONSE)
-    words = [text for text in texts if isinstance(text, str)]
-    if len(words) != len(texts):
-        raise UnusableRow(Reason.NOT_TEXT)
-    if not all(text.strip() for text in words):
-        raise UnusableRow(Reason.EMPTY)
+    words = _words(texts)
     if len({text.strip() for text in words}) < len(words):
         raise UnusableRow(Reason.SAME)
     if len(set(ranks)) < 2:
@@ -141,6 +139,27 @@ def _responses(cells: _Cells) -> Iterator[Response]:
     places = {rank: place for place, rank in enumerate(sorted(set(ranks)), start=1)}
     for text, rank, critique in zip(words, ranks, critiques, strict=True):
         yield Response(text=text, rank=places[rank], critique=critique)
+
+
+def _unlabelled(cells: _Cells) -> Iterator[Response]:
+    """The responses as they are; ranked where the row ranks them."""
+    texts = cells.many("responses") or cells.many("response")
+    ranks = [1] * len(texts or ())
+    if texts is None:
+        texts, ranks, _ = _chosen_and_rejected(cells)
+    elif cells.get("ranks") is not None:
+        texts, ranks, _ = _ranked(cells)
+    for text, rank in zip(_words(texts), ranks, strict=True):
+        yield Response(text=text, rank=rank)
+
+
+def _words(texts: list[object]) -> list[str]:
+    words = [text for text in texts if isinstance(text, str)]
+    if len(words) != len(texts):
+        raise UnusableRow(Reason.NOT_TEXT)
+    if not all(text.strip() for text in words):
+        raise UnusableRow(Reason.EMPTY)
+    return words
 
 
 def _ranked(cells: _Cells) -> tuple[list[object], list[int], list[str]]:
