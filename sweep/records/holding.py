@@ -15,7 +15,7 @@ from infra.errors import BusyError
 from sweep.records import journal
 from sweep.records.liveness import is_known_dead
 from sweep.records.rows import Holder
-from sweep.records.schema import holders, holds, sweeps
+from sweep.records.schema import holders, holds, leases, sweeps
 
 
 def beat(connection: Connection, holder: Holder, *, ttl_seconds: float, now: float) -> None:
@@ -141,4 +141,32 @@ def release(connection: Connection, sweep_id: str, holder: Holder, now: float) -
         )
     journal.append(
         connection, "sweep_released", time=now, sweep_id=sweep_id, payload={"driver": holder.driver}
+    )
+
+
+def take_lease(
+    connection: Connection, name: str, holder: Holder, *, ttl_seconds: float, now: float
+) -> bool:
+    """Take or renew the right to do something alone; False while somebody alive has it."""
+    row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
+    if row is not None and row.driver != holder.driver and is_live(row, now):
+        return False
+    connection.execute(sa.delete(leases).where(leases.c.name == name))
+    connection.execute(
+        sa.insert(leases).values(
+            name=name,
+            driver=holder.driver,
+            pid=holder.pid,
+            machine=holder.machine,
+            process_started=holder.process_started,
+            expires=now + ttl_seconds,
+        )
+    )
+    return True
+
+
+def give_back_lease(connection: Connection, name: str, holder: Holder) -> None:
+    """Let others have it; silent when this holder does not have it."""
+    connection.execute(
+        sa.delete(leases).where(leases.c.name == name, leases.c.driver == holder.driver)
     )

@@ -39,7 +39,7 @@ def append(
 
 
 def read(
-    connection: Connection, *, after: int, limit: int, sweep_id: str | None = None
+    connection: Connection, *, after: int, limit: int | None, sweep_id: str | None = None
 ) -> list[Event]:
     """Events after a `seq`, oldest first; of one sweep, also those of its shared trials."""
     query = sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)

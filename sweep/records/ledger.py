@@ -214,8 +214,7 @@ class Ledger(Log):
     ) -> Attempt | None:
         """The right to run a trial, or None when it is finished or somebody alive runs it.
 
-        Also a sign of life of the driver. A trial whose driver died is taken over from its last
-        checkpoint; one that failed runs again only with `retry`.
+        Also a sign of life. A trial whose driver died is taken over; a failed one needs `retry`.
 
         Raises:
             MissingError: If the sweep has no such trial.
@@ -282,10 +281,12 @@ class Ledger(Log):
         with self.database.reading() as connection:
             return reading.list_attempts(connection, identities)
 
-    def reports(self, identities: Iterable[str]) -> dict[str, list[ReportView]]:
-        """Every trial's reports by step; where attempts overlap, the later attempt's."""
+    def reports(
+        self, identities: Iterable[str], *, as_said: bool = False
+    ) -> dict[str, list[ReportView]]:
+        """Reports by step, the later attempt's where they overlap; `as_said`: all, as they came."""
         with self.database.reading() as connection:
-            return reading.list_reports(connection, identities)
+            return reading.list_reports(connection, identities, as_said=as_said)
 
     def spent(self, sweep_id: str) -> Spent:
         """What a sweep has used up until now."""

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.errors import MissingError
-from sweep.records import journal, reading
+from sweep.records import holding, journal, reading
 from sweep.records.database import Database
 from sweep.records.registering import require_sweep
-from sweep.records.rows import DecisionRow, EvaluationRow, Event, Json, PublicationRow
+from sweep.records.rows import DecisionRow, EvaluationRow, Event, Holder, Json, PublicationRow
 from sweep.records.schema import decisions, evaluations, publications, trials
 
 Clock = Callable[[], float]
@@ -128,9 +128,15 @@ class Log:
             return reading.list_publications(connection, sweep_id)
 
     def events(
-        self, after: int = 0, limit: int = 1000, *, sweep_id: str | None = None
+        self, after: int = 0, limit: int | None = 1000, *, sweep_id: str | None = None
     ) -> list[Event]:
-        """Events after a `seq`, oldest first; of one sweep, also those of its shared trials."""
+        """Events after a `seq`, oldest first; of one sweep, also those of its shared trials.
+
+        Args:
+            after: Last `seq` the reader has seen.
+            limit: At most so many; all when None.
+            sweep_id: Leave out what concerns neither this sweep nor one of its trials.
+        """
         with self.database.reading() as connection:
             return journal.read(connection, after=after, limit=limit, sweep_id=sweep_id)
 
@@ -143,3 +149,15 @@ class Log:
         """Remember where a reader of the log has got to; it never moves back."""
         with self.database.writing() as connection:
             journal.set_cursor(connection, name, seq)
+
+    def take_lease(self, name: str, holder: Holder, ttl_seconds: float) -> bool:
+        """Take or renew the right to do something alone; False while somebody alive has it."""
+        with self.database.writing() as connection:
+            return holding.take_lease(
+                connection, name, holder, ttl_seconds=ttl_seconds, now=self._clock()
+            )
+
+    def give_back_lease(self, name: str, holder: Holder) -> None:
+        """Let others have it; silent when this holder does not have it."""
+        with self.database.writing() as connection:
+            holding.give_back_lease(connection, name, holder)

@@ -6,6 +6,7 @@ Each question is a fixed number of queries, whatever the number of trials.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -103,15 +104,19 @@ def list_attempts(connection: Connection, identities: Iterable[str]) -> list[Att
     ]
 
 
-def list_reports(connection: Connection, identities: Iterable[str]) -> dict[str, list[ReportView]]:
-    """Every trial's reports by step; where attempts overlap, the later attempt's."""
-    found: dict[str, dict[int, ReportView]] = {}
+def list_reports(
+    connection: Connection, identities: Iterable[str], *, as_said: bool = False
+) -> dict[str, list[ReportView]]:
+    """Every trial's reports by step; where attempts overlap, the later attempt's.
+
+    With `as_said` every report, in the order they came.
+    """
+    found: dict[str, list[ReportView]] = {}
     for part in _parts(identities):
         query = sa.select(reports).where(reports.c.identity.in_(part)).order_by(reports.c.seq)
         for row in connection.execute(query):
-            steps = found.setdefault(row.identity, {})
-            steps[row.step] = _merged(steps.get(row.step), row)
-    return {identity: [steps[step] for step in sorted(steps)] for identity, steps in found.items()}
+            found.setdefault(row.identity, []).append(_report_view(row))
+    return found if as_said else {identity: _by_step(each) for identity, each in found.items()}
 
 
 def list_decisions(connection: Connection, sweep_id: str) -> list[DecisionRow]:
@@ -187,13 +192,7 @@ def _trial_view(row: Row[Any], cost: Row[Any] | None, live: bool) -> TrialView:
     )
 
 
-def _merged(before: ReportView | None, row: Row[Any]) -> ReportView:
-    same_attempt = before is not None and before.attempt_id == row.attempt_id
-    metrics = row.metrics
-    checkpoint = checkpoint_of(row)
-    if before is not None and same_attempt:
-        metrics = {**before.metrics, **metrics}
-        checkpoint = checkpoint or before.checkpoint
+def _report_view(row: Row[Any]) -> ReportView:
     return ReportView(
         identity=row.identity,
         attempt_id=row.attempt_id,
@@ -201,9 +200,24 @@ def _merged(before: ReportView | None, row: Row[Any]) -> ReportView:
         step=row.step,
         fraction=row.fraction,
         seconds=row.seconds,
-        metrics=metrics,
-        checkpoint=checkpoint,
+        metrics=row.metrics,
+        checkpoint=checkpoint_of(row),
+        seq=row.seq,
     )
+
+
+def _by_step(said: Iterable[ReportView]) -> list[ReportView]:
+    steps: dict[int, ReportView] = {}
+    for report in said:
+        before = steps.get(report.step)
+        steps[report.step] = report
+        if before is not None and before.attempt_id == report.attempt_id:
+            steps[report.step] = replace(
+                report,
+                metrics={**before.metrics, **report.metrics},
+                checkpoint=report.checkpoint or before.checkpoint,
+            )
+    return [steps[step] for step in sorted(steps)]
 
 
 def _parts(identities: Iterable[str]) -> Iterable[Sequence[str]]:

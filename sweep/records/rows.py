@@ -173,6 +173,8 @@ class ReportView:
     seconds: float
     metrics: Mapping[str, float]
     checkpoint: CheckpointReference | None
+    seq: int = 0
+    """Of the event that told it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

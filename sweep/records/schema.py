@@ -222,3 +222,14 @@ cursors = Table(
     Column("name", String(512), primary_key=True),
     Column("seq", Integer, nullable=False),
 )
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(512), primary_key=True),
+    Column("driver", String(128), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("machine", String(255), nullable=False),
+    Column("process_started", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+)

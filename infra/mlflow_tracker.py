@@ -1,0 +1,243 @@
+"""Runs in MLflow; the only module that imports it.
+
+A run is found by its tag `sweep.key`, so a new process goes on with the runs of the one before. No
+call stalls: a server that does not answer is given up within seconds, as `StoreError`.
+"""
+
+# ruff: noqa: E402 -- MLflow reads some of its settings when it is imported
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+# Read by MLflow when it is imported or at each call; what the user has set stays. Its own defaults
+# keep a caller waiting for minutes (7 retries of 120 s) and report usage to its makers.
+for _name, _value in {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import requests
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from infra.errors import InputError, StoreError
+from infra.settings import masked
+from infra.tracking import MetricPoint, RunFacts, RunStatus
+
+KEY_TAG = "sweep.key"
+_METRICS_PER_BATCH = 1000
+_PARAMS_PER_BATCH = 100
+_RUNS_PER_PAGE = 1000
+_LONGEST = {"param": 1000, "tag": 5000, "dataset digest": 36}
+_QUIET = {
+    "mlflow": logging.WARNING,
+    "alembic": logging.WARNING,
+    "urllib3.connectionpool": logging.ERROR,  # every retry at a server that is down
+}
+_UNFIT = re.compile(r"[^/\w.\- :]")
+"""What MLflow does not allow in names of metrics and params."""
+
+
+class MlflowTracker:
+    """One experiment of an MLflow server or database."""
+
+    def __init__(self, uri: str, experiment: str, artifact_uri: str | None = None) -> None:
+        """Connect; make the database's tables and the experiment when there are none.
+
+        Args:
+            uri: `http(s)://SERVER`, or a database such as `sqlite:///FILE`.
+            experiment: Name of the experiment.
+            artifact_uri: Where artifacts go when `uri` is a database; a server knows itself.
+
+        Raises:
+            InputError: If `uri` is a plain folder, which MLflow has given up.
+            StoreError: If the server cannot be reached or the experiment was deleted.
+        """
+        if uri.startswith("file:") or "://" not in uri:
+            raise InputError(f"tracking needs a server or a database, got {masked(uri)!r}")
+        for name, level in _QUIET.items():
+            logging.getLogger(name).setLevel(level)
+        self.uri = masked(uri)
+        self._runs: dict[str, str] = {}
+        if uri.startswith("sqlite:///"):
+            with self._translated():
+                Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with self._translated(), warnings.catch_warnings():
+            # SQLAlchemy 2.1 deprecates loaders that MLflow's tables use; nobody here can act on it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self._experiment = self._ensure_experiment(
+                experiment, None if uri.startswith("http") else artifact_uri
+            )
+
+    def ensure_run(self, facts: RunFacts) -> str:
+        """The id of the run with this key, made (below its parent) when there is none."""
+        if facts.key in self._runs:
+            return self._runs[facts.key]
+        with self._translated():
+            found = self._search(f"tags.`{KEY_TAG}` = '{_quoted(facts.key)}'", 1)
+            run = found[0] if found else self._create(facts)
+            run_id = str(run.info.run_id)
+            missing = [
+                Param(_fit(name), _short(value, "param"))
+                for name, value in facts.params.items()
+                if _fit(name) not in run.data.params
+            ]
+            for start in range(0, len(missing), _PARAMS_PER_BATCH):
+                self._client.log_batch(run_id, params=missing[start : start + _PARAMS_PER_BATCH])
+            if found:
+                self.set_tags(run_id, facts.tags)
+        self._runs[facts.key] = run_id
+        return run_id
+
+    def preload(self, key_prefix: str) -> None:
+        """Look up the runs with such keys at once."""
+        pattern = f"{_quoted(key_prefix)}%"
+        with self._translated():
+            for run in self._search(f"tags.`{KEY_TAG}` LIKE '{pattern}'", None):
+                self._runs.setdefault(run.data.tags[KEY_TAG], str(run.info.run_id))
+
+    def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:
+        """One `log_batch` per thousand points."""
+        metrics = [
+            Metric(_fit(point.name), point.value, _milliseconds(point.time), point.step)
+            for point in points
+        ]
+        with self._translated():
+            for start in range(0, len(metrics), _METRICS_PER_BATCH):
+                self._client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_BATCH])
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set or replace tags in one call."""
+        with self._translated():
+            if tags:
+                self._client.log_batch(run_id, tags=_run_tags(tags))
+
+    def log_dataset(self, run_id: str, name: str, digest: str, context: str) -> None:
+        """Add a dataset input; MLflow itself keeps equal ones single."""
+        dataset = Dataset(
+            name=name,
+            digest=_short(digest, "dataset digest"),
+            source_type="rmsweep",
+            source=f'{{"sha256": "{digest}"}}',
+        )
+        entry = DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+        with self._translated():
+            self._client.log_inputs(run_id, datasets=[entry])
+
+    def log_artifact(self, run_id: str, name: str, data: bytes) -> None:
+        """Write the file aside and hand it over."""
+        path = PurePosixPath(name)
+        folder = path.parent.as_posix()
+        with self._translated(), tempfile.TemporaryDirectory() as aside:
+            file = Path(aside) / path.name
+            file.write_bytes(data)
+            self._client.log_artifact(run_id, str(file), None if folder == "." else folder)
+
+    def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
+        """Say how a run stands."""
+        with self._translated():
+            if ended is None:
+                self._client.update_run(run_id, status=status)
+            else:
+                self._client.set_terminated(run_id, status, _milliseconds(ended))
+
+    def _ensure_experiment(self, name: str, artifact_uri: str | None) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return str(self._client.create_experiment(name, artifact_location=artifact_uri))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = self._client.get_experiment_by_name(name)  # another driver was faster
+        if found is None or found.lifecycle_stage != "active":
+            raise StoreError(
+                f"MLflow's experiment {name!r} at {self.uri} is deleted; restore it there, or name "
+                "another one in the sweep file (tracking.experiment)"
+            )
+        return str(found.experiment_id)
+
+    def _create(self, facts: RunFacts) -> Run:
+        tags = {**facts.tags, KEY_TAG: facts.key, "mlflow.source.name": "rmsweep"}
+        if facts.parent_key is not None:
+            tags["mlflow.parentRunId"] = self._runs[facts.parent_key]
+        started = None if facts.started is None else _milliseconds(facts.started)
+        run = self._client.create_run(
+            self._experiment,
+            start_time=started,
+            tags={name: _short(value, "tag") for name, value in tags.items()},
+            run_name=facts.name,
+        )
+        assert isinstance(run, Run)
+        return run
+
+    def _search(self, query: str, most: int | None) -> list[Run]:
+        runs: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment],
+                query,
+                ViewType.ACTIVE_ONLY,
+                most or _RUNS_PER_PAGE,
+                page_token=token,
+            )
+            runs.extend(page)
+            token = page.token
+            if most is not None or not token:
+                return runs
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except MlflowException as error:
+            self._runs.clear()  # a run may have been deleted: look again next time
+            said = str(error).splitlines()[0]
+            if error.error_code == "INVALID_PARAMETER_VALUE":
+                raise InputError(f"MLflow at {self.uri} refused: {said}") from error
+            raise StoreError(f"MLflow at {self.uri} failed: {said}") from error
+        except (requests.RequestException, SQLAlchemyError, OSError) as error:
+            self._runs.clear()
+            raise StoreError(f"MLflow at {self.uri} failed: {error}") from error
+
+
+def _fit(name: str) -> str:
+    """A name of a metric or param without what MLflow does not allow."""
+    return _UNFIT.sub("_", name)[:250]
+
+
+def _short(value: str, kind: str) -> str:
+    longest = _LONGEST[kind]
+    if len(value) <= longest or kind == "dataset digest":
+        return value[:longest]
+    return value[: longest - 3] + "..."
+
+
+def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name[:250], _short(value, "tag")) for name, value in tags.items()]
+
+
+def _quoted(text: str) -> str:
+    """Text inside a search string's single quotes, which MLflow cannot escape."""
+    if "'" in text:
+        raise InputError(f"a run's key must not hold a quote, got {text!r}")
+    return text
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

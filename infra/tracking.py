@@ -1,0 +1,109 @@
+"""`Tracker`: a place that shows runs in a tree, each with tags, params, metrics and artifacts.
+
+What is written twice stays single: runs are found again by their key, params are set once, and a
+metric point is told apart by name, step and time. So a writer may repeat itself after a failure.
+Implementations: `MlflowTracker` in `infra.mlflow_tracker`, `NullTracker` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+RunStatus = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class MetricPoint(NamedTuple):
+    """One value of one metric."""
+
+    name: str
+    value: float
+    step: int
+    time: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What a run is, apart from how it goes."""
+
+    key: str
+    """Names the run for ever; at most one run of an experiment has it."""
+    name: str
+    """What a page shows."""
+    parent_key: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    """Set once: a param the run has already is left as it is."""
+    started: float | None = None
+    """Seconds since 1970; now when absent."""
+
+
+class Tracker(Protocol):
+    """Where runs are shown.
+
+    Methods raise `StoreError` when it may work later, `InputError` when the place will never take
+    what it was given.
+    """
+
+    @property
+    def uri(self) -> str:
+        """Its address, without password; names the reader's cursor."""
+        ...
+
+    def ensure_run(self, facts: RunFacts) -> str:
+        """The id of the run with this key, made (below its parent) when there is none."""
+        ...
+
+    def preload(self, key_prefix: str) -> None:
+        """Look up the runs with such keys at once, since they are about to be asked for."""
+        ...
+
+    def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:
+        """Add points; those that are there already are not doubled."""
+        ...
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set or replace tags."""
+        ...
+
+    def log_dataset(self, run_id: str, name: str, digest: str, context: str) -> None:
+        """Say that a run used this data; `context` is `training` or `evaluation`."""
+        ...
+
+    def log_artifact(self, run_id: str, name: str, data: bytes) -> None:
+        """Put a file beside a run, replacing one of that name (which may hold `/`)."""
+        ...
+
+    def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
+        """Say how a run stands; `ended` in seconds since 1970 for one that is over."""
+        ...
+
+
+class NullTracker:
+    """Shows nothing."""
+
+    uri = "null:"
+
+    def ensure_run(self, facts: RunFacts) -> str:
+        """The key itself."""
+        return facts.key
+
+    def preload(self, key_prefix: str) -> None:
+        """Nothing."""
+
+    def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:
+        """Nothing."""
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Nothing."""
+
+    def log_dataset(self, run_id: str, name: str, digest: str, context: str) -> None:
+        """Nothing."""
+
+    def log_artifact(self, run_id: str, name: str, data: bytes) -> None:
+        """Nothing."""
+
+    def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
+        """Nothing."""

@@ -1,0 +1,148 @@
+"""The thread that keeps a tracker up to date while a sweep runs.
+
+A driver never waits for the tracker: opening it, writing and waiting for a server that is down all
+happen here, and whatever was not written stays in the ledger for the next time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from infra.errors import RmsweepError, StoreError
+from infra.settings import Settings, masked
+from infra.tracking import Tracker
+from sweep.records.ledger import Ledger
+from sweep.records.publishing import is_caught_up, publish
+from sweep.records.rows import SweepRow
+
+OpenTracker = Callable[[], Tracker]
+_LONGEST_PAUSE_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+
+def tracker_opener(sweep: SweepRow, settings: Settings) -> OpenTracker:
+    """How to open the MLflow a sweep is shown in; MLflow is imported only when it is called."""
+    same = masked(settings.tracking_uri) == sweep.tracking_uri
+    uri = settings.tracking_uri if same else sweep.tracking_uri  # the ledger keeps no password
+    tracking = sweep.spec_json.get("tracking") or {}
+    experiment = tracking.get("experiment") or sweep.name
+
+    def open_tracker() -> Tracker:
+        from infra.mlflow_tracker import MlflowTracker
+
+        return MlflowTracker(uri, experiment, settings.artifact_uri)
+
+    return open_tracker
+
+
+class Publisher:
+    """Publishes one sweep until it is stopped; `with Publisher(...):` stops it in the end."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sweep_id: str,
+        open_tracker: OpenTracker,
+        *,
+        interval_seconds: float = 2.0,
+        flush_seconds: float = 30.0,
+    ) -> None:
+        """Prepare; nothing happens before `start`.
+
+        Args:
+            ledger: Shared with other threads; read much, written to for the cursor only.
+            sweep_id: The sweep to show.
+            open_tracker: Called in the thread, since connecting can take seconds.
+            interval_seconds: Pause between two looks at the ledger.
+            flush_seconds: What leaving the `with` block may take.
+        """
+        self._ledger = ledger
+        self._sweep_id = sweep_id
+        self._open_tracker = open_tracker
+        self._interval = interval_seconds
+        self._flush_seconds = flush_seconds
+        self._tracker: Tracker | None = None
+        self._ending = threading.Event()
+        self._turn = threading.Condition()
+        self._asked = 0  # flushes asked for
+        self._answered = 0  # flushes that a pass begun after them has answered
+        self._caught_up = False
+        self._problem: str | None = None
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    @property
+    def problem(self) -> str | None:
+        """Why the last pass failed; None when it did not."""
+        return self._problem
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Publish what is there now; False if that failed or took too long (nothing is lost)."""
+        with self._turn:
+            self._asked += 1
+            mine = self._asked
+            self._turn.notify_all()
+            answered = self._turn.wait_for(
+                lambda: self._answered >= mine or not self._thread.is_alive(), timeout_seconds
+            )
+            return answered and self._answered >= mine and self._caught_up
+
+    def stop(self, timeout_seconds: float) -> bool:
+        """Publish what is there and end; False if something is left for the next time."""
+        flushed = self.flush(timeout_seconds)
+        self._ending.set()
+        with self._turn:
+            self._turn.notify_all()
+        self._thread.join(timeout=1.0)  # a call that hangs in the tracker is left to die with us
+        return flushed
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self.stop(self._flush_seconds) and self._problem is not None:
+            _log.warning("not everything is shown yet, nothing is lost: %s", self._problem)
+
+    def _run(self) -> None:
+        pause = self._interval
+        while not self._ending.is_set():
+            asked = self._asked
+            caught_up = self._pass()
+            pause = self._interval if caught_up else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            with self._turn:
+                self._answered = asked
+                self._caught_up = caught_up
+                self._turn.notify_all()
+                self._turn.wait_for(
+                    lambda: self._ending.is_set() or self._asked > self._answered, pause
+                )
+
+    def _pass(self) -> bool:
+        try:
+            if self._tracker is None:
+                self._tracker = self._open_tracker()
+            publish(self._ledger, self._tracker, self._sweep_id)
+            self._problem = None
+            return is_caught_up(self._ledger, self._tracker.uri, self._sweep_id)
+        except StoreError as error:
+            self._problem = str(error)
+        except RmsweepError as error:
+            self._problem = str(error)
+            _log.warning("the sweep cannot be shown: %s", error)
+        except Exception as error:  # noqa: BLE001 -- a bug in showing must not end the sweep
+            self._problem = repr(error)
+            _log.exception("the sweep cannot be shown")
+        return False

@@ -1,0 +1,216 @@
+"""One pass from the ledger's events to a tracker.
+
+The cursor moves only after everything up to it was written, and whatever is written may be written
+again: a tracker that is down loses nothing, and one that comes back shows nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from pydantic import ValidationError
+
+from infra.errors import InputError, MissingObjectError, StoreError
+from infra.object_store import ObjectStore, open_store
+from infra.tracking import Tracker
+from sweep.records import projection
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import TrialState
+from sweep.records.rows import ArmRow, Event, Holder, Json, ReportView, SweepRow, TrialView
+from trainer.record import TrialRecord, record_key
+
+EVENTS_PER_BATCH = 500
+LEASE_SECONDS = 120.0
+_ENDS = frozenset({"attempt_finished", "attempt_lost", "trial_moved", "evaluation"})
+_log = logging.getLogger(__name__)
+
+
+def cursor_name(tracker_uri: str, sweep_id: str) -> str:
+    """Name of the cursor that says what a tracker has been told of a sweep."""
+    return f"tracker:{hashlib.sha256(tracker_uri.encode()).hexdigest()[:16]}:{sweep_id}"
+
+
+def is_caught_up(ledger: Ledger, tracker_uri: str, sweep_id: str) -> bool:
+    """Whether the tracker has been told everything the ledger knows of the sweep now."""
+    after = ledger.cursor(cursor_name(tracker_uri, sweep_id))
+    return not ledger.events(after, 1, sweep_id=sweep_id)
+
+
+def publish(ledger: Ledger, tracker: Tracker, sweep_id: str) -> int:
+    """Tell the tracker what it does not know yet; how many events that were.
+
+    None when another process is publishing this sweep there right now: it tells them.
+
+    Raises:
+        StoreError: If the tracker or the ledger fails; what was not told is told next time.
+    """
+    name = cursor_name(tracker.uri, sweep_id)
+    holder = Holder.here()
+    if not ledger.take_lease(name, holder, LEASE_SECONDS):
+        return 0
+    told = 0
+    try:
+        tracker.preload(sweep_id)
+        while True:
+            events = ledger.events(ledger.cursor(name), EVENTS_PER_BATCH, sweep_id=sweep_id)
+            if not events:
+                return told
+            _Batch(ledger, tracker, sweep_id, events).write()
+            ledger.set_cursor(name, events[-1].seq)
+            ledger.take_lease(name, holder, LEASE_SECONDS)
+            told += len(events)
+    finally:
+        ledger.give_back_lease(name, holder)
+
+
+class _Batch:
+    """What some events changed, written as it stands in the ledger now."""
+
+    def __init__(
+        self, ledger: Ledger, tracker: Tracker, sweep_id: str, events: Sequence[Event]
+    ) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._events = events
+        self._sweep: SweepRow = ledger.sweep(sweep_id)
+        self._trials: dict[str, TrialView] = {}
+        self._arms: dict[str, ArmRow] = {arm.name: arm for arm in ledger.arms(sweep_id)}
+        self._members: dict[str, list[TrialView]] = {}
+        for trial in ledger.trials(sweep_id):
+            self._trials.setdefault(trial.identity, trial)
+            self._members.setdefault(trial.arm, []).append(trial)
+
+    def write(self) -> None:
+        """Write all of it; what the tracker refuses for good is left out with a warning."""
+        parent = self._tracker.ensure_run(projection.sweep_facts(self._sweep))
+        joined = self._joined()
+        touched = self._touched() | joined
+        shown = [self._trials[identity] for identity in sorted(touched)]
+        shown = [trial for trial in shown if trial.attempts > 0]
+        said = self._ledger.reports((trial.identity for trial in shown), as_said=True)
+        starts = {
+            attempt.identity: attempt.started
+            for attempt in reversed(self._ledger.attempts(trial.identity for trial in shown))
+        }
+        for name in self._touched_arms(shown):
+            arm, members = self._arms[name], self._members[name]
+            self._tracker.ensure_run(projection.arm_facts(self._sweep, arm, members))
+        for trial in shown:
+            try:
+                self._write_trial(
+                    trial,
+                    said.get(trial.identity, []),
+                    started=starts[trial.identity],
+                    joined=trial.identity in joined,
+                )
+            except InputError as error:
+                _log.warning("left out of the tracker: %s", error)
+        for name in self._touched_arms(shown):
+            self._write_arm(name)
+        self._write_sweep(parent)
+        for event in self._events:
+            if event.kind == "publication":
+                self._write_publication(parent, event.payload)
+
+    def _touched(self) -> set[str]:
+        return {
+            event.identity
+            for event in self._events
+            if event.identity is not None and event.identity in self._trials
+        }
+
+    def _joined(self) -> set[str]:
+        """Trials these events added, which may have run before for another sweep."""
+        return {
+            identity
+            for event in self._events
+            if event.kind == "trials_added" and event.sweep_id == self._sweep.sweep_id
+            for identity, _arm, _seed in event.payload["trials"]
+        }
+
+    def _touched_arms(self, shown: Iterable[TrialView]) -> list[str]:
+        if any(event.kind == "sweep_state" for event in self._events):
+            return [
+                name
+                for name, members in self._members.items()
+                if any(member.attempts > 0 for member in members)
+            ]
+        return list(dict.fromkeys(trial.arm for trial in shown))
+
+    def _write_trial(
+        self, trial: TrialView, said: Sequence[ReportView], *, started: float, joined: bool
+    ) -> None:
+        arm = self._arms[trial.arm]
+        facts = projection.trial_facts(self._sweep, arm, trial, started=started)
+        run = self._tracker.ensure_run(facts)
+        mine = [event for event in self._events if event.identity == trial.identity]
+        first = 0 if joined else self._events[0].seq
+        points = projection.report_points(said, range(first, self._events[-1].seq + 1))
+        tags = projection.trial_tags(trial)
+        if joined or any(event.kind in _ENDS for event in mine):
+            points += projection.final_points(trial)
+            tags |= self._from_record(run, trial)
+        self._tracker.log_metrics(run, points)
+        self._tracker.set_tags(run, tags)
+        status = projection.trial_status(trial)
+        ended = trial.changed if status in projection.OVER else None
+        self._tracker.set_status(run, status, ended)
+
+    def _from_record(self, run: str, trial: TrialView) -> dict[str, str]:
+        """Datasets become inputs of the run; the tags that say where the trial comes from."""
+        if trial.storage is None:
+            return {}
+        try:
+            data = open_store(trial.storage).read(record_key(trial.identity))
+            record = TrialRecord.model_validate_json(data)
+        except (StoreError, InputError, ValidationError) as error:
+            _log.info("no record of trial %s to be had: %s", trial.identity[:12], error)
+            return {}
+        for name, digest in record.data_digests.items():
+            self._tracker.log_dataset(run, name, digest, "training")
+        if trial.state is TrialState.SUCCEEDED:
+            for name, digest in record.benchmark_digests.items():
+                self._tracker.log_dataset(run, name, digest, "evaluation")
+        if not record.attempts:
+            return {}
+        return projection.provenance_tags(record.attempts[-1].provenance)
+
+    def _write_arm(self, name: str) -> None:
+        members = self._members[name]
+        run = self._tracker.ensure_run(projection.arm_facts(self._sweep, self._arms[name], members))
+        points = projection.arm_points(members)
+        if points:
+            self._tracker.log_metrics(run, points)
+        status = projection.arm_status(members, self._sweep)
+        ended = max(member.changed for member in members) if status in projection.OVER else None
+        self._tracker.set_status(run, status, ended)
+
+    def _write_sweep(self, run: str) -> None:
+        trials = [trial for members in self._members.values() for trial in members]
+        spent = self._ledger.spent(self._sweep.sweep_id)
+        points = projection.sweep_points(trials, spent, time=self._events[-1].time)
+        self._tracker.log_metrics(run, points)
+        self._tracker.set_tags(run, projection.sweep_state_tags(self._sweep))
+        self._tracker.set_status(run, projection.sweep_status(self._sweep), self._sweep.ended)
+
+    def _write_publication(self, run: str, payload: Json) -> None:
+        kind, content = str(payload["kind"]), payload["publication"]
+        for name, key in _files(content).items():
+            store: ObjectStore = open_store(content.get("store") or self._sweep.storage)
+            try:
+                self._tracker.log_artifact(run, f"{kind}/{name}", store.read(key))
+            except (MissingObjectError, InputError) as error:
+                _log.warning("left out of the tracker: %s", error)
+        if "headline" in content:
+            label = f"sweep.{kind}.{content.get('name', kind)}"
+            self._tracker.set_tags(run, {label: str(content["headline"])})
+
+
+def _files(content: Json) -> dict[str, str]:
+    """Object keys by artifact name: `files` as given, or the one `key` under its own name."""
+    if "files" in content:
+        return dict(content["files"])
+    return {PurePosixPath(content["key"]).name: content["key"]} if "key" in content else {}
