@@ -8,6 +8,7 @@ the hidden states they would get alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ from trainer.catalog import backbone_location
 from trainer.config import BackboneConfig
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands around a prompt."""
+
+    before: tuple[int, ...]
+    space: str
+    after: tuple[int, ...]
+
+
 class Backbone:
     """A model, its tokenizer and its image processing."""
 
@@ -49,6 +59,7 @@ class Backbone:
         self._family: Family | None = None
         if family is not None and image_processor is not None:
             self._family = family(module, tokenizer, image_processor)
+        self._frames: dict[tuple[tuple[int, tuple[int, ...], bool], ...], _Frame] = {}
         text = module.config.get_text_config()
         self.hidden_size = int(text.hidden_size)
         self.vocabulary_size = int(module.get_input_embeddings().num_embeddings)
@@ -70,6 +81,13 @@ class Backbone:
         encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
         return list(encoded["input_ids"])
 
+    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of many texts; one call of the tokenizer is far cheaper than one per text."""
+        if not texts:
+            return []
+        encoded = self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
+        return [list(ids) for ids in encoded["input_ids"]]
+
     def image_inputs(self, images: Sequence[Image.Image]) -> list[ImageInput]:
         """The images of one prompt, processed; some families tile an image only when alone."""
         family = self._vision()
@@ -85,15 +103,18 @@ class Backbone:
 
     def prompt_ids(self, prompt: str, images: Sequence[ImageInput] = ()) -> list[int]:
         """One user turn, images first, up to where the answer starts: the trunk of a tree."""
-        # The prompt is put in after the layout is tokenized, so that no prompt can forge an image
-        # or the end of its turn; a space before it belongs to its first word.
-        before, after = self._layout(images).split(_PROMPT)
-        stem = before.rstrip(" ")
-        return (
-            self._special(stem)
-            + self.encode_text(before[len(stem) :] + prompt)
-            + self._special(after)
-        )
+        return self.prompts_ids([prompt], [images])[0]
+
+    def prompts_ids(
+        self, prompts: Sequence[str], images: Sequence[Sequence[ImageInput]]
+    ) -> list[list[int]]:
+        """`prompt_ids` of many prompts and their images."""
+        frames = [self._frame(shown) for shown in images]
+        texts = [frame.space + prompt for frame, prompt in zip(frames, prompts, strict=True)]
+        encoded = self.encode_texts(texts)
+        return [
+            [*frame.before, *ids, *frame.after] for frame, ids in zip(frames, encoded, strict=True)
+        ]
 
     def vision_features(self, images: Sequence[ImageInput]) -> VisionFeatures:
         """Encodes every image once; gradients reach the vision tower unless it is frozen."""
@@ -194,6 +215,18 @@ class Backbone:
                 f"has an image; use a vision-language backbone or text-only data"
             )
         return self._family
+
+    def _frame(self, images: Sequence[ImageInput]) -> _Frame:
+        shapes = tuple((image.tokens, image.grid, image.alone) for image in images)
+        if shapes not in self._frames:
+            # The prompt is put in after the layout is tokenized, so that no prompt can forge an
+            # image or the end of its turn; a space before it belongs to its first word.
+            before, after = self._layout(images).split(_PROMPT)
+            stem = before.rstrip(" ")
+            self._frames[shapes] = _Frame(
+                tuple(self._special(stem)), before[len(stem) :], tuple(self._special(after))
+            )
+        return self._frames[shapes]
 
     def _layout(self, images: Sequence[ImageInput]) -> str:
         placeholder = self._vision().placeholder if images else ""

@@ -12,7 +12,7 @@ from trainer.backbone import Backbone
 from trainer.backbone_inputs import ImageInput
 from trainer.config import Paradigm
 from trainer.data.items import PreferenceItem
-from trainer.image_bank import BatchImages, ImageBank, image_keys
+from trainer.image_bank import BatchImages, ImageBank
 from trainer.prompts import TreePrompt, build_prompts
 from trainer.tree_batch import Tree, TreeBatch, pack_trees
 
@@ -56,6 +56,7 @@ class Examples:
         self._paradigm = paradigm
         self._critiques = critiques
         self._known: dict[int, Example] = {}
+        self._known_positions: dict[tuple[tuple[int, tuple[int, ...], bool], ...], np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.items)
@@ -83,7 +84,8 @@ class Examples:
         images = self.images.batch([example.item for example in examples])
         trees = [
             replace(
-                example.tree, images=tuple(images.index[key] for key in image_keys(example.item))
+                example.tree,
+                images=tuple(images.index[key] for key in self.images.keys(example.item)),
             )
             for example in examples
         ]
@@ -100,7 +102,7 @@ class Examples:
         prompts = build_prompts(
             items, images, self._backbone, self._paradigm, critiques=self._critiques
         )
-        positions = self._positions(items, prompts, images)
+        self._check_lengths(items, prompts)
         return [
             Example(
                 item,
@@ -108,31 +110,37 @@ class Examples:
                     trunk=np.asarray(prompt.trunk, dtype=np.int64),
                     branches=tuple(np.asarray(b.tokens, dtype=np.int64) for b in prompt.branches),
                     labelled=tuple(branch.labelled for branch in prompt.branches),
-                    positions=position,
+                    positions=self._positions(prompt, shown),
                 ),
                 prompt.response_tokens,
             )
-            for item, prompt, position in zip(items, prompts, positions, strict=True)
+            for item, prompt, shown in zip(items, prompts, images, strict=True)
         ]
 
-    def _positions(
-        self,
-        items: Sequence[PreferenceItem],
-        prompts: Sequence[TreePrompt],
-        images: Sequence[Sequence[ImageInput]],
-    ) -> list[np.ndarray]:
-        rows = []
+    def _check_lengths(
+        self, items: Sequence[PreferenceItem], prompts: Sequence[TreePrompt]
+    ) -> None:
+        limit = self._backbone.max_positions
         for item, prompt in zip(items, prompts, strict=True):
-            longest = max((branch.tokens for branch in prompt.branches), key=len)
-            rows.append([*prompt.trunk, *longest])
-            limit = self._backbone.max_positions
-            if limit is not None and len(rows[-1]) > limit:
+            length = len(prompt.trunk) + max(len(branch.tokens) for branch in prompt.branches)
+            if limit is not None and length > limit:
                 raise DataError(
-                    f"item {item.item_id!r} of source {item.source!r} takes {len(rows[-1])} "
-                    f"tokens, but the backbone reads at most {limit}; leave it out of the data"
+                    f"item {item.item_id!r} of source {item.source!r} takes {length} tokens, but "
+                    f"the backbone reads at most {limit}; leave it out of the data"
                 )
-        positions = self._backbone.positions(rows, images).numpy()
-        if positions.ndim == 2:
-            positions = positions[None]
-        # A copy, so that one long row does not keep the whole chunk's padding alive.
-        return [positions[:, i, : len(row)].copy() for i, row in enumerate(rows)]
+
+    def _positions(self, prompt: TreePrompt, images: Sequence[ImageInput]) -> np.ndarray:
+        """Positions of the trunk and its longest branch."""
+        longest = max((branch.tokens for branch in prompt.branches), key=len)
+        length = len(prompt.trunk) + len(longest)
+        shapes = tuple((image.tokens, image.grid, image.alone) for image in images)
+        known = self._known_positions.get(shapes)
+        if known is None or known.shape[1] < length:
+            # Images come first and only text follows, so rows with images of the same shapes have
+            # the same positions as far as both go: one long row serves them all.
+            tail = [self._backbone.eos_token_id] * length
+            row = [*prompt.trunk, *longest, *tail]
+            known = self._backbone.positions([row], [images]).numpy()[..., 0, :]
+            known = known if known.ndim == 2 else known[None]
+            self._known_positions[shapes] = known
+        return known[:, :length]

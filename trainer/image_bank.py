@@ -38,12 +38,6 @@ class BatchImages:
         return not self.index
 
 
-def image_keys(item: PreferenceItem) -> tuple[ImageKey, ...]:
-    """What tells an item's images from all others."""
-    alone = len(item.images) == 1
-    return tuple((image.key, alone) for image in item.images)
-
-
 class ImageBank:
     """Images of some items, in fixed chunks."""
 
@@ -52,12 +46,14 @@ class ImageBank:
     ) -> None:
         self._backbone = backbone
         self._frozen = frozen
+        self._items: list[PreferenceItem] = []  # kept alive, because ids name them below
+        self._keys: dict[int, tuple[ImageKey, ...]] = {}
         self._chunk_of: dict[ImageKey, int] = {}
         self._chunks: list[list[PreferenceItem]] = []
         for chunk in chunks:
             fresh = []
             for item in chunk:
-                keys = [key for key in image_keys(item) if key not in self._chunk_of]
+                keys = [key for key in self.keys(item) if key not in self._chunk_of]
                 self._chunk_of.update(dict.fromkeys(keys, len(self._chunks)))
                 if keys:
                     fresh.append(item)
@@ -68,15 +64,26 @@ class ImageBank:
         self._pixel_bytes = 0
         self._caches: bool | None = None
 
+    def keys(self, item: PreferenceItem) -> tuple[ImageKey, ...]:
+        """What tells an item's images from all others."""
+        known = self._keys.get(id(item))
+        if known is None:
+            # A drawn image spells out its whole scene to name itself, so names are kept.
+            alone = len(item.images) == 1
+            known = tuple((image.key, alone) for image in item.images)
+            self._keys[id(item)] = known
+            self._items.append(item)
+        return known
+
     def shapes(self, item: PreferenceItem) -> list[ImageInput]:
         """Token counts and grids of an item's images; pixels may be missing."""
-        if any(key not in self._shapes for key in image_keys(item)):
+        if any(key not in self._shapes for key in self.keys(item)):
             self.inputs(item)
-        return [self._shapes[key] for key in image_keys(item)]
+        return [self._shapes[key] for key in self.keys(item)]
 
     def inputs(self, item: PreferenceItem) -> list[ImageInput]:
         """An item's images, processed."""
-        keys = image_keys(item)
+        keys = self.keys(item)
         if any(key not in self._inputs for key in keys):
             if not self._backbone.takes_images:
                 raise DataError(
@@ -93,7 +100,7 @@ class ImageBank:
         """The distinct images of these items, encoded if they are frozen and fit in memory."""
         distinct: dict[ImageKey, int] = {}
         for item in items:
-            for key in image_keys(item):
+            for key in self.keys(item):
                 distinct.setdefault(key, len(distinct))
         if not distinct:
             return BatchImages(None, (), {})
@@ -103,7 +110,7 @@ class ImageBank:
             return BatchImages(join_features(parts), (), distinct)
         by_key: dict[ImageKey, ImageInput] = {}
         for item in items:
-            by_key.update(zip(image_keys(item), self.inputs(item), strict=True))
+            by_key.update(zip(self.keys(item), self.inputs(item), strict=True))
         return BatchImages(None, tuple(by_key[key] for key in distinct), distinct)
 
     def encode(self, items: Sequence[PreferenceItem]) -> None:
@@ -111,7 +118,7 @@ class ImageBank:
         missing = {
             self._chunk_of[key]
             for item in items
-            for key in image_keys(item)
+            for key in self.keys(item)
             if key not in self._features
         }
         for index in sorted(missing):
@@ -132,7 +139,7 @@ class ImageBank:
     def _encode_chunk(self, index: int) -> None:
         wanted: dict[ImageKey, ImageInput] = {}
         for item in self._chunks[index]:
-            for key, image in zip(image_keys(item), self.inputs(item), strict=True):
+            for key, image in zip(self.keys(item), self.inputs(item), strict=True):
                 if self._chunk_of[key] == index and key not in self._features:
                     wanted[key] = image
         if not wanted:

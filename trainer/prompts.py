@@ -107,10 +107,7 @@ def build_prompts(
         JUDGING.format(prompt=item.prompt) if paradigm == "generative" else item.prompt
         for item in items
     ]
-    trunks = [
-        tuple(backbone.prompt_ids(prompt, shown))
-        for prompt, shown in zip(prompts, images, strict=True)
-    ]
+    trunks = [tuple(ids) for ids in backbone.prompts_ids(prompts, images)]
     responses = _encoded([[r.text for r in item.responses] for item in items], backbone)
     if paradigm == "generative":
         branches = _judged(items, backbone)
@@ -160,4 +157,5 @@ def _judged(items: Sequence[PreferenceItem], backbone: Backbone) -> list[list[Br
 
 
 def _encoded(groups: Sequence[Sequence[str]], backbone: Backbone) -> list[list[tuple[int, ...]]]:
-    return [[tuple(backbone.encode_text(text)) for text in group] for group in groups]
+    flat = iter(backbone.encode_texts([text for group in groups for text in group]))
+    return [[tuple(next(flat)) for _ in group] for group in groups]
