@@ -55,7 +55,9 @@ class _Parser:
         while text[at:].strip():
             match = _TOKEN.match(text, at)
             if match is None:
-                raise self._error("a name, a value or a comparison", at, text[at:].strip()[:10])
+                rest = text[at:].lstrip()
+                at = len(text) - len(rest)
+                raise self._error("a name, a value or a comparison", at, rest[:10].rstrip())
             kind = str(match.lastgroup)
             token = match.group(kind)
             self._tokens.append(

@@ -97,7 +97,9 @@ def both(first: Condition | None, second: Condition | None) -> Condition | None:
     """The condition that both hold; an absent one always does."""
     if first is None or second is None:
         return first or second
-    parts = tuple(dict.fromkeys((*_conjuncts(first.root), *_conjuncts(second.root))))
+    # By text, since `== 1` and `== true` are equal values in Python.
+    said = {_text(part): part for part in (*_conjuncts(first.root), *_conjuncts(second.root))}
+    parts = tuple(said.values())
     return Condition(parts[0] if len(parts) == 1 else All(parts))
 
 
@@ -107,7 +109,7 @@ def _conjuncts(node: Node) -> tuple[Node, ...]:
 
 def _text(node: Node) -> str:
     if isinstance(node, Comparison):
-        if node.sign == "==" and node.right == Constant(True):
+        if node.sign == "==" and isinstance(node.right, Constant) and node.right.value is True:
             return _side(node.left)
         return f"{_side(node.left)} {node.sign} {_side(node.right)}"
     if isinstance(node, Not):

@@ -14,7 +14,7 @@ from trainer.data.sources import source_kinds, source_settings
 def source_findings(config: TrainerConfig) -> list[Finding]:
     """Problems of every source that is trained on or measured with, located in the config."""
     findings = []
-    known = {*config.data.sources, *_kinds()}
+    known = (*config.data.sources, *_kinds())
     for location, name in _drawn(config):
         if name not in known:
             findings.append(Finding(location, f"unknown data source '{name}'{hint(name, known)}"))
@@ -40,8 +40,8 @@ def _drawn(config: TrainerConfig) -> list[tuple[Location, str]]:
 
 
 @functools.cache
-def _kinds() -> frozenset[str]:
-    return frozenset(source_kinds())
+def _kinds() -> tuple[str, ...]:
+    return tuple(source_kinds())
 
 
 @functools.lru_cache(maxsize=1024)

@@ -93,7 +93,7 @@ def _check_top(path: str) -> None:
     if top in TrainerConfig.model_fields:
         raise _finding(f"'{path}' is a setting of the baseline; write set.{path}=...")
     names = [*SweepSpec.model_fields, *(f"set.{name}" for name in setting_paths())]
-    raise _finding(f"unknown key '{top}'{hint(path, names)}")
+    raise _finding(f"unknown key '{top}'{hint(top, names)}")
 
 
 def _not_a_mapping(location: Location, here: object, path: str) -> str:

@@ -20,7 +20,7 @@ import yaml
 from infra.errors import Problem, SpecError
 from infra.findings import Finding, Location, dotted
 
-MOST_CHARACTERS = 200_000
+MOST_CHARACTERS = 100_000
 MOST_VALUES = 50_000
 DEEPEST = 40
 LARGEST_NUMBER = 2**63
