@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -49,11 +49,29 @@ def print_table(
     rows: Iterable[Sequence[object]],
     *,
     right: Sequence[str] = (),
+    wrap: Sequence[str] | None = None,
 ) -> None:
-    """A table for people; cells are escaped, `right` names right-aligned columns."""
-    table = Table(title=escape(title) or None, title_justify="left", header_style="bold")
+    """A table for people; cells are escaped.
+
+    Args:
+        title: Above the table; none when empty.
+        columns: Their heads.
+        rows: Cells, one per column.
+        right: Columns to be right-aligned.
+        wrap: Columns that may wrap; the first and the last when absent, for names and remarks are
+            long and figures are not.
+    """
+    folding = {columns[0], columns[-1]} if wrap is None else set(wrap)
+    table = Table(
+        title=escape(title) or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column not in folding)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else escape(str(cell)) for cell in row))
     out.print(table)
@@ -73,6 +91,13 @@ def duration_text(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"
+
+
+def clock_text(seconds: float) -> str:
+    """`1:05:20` or `3:20`, for columns."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
 def number_text(value: float | None, digits: int = 4) -> str:

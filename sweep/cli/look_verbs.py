@@ -10,6 +10,7 @@ import typer
 from infra.errors import MissingError
 from sweep.cli.console import (
     age_text,
+    clock_text,
     duration_text,
     number_text,
     out,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sweep.records.ledger import Ledger
     from sweep.records.rows import SweepRow, TrialView
 
-SHORT = 10
+SHORT = 8
 """Digits of an identity shown to people."""
 
 SweepName = Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")]
@@ -107,6 +108,7 @@ def show(
         f"[bold]{row.sweep_id}[/bold]  {_shown_state(row)}  {row.spec_json.get('question', '')}"
     )
     metric = _objective_metric(row)
+    shown = metric.rpartition("/")[2]
     rows = []
     for view in trials:
         rows.append(
@@ -117,13 +119,14 @@ def show(
                 f"{view.fraction:.0%}",
                 number_text(view.metrics.get(metric)),
                 view.attempts,
-                duration_text(view.device_seconds / max(1, view.workers)),
+                clock_text(view.device_seconds / max(1, view.workers)),
                 view.identity[:SHORT],
                 view.error_kind or ("reused" if view.reused else ""),
             )
         )
-    columns = ("arm", "seed", "state", "done", metric, "attempts", "time", "identity", "note")
-    print_table("", columns, rows, right=("seed", "done", metric, "attempts", "time"))
+    columns = ("arm", "seed", "state", "done", shown, "tries", "time", "identity", "note")
+    print_table("", columns, rows, right=("seed", "done", shown, "tries", "time"))
+    out.print(f"{shown} is {metric}; time is of all tries", style="dim")
 
 
 def logs(

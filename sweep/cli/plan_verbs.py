@@ -59,7 +59,8 @@ def spaces(
             print_json(rows)
             return
         cells = [(row["name"], row["doc"], ", ".join(row["levels"])) for row in rows]
-        print_table("", ("axis", "what varies", "levels"), cells)
+        columns = ("axis", "what varies", "levels")
+        print_table("", columns, cells, wrap=columns)
         return
     levels = level_rows(name)
     if json:
@@ -73,7 +74,8 @@ def spaces(
         )
         for row in levels
     ]
-    print_table(name, ("level", "what it is", "settings"), cells)
+    columns = ("level", "what it is", "settings")
+    print_table(name, columns, cells, wrap=columns)
 
 
 def refuse_over_budget(plan: SweepPlan, file: str) -> None:

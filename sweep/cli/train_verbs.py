@@ -138,7 +138,6 @@ def score(
 ) -> None:
     """Score responses with an ensemble or one model."""
     from trainer.data.unlabelled import items_to_score
-
     from trainer.scores import write_scores
     from trainer.scoring import load_scorer
 
