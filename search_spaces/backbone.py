@@ -19,14 +19,20 @@ def relative_cost(entry: BackboneEntry, baseline: TrainerConfig) -> float:
         return 1.0
 
 
+def catalog_path(baseline: TrainerConfig) -> dict[str, None]:
+    """What makes a named backbone win over a baseline's own path."""
+    return {"backbone.path": None} if baseline.backbone.path is not None else {}
+
+
 def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
     scale = baseline.backbone.scale
+    without_path = catalog_path(baseline)
     families = [entry for entry in entries() if entry.scale == scale]
     return (
         *(
             Level(
                 name=entry.family,
-                patch={"backbone.family": entry.family, "backbone.path": None},
+                patch={"backbone.family": entry.family, **without_path},
                 doc=f"{_origin(entry)}, at the baseline's scale",
                 cost_hint=relative_cost(entry, baseline),
             )
@@ -38,7 +44,7 @@ def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
                 patch={
                     "backbone.family": entry.family,
                     "backbone.scale": entry.scale,
-                    "backbone.path": None,
+                    **without_path,
                 },
                 doc=_origin(entry),
                 cost_hint=relative_cost(entry, baseline),

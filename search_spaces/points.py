@@ -112,9 +112,14 @@ def asks_about(axis: Axis, other: Axis) -> bool:
     if axis is other or axis.condition is None:
         return False
     return any(
-        name == other.name or any(_overlap(name, path) for path in other.paths)
+        name == other.name or any(overlap(name, path) for path in other.paths)
         for name in axis.condition.names()
     )
+
+
+def overlap(first: str, second: str) -> bool:
+    """Whether one dotted path is the other or leads into it."""
+    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
 def condition_findings(condition: Condition, levels: Mapping[str, Sequence[str]]) -> list[Finding]:
@@ -188,10 +193,6 @@ def _misfit(
 
 def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _overlap(first: str, second: str) -> bool:
-    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
 def _check_backbone(config: TrainerConfig) -> None:

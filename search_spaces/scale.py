@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_spaces.backbone import relative_cost
+from search_spaces.backbone import catalog_path, relative_cost
 from search_spaces.levels import Level, ShippedAxis
 from trainer.catalog import entries
 from trainer.config import TrainerConfig
@@ -12,7 +12,7 @@ def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
     return tuple(
         Level(
             name=entry.scale,
-            patch={"backbone.scale": entry.scale, "backbone.path": None},
+            patch={"backbone.scale": entry.scale, **catalog_path(baseline)},
             doc=f"{entry.parameters / 1e6:,.6g} million parameters",
             cost_hint=relative_cost(entry, baseline),
         )

@@ -1,0 +1,8 @@
+"""What a sweep was asked to do: sweep files, read and settled.
+
+- `sweep_spec`: the whole of a sweep file as a value.
+- `load`, `yaml_source`, `overrides`: from a file, a shipped recipe or `--set` to that value.
+- `baseline`: the trainer config every axis starts from.
+- `resolve`: both together, every name checked; the one call the rest of the project makes.
+- `schema`: the JSON Schemas editors use.
+"""

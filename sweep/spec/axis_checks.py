@@ -14,6 +14,7 @@ from search_spaces.points import (
     condition_holds,
     in_order,
     is_setting,
+    overlap,
     settle_point,
 )
 from sweep.spec.sweep_spec import SweepSpec
@@ -57,13 +58,28 @@ def _clashes(axes: Sequence[Axis]) -> list[Finding]:
     findings = []
     for first, second in itertools.combinations(axes, 2):
         shared = sorted(
-            path for path in second.paths if any(_overlap(path, other) for other in first.paths)
+            path
+            for path in second.paths
+            if any(overlap(path, other) for other in first.paths)
+            and not _agree(path, first, second)
         )
         if shared:
             message = f"changes {', '.join(shared)}, and so does the axis {first.name}"
             remedy = "in a grid one would undo the other; use design one_factor, or merge them"
             findings.append(Finding(("axes", second.name), f"{message}; {remedy}"))
     return findings
+
+
+def _agree(path: str, first: Axis, second: Axis) -> bool:
+    """Whether every level that touches a setting gives it the same value."""
+    levels = [*first.levels, *second.levels]
+    changes = [
+        (other, value)
+        for level in levels
+        for other, value in level.patch.items()
+        if overlap(path, other)
+    ]
+    return all(change == changes[0] for change in changes)
 
 
 def _level_problems(axes: Sequence[Axis], baseline: TrainerConfig, *, alone: bool) -> list[Finding]:
@@ -149,7 +165,3 @@ def _asked(axis: Axis, axes: Sequence[Axis]) -> list[Axis]:
                 found.append(other)
                 waiting.append(other)
     return found
-
-
-def _overlap(first: str, second: str) -> bool:
-    return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")

@@ -100,7 +100,7 @@ def read_document(path: Path) -> YamlDocument:
         InputError: If it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"expected UTF-8 text, came byte {error.object[error.start]:#04x}"
         line = error.object[: error.start].count(b"\n") + 1

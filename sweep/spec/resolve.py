@@ -17,7 +17,12 @@ from search_spaces.source_checks import source_findings
 from sweep.spec.axis_checks import axes_findings
 from sweep.spec.baseline import baseline_config
 from sweep.spec.load import read_sweep
-from sweep.spec.spec_checks import budget_findings, objective_findings, sweep_notes
+from sweep.spec.spec_checks import (
+    budget_findings,
+    objective_findings,
+    place_findings,
+    sweep_notes,
+)
 from sweep.spec.sweep_spec import AxisSpec, SweepSpec
 from sweep.spec.yaml_source import Source
 from trainer.catalog import lookup
@@ -53,7 +58,7 @@ def resolve(spec: SweepSpec, source: Source | None = None) -> ResolvedSweep:
     if baseline is not None:
         findings += objective_findings(spec, baseline)
         findings += axes_findings(spec, axes, baseline)
-    findings += budget_findings(spec)
+    findings += budget_findings(spec) + place_findings(spec)
     if findings or baseline is None:
         raise where.error(findings)
     notes = sweep_notes(spec, baseline, axes)

@@ -1,4 +1,4 @@
-"""What can be wrong in a sweep beside its axes: objective, budget, replicates."""
+"""What can be wrong in a sweep beside its axes: objective, budget, replicates, places."""
 
 from __future__ import annotations
 
@@ -58,6 +58,19 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
             f"raise budget.trials or lower replicates.seeds"
         )
         findings.append(Finding(("budget", "trials"), message))
+    return findings
+
+
+def place_findings(spec: SweepSpec) -> list[Finding]:
+    """Storage and tracking servers of a kind there is none of."""
+    findings = []
+    storage, uri = spec.storage, spec.tracking.uri
+    if storage != "auto" and not storage.startswith(("file:", "s3://")):
+        message = f"expected auto, file:FOLDER or s3://BUCKET/PREFIX, came {storage!r}"
+        findings.append(Finding(("storage",), message))
+    if uri != "auto" and (uri.startswith("file:") or "://" not in uri):
+        message = "expected auto, sqlite:///FILE or a server's http(s) address"
+        findings.append(Finding(("tracking", "uri"), f"{message}, came {uri!r}"))
     return findings
 
 

@@ -195,6 +195,10 @@ class _Reader:
                 self._find(location, "expected plain text as a key, came a list or mapping")
                 continue
             key = self._text(key_node.value, location)
+            if key == "<<" and key_node.style is None:
+                self.lines[(*location, key)] = line
+                self._find((*location, key), "merge keys (<<) are not read; write the keys out")
+                continue
             if key in first_lines:
                 message = f"the key stands here and on line {first_lines[key]}; keep one"
                 self.lines[(*location, key)] = line

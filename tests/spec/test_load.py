@@ -86,6 +86,15 @@ budget: {gpu_hours: 0, usd: true}
     ]
 
 
+def test_a_file_saved_with_a_byte_order_mark_and_windows_lines_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_bytes(b"\xef\xbb\xbfname: a\r\nreplicates: {seeds: 0}\r\n")
+
+    assert problems(path) == [
+        "line 2, replicates.seeds: expected a number above 0, came the number 0"
+    ]
+
+
 def test_a_missing_name_is_a_problem_of_the_file(tmp_path: Path) -> None:
     assert problems(write(tmp_path, "axes: {}\n")) == [
         "line 1, name: expected a value, but the key is missing"

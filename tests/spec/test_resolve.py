@@ -161,6 +161,26 @@ def test_two_axes_that_change_one_setting_cannot_be_crossed() -> None:
     assert "axes.head.layers: changes head.layers, and so does the axis head" in found[0]
 
 
+def test_backbone_families_and_scales_can_be_crossed() -> None:
+    axes = {"backbone": ["tiny-qwen2.5-vl", "tiny-internvl3"], "scale": ["xs", "s"]}
+    settings = {"axes": axes, "design": {"kind": "grid"}}
+
+    resolve(SweepSpec.model_validate({"name": "a", **settings}))
+    with_path = {**settings, "set": {"backbone.path": "somewhere/else"}}
+    resolve(SweepSpec.model_validate({"name": "a", **with_path}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"storage": "gs://bucket"}, "storage: expected auto, file:FOLDER or s3://"),
+        ({"tracking": {"uri": "file:mlruns"}}, "tracking.uri: expected auto, sqlite:///FILE"),
+    ],
+)
+def test_a_place_there_is_none_of_is_refused(settings: dict[str, Any], expected: str) -> None:
+    assert problems(**settings)[0].startswith(expected)
+
+
 def test_an_axis_that_never_varies_is_refused_in_one_factor_designs() -> None:
     axes = {"head.layers": [1, 2], "head.activation": ["none", "silu"]}
     settings: dict[str, Any] = {"axes": axes, "set": {"head.layers": 1}}

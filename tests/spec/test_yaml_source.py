@@ -111,6 +111,7 @@ def test_all_duplicate_keys_are_named_at_once_with_both_lines() -> None:
         pytest.param("a: !!set {b}", "means nothing here", id="set-tag"),
         pytest.param("a: !!int b", "expected a number, came 'b'", id="not-the-tagged-type"),
         pytest.param("a: !!bool maybe", "expected true or false", id="not-a-boolean"),
+        pytest.param("a: {<<: {b: 1}}", "merge keys (<<) are not read", id="merge-key"),
         pytest.param("? [a]\n: 1\n", "expected plain text as a key", id="list-as-key"),
         pytest.param('a: "\\ud800"', "half a character", id="lone-surrogate"),
         pytest.param('a: "\\UFFFFFFFF"', "not readable as YAML", id="no-such-character"),
