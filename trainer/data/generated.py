@@ -22,7 +22,7 @@ DrawnGroup = tuple[str, Callable[[], list[PreferenceItem]]]
 """A group's name, and what makes its items once they are wanted."""
 
 # One group in ten is a validation group; a split that is this much rarer has run out.
-_GROUPS_PER_ITEM = 200
+_GROUPS_PER_ITEM = 60
 _GROUPS_AT_LEAST = 2000
 
 

@@ -1,13 +1,16 @@
-"""The `text` source: questions without an image, whose answers follow from a rule or a small fact.
+"""The `text` source: questions without an image, whose answers follow from a rule.
 
-A group is what is asked, whatever the wording, so no fact and no prompt straddles splits. Right and
-wrong answers are drawn alike: an answer by itself does not tell whether it is right.
+A group is what is asked, whatever the wording, so no prompt straddles splits. Within each split
+right and wrong answers are drawn alike: an answer by itself does not tell whether it is right.
+(Facts that follow from no rule have no place here: a held-out one could not be known, and its
+answer would have been seen in training as a wrong answer only.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import count
 from typing import Literal
 
@@ -20,49 +23,38 @@ from trainer.data.questions import Question, question_item
 from trainer.data.randomness import Draws, key_digest
 from trainer.data.wording import number_word
 
-Category = Literal["arithmetic", "larger", "repeat", "order", "choice", "opposite", "calendar"]
+Category = Literal["arithmetic", "larger", "repeat", "order", "choice", "odd"]
 
-CATEGORY_WEIGHTS: Mapping[str, float] = {
-    "arithmetic": 3,
-    "larger": 3,
-    "repeat": 3,
-    "order": 3,
-    "choice": 3,
-    "opposite": 1,
-    "calendar": 1,
+_KINDS = {
+    "a colour": ("red", "green", "blue", "yellow", "purple", "black"),
+    "a shape": ("circle", "square", "triangle", "cross", "diamond"),
+    "an animal": ("cat", "dog", "cow", "sheep", "horse", "bird", "fish"),
+    "food": ("bread", "milk", "apple", "cheese", "egg", "rice"),
 }
-"""Share of the questions by category, unless the settings say otherwise. What must be known, and
-cannot be had from a rule, is asked less: a held-out fact is not in the training pairs."""
-
-_THINGS = (
-    "red", "green", "blue", "yellow", "purple", "black", "circle", "square", "triangle", "cross",
-    "diamond", "cat", "dog", "cow", "sheep", "horse", "bird", "fish", "tree", "house", "river",
-    "stone", "bread", "milk", "apple",
-)  # fmt: skip
-_OPPOSITES = (
-    ("hot", "cold"), ("big", "small"), ("tall", "short"), ("fast", "slow"), ("old", "young"),
-    ("day", "night"), ("up", "down"), ("left", "right"), ("open", "closed"), ("full", "empty"),
-    ("hard", "soft"), ("light", "dark"), ("early", "late"), ("rich", "poor"), ("wet", "dry"),
-    ("loud", "quiet"), ("near", "far"), ("high", "low"), ("happy", "sad"), ("strong", "weak"),
-    ("first", "last"), ("clean", "dirty"), ("thick", "thin"), ("right", "wrong"),
-)  # fmt: skip
-_DAYS = (
-    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
-)  # fmt: skip
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip
+_THINGS = tuple(word for words in _KINDS.values() for word in words)
 _TIMES = {1: "once", 2: "twice", 3: "three times"}
-_LARGEST_TERM = 12
-_LARGEST_ERROR = 3
+_LARGEST_TERM = 20
+_LARGEST_ERROR = 5
+_BLOCK = 4
+_REPETITIONS = 1000  # this many in a row: every different pair has been given, or nearly
+
+
+@dataclass(frozen=True, slots=True)
+class _Calculation:
+    sign: Literal["plus", "minus"]
+    high: int
+    low: int
+
+    @property
+    def result(self) -> int:
+        return self.high + self.low if self.sign == "plus" else self.high - self.low
 
 
 class TextSettings(GeneratedSettings):
     """Settings of the `text` source."""
 
     categories: tuple[Category, ...] | dict[Category, NonNegative] | None = None
-    """Kinds of question: a list asks all alike, a mapping gives weights."""
+    """Kinds of question: a list asks all alike, a mapping gives weights; absent, all alike."""
 
     @property
     def category_weights(self) -> Mapping[str, float]:
@@ -70,7 +62,7 @@ class TextSettings(GeneratedSettings):
         if isinstance(self.categories, tuple):
             return dict.fromkeys(self.categories, 1.0)
         if self.categories is None:
-            return CATEGORY_WEIGHTS
+            return dict.fromkeys(_ASKERS, 1.0)
         return {name: weight for name, weight in self.categories.items() if weight > 0}
 
     @model_validator(mode="after")
@@ -88,18 +80,21 @@ class TextSource(GeneratedSource[TextSettings]):
     version = "1"
 
     def groups(self, seed: int) -> Iterator[DrawnGroup]:
-        """One item per step, without end but for repetitions, which are left out."""
+        """One item per step until every different pair has been given."""
         weights = self.settings.category_weights
         seen: set[str] = set()
+        last_new = 0
         for index in count():
             draws = Draws("text", self.version, seed, index)
             fact, question = _ASKERS[draws.pick_weighted(weights)](draws)
             content = key_digest(question.prompt, question.right, question.wrong)[:20]
             group_id = f"text-{question.category}-{fact}"
             if content in seen:
-                yield group_id, list
+                if index - last_new > _REPETITIONS:
+                    return
                 continue
             seen.add(content)
+            last_new = index
             yield group_id, partial(self._item, question, group_id, f"text-{content}")
 
     def _item(self, question: Question, group_id: str, item_id: str) -> list[PreferenceItem]:
@@ -107,36 +102,52 @@ class TextSource(GeneratedSource[TextSettings]):
 
 
 def fact_statements() -> list[str]:
-    """The opposites and the calendar in true sentences: what no rule tells and must be known."""
-    statements = []
-    for one, other in _OPPOSITES:
-        statements += [f"The opposite of {one} is {other}.", f"The opposite of {other} is {one}."]
-    for names, unit in ((_DAYS, "day"), (_MONTHS, "month")):
-        for name, following in zip(names, names[1:] + names[:1], strict=True):
-            statements.append(f"The {unit} after {name} is {following}.")
-            statements.append(f"The {unit} before {following} is {name}.")
-    return statements
+    """What no rule tells and the questions take for known: of which kind every word is."""
+    return [
+        sentence
+        for kind, words in _KINDS.items()
+        for word in words
+        for sentence in (f"The word {word} means {kind}.", f"Of what kind is {word}? It is {kind}.")
+    ]
 
 
-def _terms(draws: Draws) -> tuple[int, str, int, int]:
-    first, second = draws.between(0, _LARGEST_TERM), draws.between(0, _LARGEST_TERM)
-    if draws.coin():
-        return first, "plus", second, first + second
-    first, second = max(first, second), min(first, second)
-    return first, "minus", second, first - second
+@cache
+def _calculation_blocks() -> tuple[tuple[_Calculation, ...], ...]:
+    """All calculations, in blocks of up to four with different but close results."""
+    terms = range(_LARGEST_TERM + 1)
+    every = [
+        _Calculation(sign, high, low)
+        for sign in ("plus", "minus")
+        for high in terms
+        for low in terms[: high + 1]
+    ]
+    full: list[list[_Calculation]] = []
+    filling: list[list[_Calculation]] = []
+    for each in Draws("calculation blocks").shuffled(every):
+        fits = [
+            block
+            for block in filling
+            if all(0 < abs(each.result - other.result) <= _LARGEST_ERROR for other in block)
+        ]
+        if not fits:
+            filling.append([each])
+            continue
+        fits[0].append(each)
+        if len(fits[0]) == _BLOCK:
+            filling.remove(fits[0])
+            full.append(fits[0])
+    return tuple(tuple(block) for block in full + filling if len(block) > 1)
 
 
 def _ask_arithmetic(draws: Draws) -> tuple[str, Question]:
-    # Both answers are results of questions drawn alike, redrawn together until they are close.
-    while True:
-        first, sign, second, right = _terms(draws)
-        wrong = _terms(draws)[3]
-        if 0 < abs(right - wrong) <= _LARGEST_ERROR:
-            break
-    words = f"{number_word(first)} {sign} {number_word(second)}"
+    # A block is a group, and each of its results is as often the right answer as a wrong one.
+    blocks = _calculation_blocks()
+    place = draws.below(len(blocks))
+    asked, other = draws.shuffled(blocks[place])[:2]
+    right, wrong = asked.result, other.result
+    words = f"{number_word(asked.high)} {asked.sign} {number_word(asked.low)}"
     form = draws.pick(("It is {}.", f"{words.capitalize()} is {{}}."))
-    terms = [first, second] if sign == "minus" else sorted((first, second))
-    return f"{terms[0]}-{sign}-{terms[1]}", Question(
+    return f"block-{place}", Question(
         category="arithmetic",
         prompt=draws.pick((f"What is {words}?", f"How much is {words}?", f"Work out {words}.")),
         right=form.format(number_word(right)),
@@ -165,19 +176,20 @@ def _ask_larger(draws: Draws) -> tuple[str, Question]:
 
 
 def _ask_repeat(draws: Draws) -> tuple[str, Question]:
-    word, other = draws.shuffled(_THINGS)[:2]
+    words = draws.shuffled(_THINGS)[: draws.between(1, 2)]
     times = draws.between(1, 3)
-    right = " ".join([word] * times)
-    wrong_times = draws.pick([number for number in _TIMES if number != times])
-    wrong = " ".join([word] * wrong_times) if draws.coin(0.7) else " ".join([other] * times)
-    return f"{word}-{times}", Question(
+    wrong_words, wrong_times = words, times
+    if len(words) == 2 and draws.coin():
+        wrong_words = words[::-1]
+    else:
+        wrong_times = draws.pick([number for number in _TIMES if number != times])
+    phrase = " ".join(words)
+    return "-".join(sorted(words)), Question(
         category="repeat",
-        prompt=draws.pick(
-            (f"Repeat the word {word} {_TIMES[times]}.", f"Say {word} {_TIMES[times]}.")
-        ),
-        right=right,
-        wrong=wrong,
-        evidence=f"The word {word} was wanted {_TIMES[times]}",
+        prompt=draws.pick((f"Repeat {phrase} {_TIMES[times]}.", f"Say {phrase} {_TIMES[times]}.")),
+        right=" ".join(words * times),
+        wrong=" ".join(wrong_words * wrong_times),
+        evidence=f"The words {phrase} were wanted {_TIMES[times]}",
     )
 
 
@@ -212,35 +224,17 @@ def _ask_choice(draws: Draws) -> tuple[str, Question]:
     )
 
 
-def _ask_opposite(draws: Draws) -> tuple[str, Question]:
-    pair = draws.pick(_OPPOSITES)
-    word, right = pair if draws.coin() else pair[::-1]
-    wrong = draws.pick(draws.pick([other for other in _OPPOSITES if other != pair]))
-    return "-".join(pair), Question(
-        category="opposite",
-        prompt=draws.pick(
-            (f"What is the opposite of {word}?", f"Which word is the opposite of {word}?")
-        ),
-        right=f"The opposite of {word} is {right}.",
-        wrong=f"The opposite of {word} is {wrong}.",
-        evidence=f"The opposite of {word} is {right}",
-    )
-
-
-def _ask_calendar(draws: Draws) -> tuple[str, Question]:
-    names, unit = draws.pick(((_DAYS, "day"), (_MONTHS, "month")))
-    place = draws.below(len(names))
-    earlier, later = names[place], names[(place + 1) % len(names)]
-    side, known, right = draws.pick((("after", earlier, later), ("before", later, earlier)))
-    wrong = draws.pick([name for name in names if name not in (earlier, later)])
-    return f"{earlier}-{later}", Question(
-        category="calendar",
-        prompt=draws.pick(
-            (f"Which {unit} comes {side} {known}?", f"What is the {unit} {side} {known}?")
-        ),
-        right=f"The {unit} {side} {known} is {right}.",
-        wrong=f"The {unit} {side} {known} is {wrong}.",
-        evidence=f"The {unit} {side} {known} is {right}",
+def _ask_odd(draws: Draws) -> tuple[str, Question]:
+    own, other = draws.shuffled(tuple(_KINDS.values()))[:2]
+    odd, first, second = draws.pick(own), *draws.shuffled(other)[:2]
+    words = draws.shuffled((odd, first, second))
+    form = draws.pick(("The word {} does not belong.", "It is {}."))
+    return "-".join(sorted(words)), Question(
+        category="odd",
+        prompt=f"Which word does not belong: {', '.join(words)}?",
+        right=form.format(odd),
+        wrong=form.format(first),
+        evidence=f"Only {first} and {second} are of one kind",
     )
 
 
@@ -250,6 +244,5 @@ _ASKERS: dict[str, Callable[[Draws], tuple[str, Question]]] = {
     "repeat": _ask_repeat,
     "order": _ask_order,
     "choice": _ask_choice,
-    "opposite": _ask_opposite,
-    "calendar": _ask_calendar,
+    "odd": _ask_odd,
 }

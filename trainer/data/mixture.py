@@ -1,0 +1,183 @@
+"""What a model trains on and is measured with: sources put together as a config says.
+
+Training items depend on the `DataConfig` alone, never on a trial's seed: arms that differ in
+anything else see the same pairs. Benchmarks do not depend on the data seed or the mix, so they
+measure every arm on the same items. No group is in both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from infra.errors import DataError
+from trainer.config import BenchmarkConfig, DataConfig
+from trainer.data.items import PreferenceItem
+from trainer.data.randomness import key_digest
+from trainer.data.sources import open_source
+from trainer.identity import digest
+
+_BENCHMARK_SEED = 0
+
+
+def training_items(config: DataConfig) -> list[PreferenceItem]:
+    """The pairs of one epoch, source after source; the trial's own seed orders them.
+
+    A source that holds fewer items than its share is repeated, whole rounds first; repetitions are
+    the same item again, with the same id.
+
+    Raises:
+        DataError: If a source has no training items.
+    """
+    items: list[PreferenceItem] = []
+    for name, count in training_counts(config).items():
+        drawn = open_source(config.source(name)).items("train", count, seed=config.seed)
+        if not drawn:
+            raise DataError(f"data source {name!r} has no training items")
+        rounds = -(-count // len(drawn))
+        items += (_named(name, drawn) * rounds)[:count]
+    return items
+
+
+def training_counts(config: DataConfig) -> dict[str, int]:
+    """Training pairs by source, in the order of their names; sources without any are left out."""
+    counts = largest_remainder(config.weights, config.pairs)
+    return {name: counts[name] for name in sorted(counts) if counts[name]}
+
+
+def largest_remainder(weights: Mapping[str, float], total: int) -> dict[str, int]:
+    """Whole shares of a total in proportion to weights, summing to it exactly.
+
+    Args:
+        weights: At least one must be positive.
+        total: What is shared out. Ties go to the smaller name.
+    """
+    whole = math.fsum(weights.values())
+    exact = {name: total * (weight / whole) for name, weight in weights.items()}
+    shares = {name: math.floor(share) for name, share in exact.items()}
+    by_rest = sorted(
+        (name for name in exact if weights[name] > 0),
+        key=lambda name: (shares[name] - exact[name], name),
+    )
+    for name in by_rest[: total - sum(shares.values())]:
+        shares[name] += 1
+    return shares
+
+
+def data_digests(config: DataConfig) -> dict[str, str]:
+    """Content digest of every source's training items, by source name.
+
+    Raises:
+        MissingError: If a file is not here, as when only the cluster sees it.
+        DataError: If a source holds nothing that can be used.
+    """
+    return {
+        name: open_source(config.source(name)).digest("train", count, seed=config.seed)
+        for name, count in training_counts(config).items()
+    }
+
+
+def benchmark_items(data: DataConfig, benchmark: BenchmarkConfig) -> list[PreferenceItem]:
+    """The items of a benchmark; `data` only says what its source names mean.
+
+    Raises:
+        DataError: If a source holds fewer items than asked for, or images cannot be shuffled.
+    """
+    items: list[PreferenceItem] = []
+    for name, count in sorted(benchmark.parts.items()):
+        source = open_source(data.source(name))
+        drawn = source.items(benchmark.split, count, seed=_BENCHMARK_SEED)
+        if len(drawn) < count:
+            raise DataError(
+                f"a benchmark asks for {count} {benchmark.split} items of data source {name!r}, "
+                f"which has {len(drawn)}; ask for at most that many"
+            )
+        items += _named(name, drawn)
+    return with_shuffled_images(items) if benchmark.shuffle_images else items
+
+
+def benchmark_digest(data: DataConfig, benchmark: BenchmarkConfig) -> str:
+    """Names the items of a benchmark.
+
+    Raises:
+        MissingError: If a file is not here, as when only the cluster sees it.
+        DataError: If a source holds nothing that can be used.
+    """
+    parts = {
+        name: open_source(data.source(name)).digest(benchmark.split, count, seed=_BENCHMARK_SEED)
+        for name, count in benchmark.parts.items()
+    }
+    return digest({"parts": parts, "shuffle_images": benchmark.shuffle_images})
+
+
+def with_shuffled_images(items: Sequence[PreferenceItem]) -> list[PreferenceItem]:
+    """Every item with the images of another group; ids, labels and order stay.
+
+    Images come from the same source and category where that has groups enough, else from the same
+    source. Items without images stay as they are.
+
+    Raises:
+        DataError: If a source's items with as many images are all, or mostly, of one group.
+    """
+    result = list(items)
+    wide: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    narrow: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        if item.images:
+            wide[item.source, len(item.images)].append(place)
+            narrow[item.source, len(item.images), item.category].append(place)
+    alone = {key for key, places in narrow.items() if _rotation(items, places) is None}
+    for key, places in narrow.items():
+        # A category with too few groups borrows images from its whole source.
+        lenders = wide[key[:2]] if key in alone else places
+        rotated = _rotation(items, lenders)
+        if rotated is None:
+            raise DataError(
+                f"the images of data source {key[0]!r} cannot be shuffled: of {len(lenders)} items "
+                "more than half are of one group; ask for more items"
+            )
+        for place in places:
+            result[place] = replace(items[place], images=items[rotated[place]].images)
+    return result
+
+
+def check_held_out(training: Iterable[PreferenceItem], held_out: Iterable[PreferenceItem]) -> None:
+    """Make sure that no held-out image, and no prompt without an image, is trained on.
+
+    One source never breaks this; two files that overlap can.
+
+    Raises:
+        DataError: Saying how many items overlap, and which is the first.
+    """
+    trained = {key for item in training for key in _exposed(item)}
+    leaked = [item for item in held_out if not trained.isdisjoint(_exposed(item))]
+    if leaked:
+        raise DataError(
+            f"{len(leaked)} held-out items share an image or a prompt with training items, the "
+            f"first is {leaked[0].item_id}; give the overlapping files one common source"
+        )
+
+
+def _exposed(item: PreferenceItem) -> list[str]:
+    return [image.key for image in item.images] or [f"prompt {item.prompt.strip()}"]
+
+
+def _named(name: str, items: Sequence[PreferenceItem]) -> list[PreferenceItem]:
+    return [replace(item, item_id=f"{name}/{item.item_id}", source=name) for item in items]
+
+
+def _rotation(items: Sequence[PreferenceItem], places: Sequence[int]) -> dict[int, int] | None:
+    """For every place another place of another group, each used once; none where impossible."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place in places:
+        groups[items[place].group_id].append(place)
+    largest = max(len(members) for members in groups.values())
+    if 2 * largest > len(places):
+        return None
+    # Members of a group stand together, so a turn by the largest group's size leaves every group.
+    names = sorted(groups, key=lambda name: key_digest("shuffle", name))
+    ordered = [place for name in names for place in groups[name]]
+    turned = ordered[largest:] + ordered[:largest]
+    return dict(zip(ordered, turned, strict=True))
