@@ -24,6 +24,7 @@ Modules::
     ensemble_candidates   trials that may join, with normalised margins
     ensemble_weights      plain average, greedy selection, cross-validation
     ensemble_result       what an ensemble is worth; `ensemble.json`
-    report                one self-contained HTML page
+    markdown              effects and arms as Markdown tables
+    report                one self-contained HTML page; words and plots in `report_*`
     statistics            arrays in, verdicts out
 """

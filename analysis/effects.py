@@ -29,7 +29,7 @@ class Effect:
     verdict: Verdict | None = None
     advice: Advice | None = None
     detectable: float | None = None
-    """Smallest difference four sweeps of five like this one would find."""
+    """Smallest difference four sweeps of five like this one would find, after the correction."""
     note: str = ""
 
     @property
@@ -58,6 +58,8 @@ def effects(
     comparisons = [contrast(outcomes, effect.arm_pairs, alpha=alpha) for effect in asked]
     general = holm([c.general.p_value if c and c.general else None for c in comparisons])
     fixed = holm([c.fixed.p_value if c and c.fixed else None for c in comparisons])
+    # What a single test must reach after Holm's correction, at worst.
+    strict = alpha / max(1, sum(comparison is not None for comparison in comparisons))
     filled = []
     for effect, comparison, general_p, fixed_p in zip(
         asked, comparisons, general, fixed, strict=True
@@ -72,8 +74,8 @@ def effects(
                 effect,
                 comparison=comparison,
                 verdict=verdict,
-                advice=advise(comparison, settled=settled, alpha=alpha),
-                detectable=minimum_detectable_effect(comparison, alpha=alpha),
+                advice=advise(comparison, settled=settled, alpha=strict),
+                detectable=minimum_detectable_effect(comparison, alpha=strict),
             )
         )
     return tuple(filled)

@@ -100,8 +100,8 @@ def _more_items(comparison: Comparison, size: float, alpha: float) -> Advice:
     return Advice(
         kind="more items",
         more_items=more or None,
-        text=f"It would take more than {MOST_SEEDS} seeds{items} to settle a difference "
-        "of this size.",
+        text=f"Settling a difference as small as this ({100 * size:.1f} points) would take more "
+        f"than {MOST_SEEDS} seeds{items}.",
     )
 
 

@@ -66,7 +66,8 @@ def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict
         f"{name} is {verdict.word} than {reference} {verdict.scope}: {change}{_within(interval)}"
     )
     if verdict.scope is Scope.FIXED:
-        return f"{claim}; that the recipe itself is {verdict.word} is not shown{_why(comparison)}."
+        why = _why(comparison, verdict.alpha)
+        return f"{claim}; that the recipe itself is {verdict.word} is not shown{why}."
     return f"{claim}."
 
 
@@ -78,7 +79,9 @@ def _within(interval: Interval | None) -> str:
     )
 
 
-def _why(comparison: Comparison) -> str:
+def _why(comparison: Comparison, alpha: float) -> str:
     if comparison.seeds == 1:
         return ", since there is only one seed"
+    if comparison.general is not None and comparison.general.p_value <= alpha:
+        return " once corrected for the tests made together"
     return f" with {comparison.seeds} seeds" if comparison.seeds <= 3 else ""
