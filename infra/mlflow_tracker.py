@@ -67,7 +67,10 @@ class MlflowTracker:
             StoreError: If the server cannot be reached or the experiment was deleted.
         """
         if uri.startswith("file:") or "://" not in uri:
-            raise InputError(f"tracking needs a server or a database, got {masked(uri)!r}")
+            raise InputError(
+                "tracking needs http(s)://SERVER or a database such as sqlite:///FILE, got one "
+                f"that starts with {uri.partition(':')[0]!r}"
+            )
         for name, level in _QUIET.items():
             logging.getLogger(name).setLevel(level)
         self.uri = masked(uri)

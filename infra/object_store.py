@@ -11,11 +11,20 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from infra.errors import DiskFullError, InputError, MissingObjectError, StoreError
+from infra.errors import (
+    DiskFullError,
+    InputError,
+    MissingError,
+    MissingObjectError,
+    StoreError,
+)
+
+_ASIDE = ".aside-"
+"""Start of the names of files that are being written."""
 
 
 class ObjectStore(Protocol):
@@ -56,15 +65,21 @@ class ObjectStore(Protocol):
 
 
 def checked_key(key: str) -> str:
-    """The key itself, refused if it could leave the store's root."""
-    parts = PurePosixPath(key).parts
-    if not key or key.startswith("/") or "\\" in key or ".." in parts or "\0" in key:
-        raise InputError(f"object keys are relative names without '..', got {key!r}")
+    """The key itself, refused unless it is a plain relative name of one spelling."""
+    path = PurePosixPath(key)
+    plain = str(path) == key and not path.is_absolute() and key != "."
+    if not plain or ".." in path.parts or "\\" in key or "\0" in key:
+        raise InputError(
+            f"object keys are relative names such as 'trials/a/model.bin', without '..', '.', '//' "
+            f"or a slash at the end, got {key!r}"
+        )
+    if any(part.startswith(_ASIDE) for part in path.parts):
+        raise InputError(f"names that start with {_ASIDE!r} are the store's own, got {key!r}")
     return key
 
 
 class LocalStore:
-    """A folder as an object store."""
+    """A folder as an object store; links that lead out of the folder are not followed."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
@@ -76,8 +91,9 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         """The object's bytes."""
-        with _translated(key):
-            return self._path(key).read_bytes()
+        path = self._path(key)
+        with _reading(key):
+            return path.read_bytes()
 
     def write(self, key: str, data: bytes) -> None:
         """Write aside, flush to disk, rename."""
@@ -88,47 +104,91 @@ class LocalStore:
 
     def exists(self, key: str) -> bool:
         """Whether the file is there."""
-        return self._path(key).is_file()
+        path = self._path(key)
+        with translated(key):
+            return path.is_file()
 
     def keys(self, prefix: str = "") -> list[str]:
-        """Sorted keys under a prefix; files being written are not listed."""
-        base = self._path(prefix).parent if prefix else self.root
-        found = []
-        for path in base.rglob("*"):
-            key = path.relative_to(self.root).as_posix()
-            if key.startswith(prefix) and path.is_file() and not path.name.startswith(".aside-"):
-                found.append(key)
+        """Sorted keys under a prefix, looking only into folders that can hold some."""
+        folder, _, start = prefix.rpartition("/")
+        base = self._path(folder) if folder else self.root
+        found: list[str] = []
+        with translated(prefix):
+            for where, folders, files in os.walk(base, onerror=_unless_missing):
+                if where == str(base):
+                    folders[:] = [name for name in folders if name.startswith(start)]
+                    files = [name for name in files if name.startswith(start)]  # noqa: PLW2901
+                parent = Path(where).relative_to(self.root)
+                found += [
+                    (parent / name).as_posix() for name in files if not name.startswith(_ASIDE)
+                ]
         return sorted(found)
 
     def delete(self, key: str) -> None:
         """Remove the file if it is there."""
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        with translated(key), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            path.unlink()
 
     def upload(self, path: Path, key: str) -> None:
         """Copy a file in, aside first."""
+        require_file(path)
         with self._aside(key) as aside:
             shutil.copyfile(path, aside)
+            _flush(aside)
 
     def download(self, key: str, path: Path) -> None:
-        """Copy an object out."""
-        with _translated(key):
+        """Copy an object out, aside first."""
+        source = self._path(key)
+        with translated(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._path(key), path)
+        aside = path.with_name(f"{_ASIDE}{uuid.uuid4().hex}")
+        try:
+            with _reading(key):
+                shutil.copyfile(source, aside)
+                aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        return self.root / checked_key(key)
+        path = self.root / checked_key(key)
+        # Only the folders count: a file is replaced by renaming, which does not follow links.
+        folder = path.parent.resolve()
+        if path.is_symlink() or not folder.is_relative_to(self.root.resolve()):
+            raise InputError(f"{key!r} leads out of the store {self.root} through a link")
+        return path
 
     @contextmanager
     def _aside(self, key: str) -> Iterator[Path]:
         target = self._path(key)
-        aside = target.with_name(f".aside-{uuid.uuid4().hex}")
-        with _translated(key):
+        aside = target.with_name(f"{_ASIDE}{uuid.uuid4().hex}")
+        with translated(key):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 yield aside
                 aside.replace(target)
             finally:
                 aside.unlink(missing_ok=True)
+
+
+def require_file(path: Path) -> None:
+    """Raise `MissingError` unless a file to be uploaded is there."""
+    if not path.is_file():
+        raise MissingError(f"there is no file {path} to put into the store")
+
+
+@contextmanager
+def translated(key: str) -> Iterator[None]:
+    """Errors of the file system as ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(
+                f"no space left while writing {key!r}; free some and run the command again: "
+                "nothing finished is lost"
+            ) from error
+        raise StoreError(f"the store failed on {key!r}: {error}") from error
 
 
 def open_store(uri: str) -> ObjectStore:
@@ -146,15 +206,20 @@ def open_store(uri: str) -> ObjectStore:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise MissingObjectError(f"the store holds no object {key!r}") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"no space left while writing {key!r}; free some and run the command again: "
-                "nothing finished is lost"
-            ) from error
-        raise StoreError(f"the store failed on {key!r}: {error}") from error
+def _reading(key: str) -> Iterator[None]:
+    with translated(key):
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            raise MissingObjectError(f"the store holds no object {key!r}") from error
+
+
+def _unless_missing(error: OSError) -> None:
+    """Folders may vanish while they are listed; anything else is a failure."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -50,7 +50,7 @@ class Settings(Frozen):
         if uri.startswith("file:") or "://" not in uri:
             raise ValueError(
                 "expected http(s)://SERVER, sqlite:///FILE or another database; MLflow has given "
-                f"up plain folders, got {masked(uri)!r}"
+                f"up plain folders, got one that starts with {uri.partition(':')[0]!r}"
             )
         return uri
 

