@@ -1,0 +1,154 @@
+"""`Cluster`: the Ray cluster a sweep executes on, joined or started for this process alone.
+
+A cluster that was joined is left as it was found. An embedded one belongs to this process: it has
+its own address and its own token, and dies with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+from ray.tune.execution import class_cache
+
+from infra.errors import InputError, RmsweepError
+
+START_ATTEMPTS = 3
+"""The first start on a busy machine can fail while Ray's agents are still being imported."""
+OBJECT_STORE_BYTES = 128 * 1024 * 1024
+"""Only messages cross it; Ray would reserve 30 % of the memory."""
+
+QUIET = {
+    # Ray runs its workers at niceness 15: three times slower beside anything else.
+    "RAY_worker_niceness": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Tune writes nothing for users, installs no signal handler, and forgets at once.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "86400",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    # An actor ticks every second; one that does not end in this time is killed.
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "15",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What one machine of the cluster offers."""
+
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What there is to execute on."""
+
+    embedded: bool
+    """Nobody else uses it, and it never grows."""
+    nodes: tuple[Node, ...]
+
+    @property
+    def cpus(self) -> float:
+        """CPUs of all nodes."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all nodes."""
+        return sum(node.gpus for node in self.nodes)
+
+
+@contextmanager
+def open_cluster(*, address: str | None, cpus: int | None) -> Iterator[Cluster]:
+    """Join the cluster at an address, or start one here that ends with the block.
+
+    Raises:
+        InputError: If no cluster answers at the address.
+        RmsweepError: If none could be started here.
+    """
+    os.environ.update(QUIET)
+    _silence()
+    embedded = address is None and not ray.is_initialized()
+    joined_here = address is not None and not ray.is_initialized()
+    if joined_here:
+        _join(str(address))
+    elif embedded:
+        _start(cpus)
+    try:
+        yield Cluster(embedded=embedded, nodes=_nodes())
+    finally:
+        if embedded or joined_here:
+            ray.shutdown()  # of a joined cluster this only leaves it
+
+
+def without_secrets() -> None:
+    """Keep Tune from copying AWS keys into runtime environments, which Ray shows to everybody.
+
+    Workers find credentials where they run: in their own environment or files.
+    """
+    secret = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(secret)
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"no Ray cluster answers at {address!r}: {error}; check the address and its token "
+            "(RAY_AUTH_TOKEN), or leave the address out to run on this machine alone"
+        ) from error
+
+
+def _start(cpus: int | None) -> None:
+    # A token of this process: other users share the loopback. Ray reads it once, so it stays; left
+    # to itself Ray would write one to the home folder, and later commands would trip over it.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            # Without "local" a stale address file of an earlier cluster would be joined.
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=OBJECT_STORE_BYTES,
+            )
+        except Exception as error:
+            ray.shutdown()
+            if attempt == START_ATTEMPTS:
+                raise RmsweepError(
+                    f"Ray did not start on this machine in {START_ATTEMPTS} attempts: {error}"
+                ) from error
+            time.sleep(attempt)
+        else:
+            return
+
+
+def _nodes() -> tuple[Node, ...]:
+    return tuple(
+        Node(cpus=found["Resources"].get("CPU", 0.0), gpus=found["Resources"].get("GPU", 0.0))
+        for found in ray.nodes()
+        if found["Alive"]
+    )
+
+
+def _silence() -> None:
+    """Keep Ray's talk off the user's terminal; what matters comes back as errors."""
+    for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"ray(\.|$)")

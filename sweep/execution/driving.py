@@ -1,0 +1,285 @@
+"""`SweepDriver`: asks the engine what to do, does it, and writes it down; the heart of the shell.
+
+It holds no truth of its own. Before every decision it reads the ledger's new events, and each
+decision is in the ledger before it is carried out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sweep.engine.decisions import EndSweep, StartTrial, StopTrial, Wait, decide, log_entry
+from sweep.engine.fold import DECISIONS_KIND, SweepFold
+from sweep.engine.plan import PlannedTrial, SweepPlan
+from sweep.engine.view import Observation, SweepView
+from sweep.execution.cluster import Cluster
+from sweep.execution.dispatching import PlacedOrder
+from sweep.execution.heartbeat import TTL_SECONDS
+from sweep.execution.order_book import OpenOrder, OrderBook
+from sweep.execution.orders import TrialNews, TrialOrder, Verdict
+from sweep.execution.placement import device_count, gang_bundles
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.rows import Holder
+
+ROUND_SECONDS = 1.0
+"""Longest time between two looks at the ledger."""
+EVENTS_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the driver waits for whom, in seconds."""
+
+    grace: float = 30.0
+    """For a trial that was told to stop: until its next report and checkpoint."""
+    queueing: float = 60.0
+    """For an actor to begin, before no further ones are asked for."""
+    silence: float = 120.0
+    """For an actor that has stopped ticking."""
+
+
+DEFAULT_PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """What may end a driver before its sweep: asked in every round."""
+
+    interrupted: Callable[[], bool]
+    lost: Callable[[], bool]
+
+
+class SweepDriver:
+    """Drives one sweep that this process has acquired."""
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        ledger: Ledger,
+        holder: Holder,
+        *,
+        signs: Signs,
+        patience: Patience = DEFAULT_PATIENCE,
+        on_round: Callable[[SweepView], None] = lambda view: None,
+    ) -> None:
+        self.ended: EndSweep | None = None
+        self._plan = plan
+        self._planned: dict[str, PlannedTrial] = {t.identity: t for t in plan.trials}
+        self._ledger = ledger
+        self._holder = holder
+        self._signs = signs
+        self._patience = patience
+        self._on_round = on_round
+        self._fold = SweepFold(
+            plan.sweep_id, plan.trials, budget=plan.spec.budget, objective=plan.spec.objective
+        )
+        self._book = OrderBook(ledger)
+        self._queue: deque[PlacedOrder] = deque()
+        self._cluster: Cluster | None = None
+        self._machines = {trial.config.machine for trial in plan.trials}
+        self._next_round = 0.0
+
+    def start(self) -> None:
+        """Say that the sweep runs; what failed before gets another chance."""
+        self._ledger.set_sweep_state(self._plan.sweep_id, SweepState.RUNNING)
+
+    def use(self, cluster: Cluster) -> None:
+        """Execute on this cluster from now on.
+
+        Raises:
+            InputError: If a trial of the plan cannot fit on it.
+        """
+        for machine in self._machines:
+            gang_bundles(machine, cluster)
+        self._cluster = cluster
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the sweep has ended, or this driver must leave it."""
+        return self.ended is not None or self._signs.interrupted() or self._signs.lost()
+
+    def has_work(self) -> bool:
+        """Whether any trial is still to be executed, here or elsewhere."""
+        return bool(self._view().unsettled)
+
+    def has_orders(self) -> bool:
+        """Whether an order waits to be executed."""
+        return bool(self._queue)
+
+    def look(self) -> None:
+        """Take in what happened and do what the engine decides."""
+        self._next_round = time.monotonic() + ROUND_SECONDS
+        if self._signs.lost():
+            self._queue.clear()
+            return
+        if self._signs.interrupted():
+            self._withdraw_queue()
+            for order in self._book:
+                self._book.stop(order)
+            return
+        if self.ended is not None:
+            return
+        view = self._view()
+        decisions = decide(view)
+        if any(not isinstance(decision, Wait) for decision in decisions):
+            entry = log_entry(view, decisions)
+            self._ledger.record_decision(self._plan.sweep_id, DECISIONS_KIND, entry)
+        for decision in decisions:
+            if isinstance(decision, StartTrial):
+                self._start(decision)
+            elif isinstance(decision, StopTrial):
+                self._stop(decision)
+            elif isinstance(decision, EndSweep):
+                self._end(decision)
+        self._on_round(view)
+
+    # What Tune's messengers ask and tell (the Dispatcher protocol)
+
+    def next_order(self) -> PlacedOrder | None:
+        """The next claimed trial."""
+        self._look_if_due()
+        while self._queue:
+            placed = self._queue.popleft()
+            if self._book.get(placed.order.attempt) is not None:
+                return placed
+        return None
+
+    def has_live_orders(self) -> bool:
+        """Whether an order is still open."""
+        return len(self._book) > 0
+
+    def hear(self, news: TrialNews) -> Verdict:
+        """Write news down, look again if they matter, and say what the order is to do."""
+        if self._signs.lost() or self._book.get(news.attempt) is None:
+            return "end"
+        self._book.take_in(news)
+        if news.report is not None or news.is_last:
+            self.look()
+        else:
+            self._look_if_due()
+        order = self._book.get(news.attempt)
+        if order is None:
+            return "end"
+        return "continue" if order.stop_since is None else "stop"
+
+    def hear_actor_lost(self, attempt: int, error: str) -> None:
+        """Give the trial back: a machine died, not the trial."""
+        order = self._book.get(attempt)
+        if order is not None:
+            message = f"the trial's Ray actor died: {error}".strip()
+            self._book.close(order, TrialState.FAILED, kind="preempted", message=message)
+            self.look()
+
+    def withdrawn(self) -> Iterable[int]:
+        """Orders that are over although they may never say so."""
+        if self._signs.lost():
+            gone = list(self._book)
+            for order in gone:
+                self._book.drop(order)
+            return [order.attempt_id for order in gone]
+        patience = self._patience
+        unbegun = [order for order in self._book.waiting() if order.stop_since is not None]
+        late = self._book.overdue(grace_seconds=patience.grace)
+        for order in (*unbegun, *late):
+            self._book.close(order, TrialState.PAUSED, message=_why_paused(order, patience))
+        silent = self._book.silent(seconds=patience.silence)
+        for order in silent:
+            message = f"its actor on {order.node} was not heard for {patience.silence:.0f} s"
+            self._book.close(order, TrialState.FAILED, kind="communication", message=message)
+        return [order.attempt_id for order in (*unbegun, *late, *silent)]
+
+    def abandon(self) -> None:
+        """Pause whatever is still open, its ranks being dead already."""
+        self._queue.clear()
+        if not self._signs.lost():
+            for order in self._book:
+                self._book.close(order, TrialState.PAUSED, message="its driver ended")
+
+    # Doing
+
+    def _look_if_due(self) -> None:
+        if time.monotonic() >= self._next_round:
+            self.look()
+
+    def _view(self) -> SweepView:
+        while True:
+            events = self._ledger.events(
+                self._fold.seen, EVENTS_AT_ONCE, sweep_id=self._plan.sweep_id
+            )
+            self._fold.apply_all(events)
+            if len(events) < EVENTS_AT_ONCE:
+                break
+        return self._fold.view(
+            Observation(
+                now=time.time(),
+                capacity=self._capacity(),
+                driver=self._holder.driver,
+                held_elsewhere=self._held_elsewhere(),
+                capacity_may_grow=self._cluster is not None and not self._cluster.embedded,
+            )
+        )
+
+    def _capacity(self) -> int:
+        if self._cluster is None:
+            return 0  # nothing is decided without a cluster but how a finished sweep ends
+        everything = device_count(self._machines, self._cluster)
+        if not self._book.waiting(seconds=self._patience.queueing):
+            return everything
+        # Others have the rest: further claims would only be charged for waiting behind them.
+        return min(everything, sum(order.attempt.workers for order in self._book))
+
+    def _held_elsewhere(self) -> frozenset[str]:
+        candidates = self._fold.may_run_elsewhere(self._holder.driver)
+        if not candidates:
+            return frozenset()
+        live = {view.identity for view in self._ledger.trials(self._plan.sweep_id) if view.live}
+        return frozenset(live.intersection(candidates))
+
+    def _start(self, decision: StartTrial) -> None:
+        assert self._cluster is not None  # without work no trial is started, with work there is one
+        planned = self._planned[decision.identity]
+        bundles = gang_bundles(planned.config.machine, self._cluster)
+        attempt = self._ledger.claim(
+            decision.identity,
+            self._plan.sweep_id,
+            self._holder,
+            TTL_SECONDS,
+            planned.workers,
+            retry=decision.retry,
+        )
+        if attempt is None:
+            return  # somebody else was faster; the next look sees it
+        self._book.add(attempt, bundles)
+        order = TrialOrder(
+            attempt=attempt.attempt_id,
+            identity=attempt.identity,
+            config=planned.config,
+            store_uri=attempt.storage,
+            resume_from=attempt.resume_from if decision.resume else None,
+        )
+        self._queue.append(PlacedOrder(order=order, bundles=bundles))
+
+    def _stop(self, decision: StopTrial) -> None:
+        for order in self._book:
+            if order.attempt.identity == decision.identity:
+                self._book.stop(order)
+
+    def _end(self, decision: EndSweep) -> None:
+        self.ended = decision
+        self._ledger.set_sweep_state(self._plan.sweep_id, decision.state, decision.reason)
+
+    def _withdraw_queue(self) -> None:
+        while self._queue:
+            order = self._book.get(self._queue.popleft().order.attempt)
+            if order is not None:
+                self._book.close(order, TrialState.PAUSED, message="its driver was interrupted")
+
+
+def _why_paused(order: OpenOrder, patience: Patience) -> str:
+    if order.heard is None:
+        return "it was to stop before it had begun"
+    return f"it was to stop and had not within {patience.grace:g} s; its ranks were ended"

@@ -1,0 +1,54 @@
+"""What crosses between driver and actors: `TrialOrder` down, `TrialNews` up, both as JSON text.
+
+Values only, so that no pickle of ours is exchanged and nothing here imports Ray.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from infra.frozen import Frozen
+from trainer.config import TrainerConfig
+from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
+
+
+class TrialOrder(Frozen):
+    """Everything an actor needs to execute one attempt at a trial."""
+
+    attempt: int
+    """The ledger's attempt; names the order in every message about it."""
+    identity: str
+    config: TrainerConfig
+    store_uri: str
+    resume_from: CheckpointReference | None = None
+    benchmarks_only: bool = False
+    """Score an already trained model on the config's benchmarks, train nothing."""
+
+
+class TrialFault(Frozen):
+    """Why an attempt failed, as data: the exception itself never leaves its actor."""
+
+    kind: str
+    """`TrialFailure.kind` of the exception."""
+    message: str
+    """First the reason, then the last lines of the traceback; the whole is in the trial's logs."""
+
+
+class TrialNews(Frozen):
+    """One message about an attempt; without report, outcome and fault it only says `alive`."""
+
+    attempt: int
+    node: str
+    """Host that executes it."""
+    report: TrialReport | None = None
+    outcome: TrialOutcome | None = None
+    fault: TrialFault | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing follows."""
+        return self.outcome is not None or self.fault is not None
+
+
+Verdict = Literal["continue", "stop", "end"]
+"""What the driver wants: go on, stop at the next report with a checkpoint, or end at once."""

@@ -1,0 +1,42 @@
+"""Writing a plan into the ledger: what is registered once is what every later driver executes."""
+
+from __future__ import annotations
+
+from infra.settings import Settings
+from sweep.engine.plan import SweepPlan
+from sweep.records.ledger import Ledger
+from sweep.records.rows import ArmRow, TrialRow
+
+
+def register(plan: SweepPlan, ledger: Ledger, settings: Settings) -> None:
+    """Write the plan into the ledger; silent when it is there.
+
+    Raises:
+        InputError: If the ledger holds another sweep under this id.
+    """
+    spec = plan.spec
+    ledger.register_sweep(
+        plan.sweep_id,
+        spec.name,
+        spec.model_dump(mode="json"),
+        arms=[
+            ArmRow(name=arm.name, axis=arm.axis, level=arm.level, point=arm.point)
+            for arm in plan.arms
+        ],
+        trials=[
+            TrialRow(
+                identity=trial.identity,
+                arm=trial.arm,
+                seed=trial.seed,
+                config_json=trial.config.model_dump(mode="json"),
+                workers=trial.workers,
+            )
+            for trial in plan.trials
+        ],
+        tracking_uri=_or_auto(spec.tracking.uri, settings.tracking_uri),
+        storage=_or_auto(spec.storage, settings.storage),
+    )
+
+
+def _or_auto(asked: str, own: str) -> str:
+    return own if asked == "auto" else asked

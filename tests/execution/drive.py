@@ -1,0 +1,32 @@
+"""A driver in a process of its own: `python -m tests.execution.drive HOME SWEEP`, to be killed.
+
+SWEEP is the JSON of `{"name", "configs": [...]}`; the last line printed is the result.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from sweep.execution.runner import run_sweep
+from sweep.records.ledger import Ledger
+from tests.execution.plans import plan_of, settings_in
+from tests.execution.scripted import SCRIPTED
+from trainer.config import TrainerConfig
+
+
+def main() -> int:
+    """Run the sweep; 130 when interrupted, as the command does."""
+    home, sweep = Path(sys.argv[1]), json.loads(sys.argv[2])
+    configs = [TrainerConfig.model_validate(config) for config in sweep["configs"]]
+    settings = settings_in(home)
+    with Ledger.open(settings.ledger_url) as ledger:
+        plan = plan_of(configs, name=sweep["name"])
+        result = run_sweep(plan, ledger, settings, execution=SCRIPTED)
+    sys.stdout.write(json.dumps({"state": result.state, "interrupted": result.interrupted}) + "\n")
+    return 130 if result.interrupted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
