@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import sqlalchemy as sa
 
 from infra.object_store import LocalStore
 from sweep.records.ledger import Ledger
@@ -112,7 +113,7 @@ class Clock:
 def make_sweep(home: Path, recipe: Recipe, *, ledger: Ledger | None = None) -> MadeSweep:
     """Record a sweep as the engine and the trainer would have."""
     clock = Clock()
-    ledger = ledger or Ledger.open(f"sqlite:///{home}/ledger.db", clock=clock)
+    ledger = ledger or _open_ledger(home, clock)
     store = LocalStore(home / "store")
     spec = SweepSpec(
         name=recipe.name,
@@ -148,6 +149,18 @@ def make_sweep(home: Path, recipe: Recipe, *, ledger: Ledger | None = None) -> M
         ledger.set_sweep_state(sweep_id, recipe.finish)
         ledger.release_sweep(sweep_id, holder)
     return MadeSweep(ledger=ledger, store=store, sweep_id=sweep_id, home=home)
+
+
+def _open_ledger(home: Path, clock: Clock) -> Ledger:
+    ledger = Ledger.open(f"sqlite:///{home}/ledger.db", clock=clock)
+    # A made sweep need not survive a power cut, and waiting for the disk is most of its making.
+    ledger.database.engine.dispose()
+    sa.event.listen(
+        ledger.database.engine,
+        "connect",
+        lambda connection, _: connection.execute("PRAGMA synchronous = OFF"),
+    )
+    return ledger
 
 
 def score_rows(
@@ -266,7 +279,9 @@ def _execute(
                 rng=rng,
                 recipe=recipe,
             )
-            store.write(score_key(attempt.identity, name), write_scores(table))
+            path = store.root / score_key(attempt.identity, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(write_scores(table))
             metrics |= {
                 f"eval/{name}/{key}": value for key, value in benchmark_metrics(table).items()
             }
