@@ -6,6 +6,7 @@ normalised by the mean and deviation that were measured when the ensemble was se
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -135,6 +136,11 @@ def combine(tables: Sequence[tuple[EnsembleMember, pa.Table]]) -> pa.Table:
     return pa.Table.from_pandas(
         combined[SCORE_SCHEMA.names], schema=SCORE_SCHEMA, preserve_index=False
     )
+
+
+def use_all_threads() -> None:
+    """Let this process use every core: scoring has it to itself, unlike a rank of a sweep."""
+    torch.set_num_threads(os.cpu_count() or 1)
 
 
 def load_reward_model(where: str | Path, store: ObjectStore | None = None) -> ModelScorer:

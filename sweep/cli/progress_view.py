@@ -17,7 +17,7 @@ from rich.text import Text
 from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
 from sweep.engine.fold import SweepFold
 from sweep.engine.plan import SweepPlan
-from sweep.engine.progress import Progress, progress
+from sweep.engine.progress import Progress
 from sweep.engine.view import Observation, SweepView, TrialStanding
 
 if TYPE_CHECKING:
@@ -54,15 +54,15 @@ class ProgressView:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, view: SweepView) -> None:
+    def show(self, figures: Progress) -> None:
         """Draw the sweep as it is now."""
         if self._quiet:
             return
         if self._live is not None:
-            self._live.update(progress_panel(progress(view), title=self._title, view=view))
+            self._live.update(progress_panel(figures, title=self._title))
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + PLAIN_SECONDS
-            out.print(_line(progress(view)), soft_wrap=True)
+            out.print(_line(figures), soft_wrap=True)
 
 
 def view_of(workplace: Workplace, row: SweepRow) -> SweepView:

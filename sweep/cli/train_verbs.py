@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -139,9 +138,9 @@ def score(
     """Score responses with an ensemble or one model."""
     from trainer.data.unlabelled import items_to_score
     from trainer.scores import write_scores
-    from trainer.scoring import load_scorer
+    from trainer.scoring import load_scorer, use_all_threads
 
-    _use_all_threads()
+    use_all_threads()
     items, unusable = items_to_score(pairs)
     for number, reason in unusable:
         print_warning(f"row {number} of {pairs} left out: {reason}")
@@ -185,11 +184,13 @@ def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> T
         SpecError: If the file, an axis or a level is wrong; every problem at once.
     """
     from infra.findings import hint
+    from search_spaces.points import settle_point
     from sweep.spec.resolve import resolve_file
 
     resolved = resolve_file(file, overrides)
     axes = {axis.name: axis for axis in resolved.axes}
-    config, problems = resolved.baseline, []
+    chosen: dict[str, str] = {}
+    problems = []
     for choice in point:
         name, separator, level = choice.partition("=")
         if not separator:
@@ -200,10 +201,13 @@ def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> T
             message = f"unknown level {level!r} of {name}{hint(level, known)}"
             problems.append(Problem("--point", message))
         else:
-            config = axes[name].level(level).applied(config)
+            chosen[name] = level
     if problems:
         raise SpecError(file, problems)
-    return config
+    settled = settle_point(resolved.baseline, resolved.axes, chosen)
+    for name in settled.inactive:
+        print_warning(f"{name} does not matter at this point and keeps the baseline's level")
+    return settled.config
 
 
 def _evaluated(
@@ -212,7 +216,7 @@ def _evaluated(
     """The metrics of one trial's model, and whether they were known before."""
     from trainer.data.mixture import benchmark_digest
     from trainer.identity import evaluation_identity
-    from trainer.scoring import evaluate_model
+    from trainer.scoring import evaluate_model, use_all_threads
 
     asked = config_of(view)
     name, wanted, config = benchmark_of(benchmark, asked)
@@ -222,15 +226,8 @@ def _evaluated(
     for known in workplace.ledger.evaluations([view.identity]):
         if known.evaluation_identity == identity and known.benchmark == name:
             return dict(known.metrics), True
-    _use_all_threads()
+    use_all_threads()
     store = workplace.store(view.storage or "auto")
     metrics = evaluate_model(store, view.identity, config, name, wanted)
     workplace.ledger.record_evaluation(view.identity, name, identity, metrics)
     return metrics, False
-
-
-def _use_all_threads() -> None:
-    """Scoring has this process to itself, unlike the ranks of a sweep."""
-    import torch
-
-    torch.set_num_threads(os.cpu_count() or 1)

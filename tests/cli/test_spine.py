@@ -1,0 +1,101 @@
+"""From one sweep file to a report and an ensemble that scores, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.cluster
+
+SWEEP = """\
+name: spine
+question: Does depth help?
+baseline:
+  backbone: {scale: xs}
+  data: {pairs: 96, weights: {scenes: 2, text: 1}}
+  strategy: {batch_pairs: 16}
+  evaluation:
+    benchmarks:
+      validation: {split: validation, parts: {scenes: 30, text: 20}}
+      test: {split: test, parts: {scenes: 30, text: 20}}
+axes:
+  head.layers: [1, 2]
+replicates: {seeds: 2}
+"""
+
+
+def test_a_sweep_file_becomes_a_report_and_an_ensemble(
+    rmsweep: Command, home: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "spine.yaml"
+    file.write_text(SWEEP)
+    report, ensemble = tmp_path / "report.html", tmp_path / "ensemble.json"
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(json.dumps({"prompt": "What is one plus one?", "responses": ["Two.", "Six."]}))
+
+    ran = rmsweep("run", str(file), "--json")
+    shown = json.loads(rmsweep("show", "spine", "--json").out)
+    again = rmsweep("run", str(file), "--json")
+    shown_again = json.loads(rmsweep("show", "spine", "--json").out)
+    listed = json.loads(rmsweep("ls", "--json").out)
+    stands = json.loads(rmsweep("status", "spine", "--json").out)
+    reported = rmsweep("report", "spine", "--out", str(report))
+    built = rmsweep("ensemble", "spine", "--out", str(ensemble))
+    scored = rmsweep("score", str(ensemble), str(pairs), "--json")
+    new = "fresh:test:scenes=20"
+    evaluated = json.loads(rmsweep("evaluate", "spine", "--benchmark", new, "--json").out)
+    evaluated_again = json.loads(rmsweep("evaluate", "spine", "--benchmark", new, "--json").out)
+
+    assert (ran.code, json.loads(ran.out)["state"]) == (0, "succeeded")
+    assert [trial["state"] for trial in shown["trials"]] == ["succeeded"] * 4
+    assert all("eval/test/accuracy" in trial["metrics"] for trial in shown["trials"])
+    assert again.code == 0
+    assert shown_again["trials"] == shown["trials"], "a second run repeats nothing"
+    assert [sweep["trials_succeeded"] for sweep in listed] == [4]
+    assert stands["trials_by_state"] == {"succeeded": 4}
+    assert reported.code == 0
+    assert "<html" in report.read_text()
+    assert built.code == 0
+    assert sum(one["weight"] for one in json.loads(ensemble.read_text())["members"]) == (
+        pytest.approx(1.0)
+    )
+    assert scored.code == 0, scored.err
+    assert [row["response"] for row in json.loads(scored.out)] == [0, 1]
+    assert [one["reused"] for one in evaluated] == [False] * 4
+    assert [one["reused"] for one in evaluated_again] == [True] * 4
+    assert [one["metrics"] for one in evaluated] == [one["metrics"] for one in evaluated_again]
+
+
+def test_one_trial_trains_without_a_sweep(rmsweep: Command, tmp_path: Path) -> None:
+    file = tmp_path / "spine.yaml"
+    file.write_text(SWEEP)
+
+    answer = rmsweep(
+        "train", str(file), "--point", "head.layers=1", "--seed", "3", "--json",
+        "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+
+    outcome = json.loads(answer.out)
+    assert outcome["finished"]
+    record = json.loads((Path(outcome["folder"]) / "record.json").read_text())
+    assert record["config"]["head"]["layers"] == 1
+    assert record["config"]["seed"] == 3
+
+
+def test_a_point_off_the_axes_is_refused_with_the_nearest_names(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "spine.yaml"
+    file.write_text(SWEEP)
+
+    answer = rmsweep(
+        "train", str(file), "--point", "head.layer=1", "--point", "head.layers=7", "--point", "x"
+    )
+
+    assert answer.code == 2
+    for part in ("head.layers", "'7'", "AXIS=LEVEL"):
+        assert part in answer.err
