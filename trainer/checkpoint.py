@@ -11,6 +11,7 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from pydantic import ValidationError
@@ -20,10 +21,12 @@ from infra.errors import CorruptObjectError, InputError, MissingObjectError
 from infra.frozen import Frozen
 from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
-from trainer.deepspeed_engine import DeepSpeedEngine
 from trainer.gang import Gang
 from trainer.identity import canonical_json
 from trainer.reporting import CheckpointReference
+
+if TYPE_CHECKING:
+    from trainer.deepspeed_engine import DeepSpeedEngine
 
 KEPT = 2
 """Checkpoints kept while a trial runs: the newest, and one to fall back on."""

@@ -6,7 +6,6 @@ every ZeRO stage and the head never leaves it.
 
 from __future__ import annotations
 
-import math
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import nn
 from infra.errors import InputError
 from trainer.config import TrainerConfig
 from trainer.gang import Gang
+from trainer.schedule import schedule_factor
 
 TAG = "shards"
 """Folder inside a checkpoint that holds DeepSpeed's files."""
@@ -119,19 +119,6 @@ class DeepSpeedEngine:
     def close(self) -> None:
         """Let go of DeepSpeed's hooks."""
         self._engine.destroy()
-
-
-def schedule_factor(step: int, total: int, schedule: str, warmup: float) -> float:
-    """Learning rate of a step, counted from 0, as a part of the peak."""
-    warm = math.ceil(warmup * total)
-    if step < warm:
-        return (step + 1) / (warm + 1)
-    if schedule == "constant":
-        return 1.0
-    done = (step - warm) / max(1, total - warm)
-    if schedule == "linear":
-        return 1.0 - done
-    return 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def _groups(model: nn.Module, config: TrainerConfig) -> list[dict[str, Any]]:

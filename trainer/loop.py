@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,12 +18,15 @@ from infra.errors import DivergedTrial
 from trainer.checkpoint import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.data_order import DataOrder, micro_batches
-from trainer.deepspeed_engine import DeepSpeedEngine, schedule_factor
 from trainer.evaluate import work
 from trainer.examples import Examples
 from trainer.gang import Gang
 from trainer.objective import REPORTED, Objective, StepWeights
 from trainer.reporting import Answer, CheckpointReference, TrialReport, TrialReporter
+from trainer.schedule import schedule_factor
+
+if TYPE_CHECKING:
+    from trainer.deepspeed_engine import DeepSpeedEngine
 
 REPORTS = 12
 """Of training metrics in a trial, spread evenly."""

@@ -36,6 +36,8 @@ class RewardModel(nn.Module):
         else:
             self.head = RewardHead(config.head, backbone.hidden_size, seed=config.seed)
         freeze_parts(backbone, config.strategy.freeze)
+        if config.machine.gradient_checkpointing:
+            backbone.module.gradient_checkpointing_enable({"use_reentrant": False})
         self._vision_is_trained = any(
             parameter.requires_grad
             for part in ("vision", "projector")
