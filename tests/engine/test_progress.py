@@ -1,0 +1,111 @@
+"""What a progress display is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sweep.engine.budget import BudgetState
+from sweep.engine.progress import ArmResult, Spend, arm_results, progress
+from sweep.engine.view import Observation, SweepView, TrialStanding
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+from tests.engine.scenarios import run_to_the_end
+from tests.engine.simulation import METRIC, SettableClock, SimulatedDriver, SimulatedSweep, planned
+
+
+def standing(position: int, arm: str, seed: int, accuracy: float | None) -> TrialStanding:
+    done = accuracy is not None
+    return TrialStanding(
+        identity=f"trial-{position}",
+        arm=arm,
+        seed=seed,
+        workers=1,
+        seconds_estimate=100.0,
+        position=position,
+        state=TrialState.SUCCEEDED if done else TrialState.PENDING,
+        metrics={METRIC: accuracy} if accuracy is not None else {},
+        attempts=int(done),
+    )
+
+
+def view_of(*trials: TrialStanding, mode: str = "max", pace: float | None = None) -> SweepView:
+    return SweepView(
+        sweep_id="heads-0",
+        budget=BudgetSpec(gpu_hours=2, usd_per_gpu_hour=3, trials=9),
+        objective=ObjectiveSpec.model_validate({"mode": mode}),
+        state=SweepState.RUNNING,
+        trials=trials,
+        unsettled=tuple(trial for trial in trials if not trial.settled),
+        in_flight=tuple(trial for trial in trials if trial.state is TrialState.RUNNING),
+        spent=BudgetState(device_seconds=3600, wall_seconds=1800, trials_started=3),
+        pace=pace,
+        first_ends=(),
+        last_failure="",
+        stop_requested=False,
+        seen=1,
+        observation=Observation(now=0.0, capacity=2, driver="me"),
+    )
+
+
+TRIALS = (
+    standing(0, "baseline", 0, 0.5),
+    standing(1, "deep", 0, 0.75),
+    standing(2, "wide", 0, 0.99),
+    standing(3, "baseline", 1, 0.75),
+    standing(4, "deep", 1, 0.75),
+    standing(5, "wide", 1, None),
+)
+
+
+def test_only_arms_with_all_their_seeds_are_compared() -> None:
+    shown = progress(view_of(*TRIALS))
+
+    assert [result.arm for result in arm_results(view_of(*TRIALS))] == ["baseline", "deep"]
+    assert shown.best == ArmResult(arm="deep", mean=0.75, seeds=2, spread=0.0)
+    assert (shown.complete_arms, shown.arms) == (2, 3)
+
+
+def test_the_best_arm_follows_the_objectives_mode() -> None:
+    best = progress(view_of(*TRIALS, mode="min")).best
+
+    assert best is not None
+    assert (best.arm, best.mean) == ("baseline", 0.625)
+
+
+def test_trials_are_counted_by_state_and_by_the_work_done() -> None:
+    half = replace(TRIALS[5], state=TrialState.RUNNING, fraction=0.5)
+
+    shown = progress(view_of(*TRIALS[:5], half))
+
+    assert shown.by_state == {TrialState.RUNNING: 1, TrialState.SUCCEEDED: 5}
+    assert shown.done == pytest.approx(5.5 / 6)
+    assert shown.trials == 6
+
+
+def test_spending_is_set_against_the_limits() -> None:
+    assert progress(view_of(*TRIALS)).spend == (
+        Spend(name="gpu_hours", spent=1.0, limit=2.0),
+        Spend(name="hours", spent=0.5, limit=None),
+        Spend(name="usd", spent=3.0, limit=None),
+        Spend(name="trials", spent=3, limit=9),
+    )
+
+
+def test_the_time_left_is_unknown_before_a_trial_has_finished_here() -> None:
+    assert progress(view_of(*TRIALS)).seconds_left is None
+    assert progress(view_of(*TRIALS, pace=0.5)).seconds_left == 50.0
+    assert progress(view_of(*TRIALS[:5], pace=0.5)).seconds_left == 0.0
+
+
+def test_a_reused_trial_is_said_to_be_reused(ledger: Ledger, clock: SettableClock) -> None:
+    trials = [planned("shared-by-two", arm="baseline")]
+    run_to_the_end(SimulatedDriver(SimulatedSweep(ledger, clock, trials)))
+    second = SimulatedDriver(SimulatedSweep(ledger, clock, trials))
+
+    shown = progress(second.view())
+
+    assert (shown.reused, shown.done) == (1, 1.0)
+    assert shown.best == ArmResult(arm="baseline", mean=0.9, seeds=1, spread=None)
