@@ -23,6 +23,9 @@ Field = Literal[
 """What a column can hold."""
 
 
+_LISTS = ("responses", "ranks", "images", "critiques")
+
+
 class Reason(StrEnum):
     """Why a row is left out."""
 
@@ -111,11 +114,14 @@ class _Cells:
         return None if value == "" and field not in ("chosen", "rejected") else value
 
     def many(self, field: Field) -> list[object] | None:
-        """The cell as a list; a single value is a list of one."""
+        """The cell as a list; a single value is a list of one.
+
+        Only where a list is expected is text read as JSON: a rejected answer may well be `[1, 2]`.
+        """
         value = self.get(field)
         if value is None:
             return None
-        if isinstance(value, str) and value.lstrip().startswith("["):
+        if field in _LISTS and isinstance(value, str) and value.lstrip().startswith("["):
             try:
                 parsed = json.loads(value)
             except ValueError:

@@ -25,13 +25,13 @@ from trainer.data.wording import number_word
 
 Category = Literal["arithmetic", "larger", "repeat", "order", "choice", "odd"]
 
-_KINDS = {
-    "a colour": ("red", "green", "blue", "yellow", "purple", "black"),
-    "a shape": ("circle", "square", "triangle", "cross", "diamond"),
-    "an animal": ("cat", "dog", "cow", "sheep", "horse", "bird", "fish"),
-    "food": ("bread", "milk", "apple", "cheese", "egg", "rice"),
-}
-_THINGS = tuple(word for words in _KINDS.values() for word in words)
+_KINDS = (
+    ("red", "green", "blue", "yellow", "purple", "black"),
+    ("circle", "square", "triangle", "cross", "diamond"),
+    ("cat", "dog", "cow", "sheep", "horse", "bird", "fish"),
+    ("bread", "milk", "apple", "cheese", "egg", "rice"),
+)
+_THINGS = tuple(word for words in _KINDS for word in words)
 _TIMES = {1: "once", 2: "twice", 3: "three times"}
 _LARGEST_TERM = 20
 _LARGEST_ERROR = 5
@@ -99,16 +99,6 @@ class TextSource(GeneratedSource[TextSettings]):
 
     def _item(self, question: Question, group_id: str, item_id: str) -> list[PreferenceItem]:
         return [question_item(question, item_id=item_id, group_id=group_id, source=self.kind)]
-
-
-def fact_statements() -> list[str]:
-    """What no rule tells and the questions take for known: of which kind every word is."""
-    return [
-        sentence
-        for kind, words in _KINDS.items()
-        for word in words
-        for sentence in (f"The word {word} means {kind}.", f"Of what kind is {word}? It is {kind}.")
-    ]
 
 
 @cache
@@ -225,7 +215,7 @@ def _ask_choice(draws: Draws) -> tuple[str, Question]:
 
 
 def _ask_odd(draws: Draws) -> tuple[str, Question]:
-    own, other = draws.shuffled(tuple(_KINDS.values()))[:2]
+    own, other = draws.shuffled(_KINDS)[:2]
     odd, first, second = draws.pick(own), *draws.shuffled(other)[:2]
     words = draws.shuffled((odd, first, second))
     form = draws.pick(("The word {} does not belong.", "It is {}."))
