@@ -22,6 +22,10 @@ SCORING_VERSION = "1"
 """Raised whenever the same model would score an item differently."""
 
 
+PENDING = "pending"
+"""Stands for a digest that cannot be had yet; an identity made with it is provisional."""
+
+
 def canonical_json(value: Any) -> str:  # noqa: ANN401 -- any JSON value
     """One text per value: sorted keys, no spaces, integral floats as integers.
 
@@ -75,7 +79,7 @@ def training_identity(
     Args:
         config: The whole config; what does not change the weights is left out here.
         data_digests: Content digest of every source with a positive weight, by source name.
-        backbone_digest: Content digest of the backbone's files.
+        backbone_digest: Content digest of the backbone's files, or `PENDING`, as any of the above.
     """
     before, after = identity_text(
         config, data_digests=data_digests, backbone_digest=backbone_digest
@@ -89,8 +93,11 @@ def identity_text(
     """The canonical text a training identity is the digest of, cut where the seed stands.
 
     Trainings that differ only in their seed share it; a plan of thousands makes it once per arm.
+    Where content has a digest its place does not matter: the same file elsewhere trains the same.
     """
     settings = active_settings(config)
+    if PENDING not in (backbone_digest, *data_digests.values()):
+        del settings["backbone"], settings["data"]["sources"]
     earlier = {name: value for name, value in settings.items() if name < "seed"}
     later = {name: value for name, value in settings.items() if name > "seed"}
     before = (

@@ -18,11 +18,10 @@ from search_spaces.points import BASELINE, SettledPoint, condition_holds, settle
 from sweep.engine.designs import design_points, design_problems
 from sweep.spec.sweep_spec import DesignSpec
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
-from trainer.identity import identity_text
+from trainer.identity import PENDING, identity_text
 
 LONGEST_NAME = 240
 _MAX_PROBLEMS = 20
-_UNKNOWN = "pending"
 
 
 class Digests(Protocol):
@@ -121,8 +120,8 @@ class IdentityTexts:
         backbone = self._backbones[key]
         text = identity_text(
             config,
-            data_digests={_UNKNOWN: _UNKNOWN} if data is None else data,
-            backbone_digest=_UNKNOWN if backbone is None else backbone,
+            data_digests={PENDING: PENDING} if data is None else data,
+            backbone_digest=PENDING if backbone is None else backbone,
         )
         return text, data is None or backbone is None
 

@@ -74,14 +74,34 @@ def test_the_trainers_identity_is_the_digest_of_what_is_trained() -> None:
 
     identity = training_identity(config, data_digests={"b": "1", "a": "é"}, backbone_digest="x")
 
+    settings = active_settings(config)
+    del settings["backbone"], settings["data"]["sources"]  # their content has digests
     assert identity == digest(
         {
             "trainer": "1",
-            "settings": active_settings(config),
+            "settings": settings,
             "data": {"a": "é", "b": "1"},
             "backbone": "x",
         }
     )
+
+
+def test_the_same_content_at_another_place_is_the_same_training() -> None:
+    def config(folder: str) -> TrainerConfig:
+        source = {"kind": "file", "settings": {"path": f"{folder}/pairs.jsonl"}}
+        return TrainerConfig.model_validate(
+            {
+                "data": {"weights": {"mine": 1}, "sources": {"mine": source}},
+                "backbone": {"path": f"{folder}/model"},
+            }
+        )
+
+    here, there = (
+        training_identity(config(folder), data_digests={"mine": "1"}, backbone_digest="x")
+        for folder in ("here", "there")
+    )
+
+    assert here == there
 
 
 def test_digests_are_asked_for_once_per_data_and_backbone() -> None:
