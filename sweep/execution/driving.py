@@ -98,6 +98,11 @@ class SweepDriver:
         self._cluster = cluster
 
     @property
+    def sweep_id(self) -> str:
+        """The sweep it drives."""
+        return self._plan.sweep_id
+
+    @property
     def is_over(self) -> bool:
         """Whether the sweep has ended, or this driver must leave it."""
         return self.ended is not None or self._signs.interrupted() or self._signs.lost()

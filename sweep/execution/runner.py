@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from infra.errors import InputError, RmsweepError
@@ -16,7 +16,7 @@ from infra.settings import Settings
 from sweep.engine.plan import SweepPlan
 from sweep.engine.progress import Progress, progress
 from sweep.engine.view import SweepView
-from sweep.execution.cluster import open_cluster
+from sweep.execution.cluster import Cluster, open_cluster
 from sweep.execution.driving import (
     DEFAULT_PATIENCE,
     ROUND_SECONDS,
@@ -24,10 +24,12 @@ from sweep.execution.driving import (
     Signs,
     SweepDriver,
 )
+from sweep.execution.evaluating import evaluate_on
 from sweep.execution.heartbeat import TTL_SECONDS, Heartbeat
 from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
 from sweep.execution.registration import register
+from sweep.execution.reuse import missing_evaluations
 from sweep.execution.tuning import execute_orders
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
@@ -49,6 +51,8 @@ class SweepResult:
     """By Ctrl-C or SIGTERM; its trials were paused."""
     unpublished: str | None
     """Why the tracker does not show everything yet; nothing is lost, it is caught up later."""
+    unscored: Mapping[str, str]
+    """Reused models that could not be scored on this sweep's benchmarks: why, by identity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,7 @@ def run_sweep(
         publisher = Publisher(ledger, plan.sweep_id, opener)
         publisher.start()
         unpublished: str | None = None
+        unscored: Mapping[str, str] = {}
         try:
             with Heartbeat(ledger, holder) as heartbeat:
                 signs = Signs(
@@ -113,7 +118,7 @@ def run_sweep(
                     patience=execution.patience,
                     on_round=_once_a_second(on_progress),
                 )
-                _drive(driver, settings, interrupt, execution.launch)
+                unscored = _drive(driver, ledger, settings, interrupt, execution.launch)
                 if heartbeat.lost is not None:
                     raise heartbeat.lost
         finally:
@@ -131,35 +136,53 @@ def run_sweep(
         reason=row.reason,
         interrupted=interrupt.requested and driver.ended is None,
         unpublished=unpublished,
+        unscored=unscored,
     )
 
 
-def _drive(driver: SweepDriver, settings: Settings, interrupt: Interrupt, launch: Launch) -> None:
+def _drive(
+    driver: SweepDriver,
+    ledger: Ledger,
+    settings: Settings,
+    interrupt: Interrupt,
+    launch: Launch,
+) -> dict[str, str]:
+    """Execute what is left, then score what reused models lack; what could not be scored."""
     driver.start()
     try:
-        if driver.has_work():
-            _execute(driver, settings, interrupt, launch)
-        else:
+        if not driver.has_work():
             driver.look()  # no cluster is started only to conclude
+            if not missing_evaluations(ledger, driver.sweep_id):
+                return {}
+        with open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster:
+            interrupt.install()  # Ray has taken SIGTERM
+            driver.use(cluster)
+            _execute(driver, cluster, launch)
+            lacking = missing_evaluations(ledger, driver.sweep_id) if driver.ended else []
+            return evaluate_on(
+                cluster,
+                lacking,
+                ledger,
+                interrupted=lambda: interrupt.requested,
+                launch=launch,
+            )
     except KeyboardInterrupt:
         interrupt.requested = True  # the second Ctrl-C; leaving the cluster has ended everything
+        return {}
     finally:
         driver.abandon()
 
 
-def _execute(driver: SweepDriver, settings: Settings, interrupt: Interrupt, launch: Launch) -> None:
-    with open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster:
-        interrupt.install()  # Ray has taken SIGTERM
-        driver.use(cluster)
-        while True:
-            driver.look()
-            if driver.has_orders():
-                execute_orders(driver, cluster, launch=launch)
-            elif driver.is_over:
-                return
-            else:
-                # Others run what is left, or a limit is awaited: there is nobody to hear.
-                time.sleep(ROUND_SECONDS)
+def _execute(driver: SweepDriver, cluster: Cluster, launch: Launch) -> None:
+    while True:
+        driver.look()
+        if driver.has_orders():
+            execute_orders(driver, cluster, launch=launch)
+        elif driver.is_over:
+            return
+        else:
+            # Others run what is left, or a limit is awaited: there is nobody to hear.
+            time.sleep(ROUND_SECONDS)
 
 
 def _once_a_second(on_progress: OnProgress | None) -> Callable[[SweepView], None]:

@@ -12,7 +12,7 @@ from sweep.engine.plan import PlannedTrial, SweepPlan
 from sweep.engine.price import Market, price_trials
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from trainer.config import TrainerConfig
-from trainer.identity import digest
+from trainer.identity import active_settings, digest
 
 
 def settings_in(home: Path, *, cpus: int = 2) -> Settings:
@@ -26,7 +26,7 @@ def plan_of(
     name: str = "scripted",
     budget: BudgetSpec | None = None,
 ) -> SweepPlan:
-    """A plan with one arm per config; equal configs are one identity, in whichever sweep."""
+    """A plan with one arm per config; equal trainings are one identity, in whichever sweep."""
     named = configs if isinstance(configs, Mapping) else {f"a{i}": c for i, c in enumerate(configs)}
     spec = SweepSpec(name=name, budget=budget or BudgetSpec())
     content = [
@@ -43,7 +43,7 @@ def plan_of(
         ),
         trials=tuple(
             PlannedTrial(
-                identity=digest(config.model_dump(mode="json")),
+                identity=digest(active_settings(config)),
                 arm=arm,
                 seed=config.seed,
                 config=config,

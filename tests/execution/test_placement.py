@@ -1,0 +1,34 @@
+"""Bundles for gangs and devices of clusters."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.errors import InputError
+from sweep.execution.cluster import Cluster, Node
+from sweep.execution.placement import device_count, gang_bundles
+from trainer.config import MachineConfig
+
+
+def cluster_of(*nodes: tuple[float, float]) -> Cluster:
+    made = tuple(Node(cpus=cpus, gpus=gpus) for cpus, gpus in nodes)
+    return Cluster(embedded=True, nodes=made)
+
+
+def test_a_gang_that_fits_on_one_machine_is_one_bundle_with_all_its_gpus() -> None:
+    machine = MachineConfig(workers=4, threads=2)
+
+    assert gang_bundles(machine, cluster_of((16, 8))) == ({"CPU": 8.0, "GPU": 4.0},)
+    assert gang_bundles(machine, cluster_of((8, 0))) == ({"CPU": 8.0},)
+
+
+def test_a_gang_larger_than_every_machine_is_refused_naming_the_largest() -> None:
+    with pytest.raises(InputError, match="largest machine of the cluster has 4 CPUs"):
+        gang_bundles(MachineConfig(workers=6), cluster_of((4, 0), (2, 0)))
+
+
+def test_devices_are_gpus_where_there_are_any_and_else_cpus_by_threads() -> None:
+    threads = [MachineConfig(threads=2), MachineConfig(threads=1)]
+
+    assert device_count(threads, cluster_of((32, 8), (4, 0))) == 8
+    assert device_count(threads, cluster_of((5, 0), (4, 0))) == 4
