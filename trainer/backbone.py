@@ -26,12 +26,16 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as transformers_logging
 
 from infra.errors import BackboneError
 from trainer.backbone_families import FAMILIES, Family
 from trainer.backbone_inputs import ImageInput, VisionFeatures
 from trainer.catalog import backbone_location
 from trainer.config import BackboneConfig
+
+# A bar for the few files of a model is noise in the logs of a trial and on a user's terminal.
+transformers_logging.disable_progress_bar()
 
 
 @dataclass(frozen=True, slots=True)
