@@ -18,12 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 # Read by MLflow when it is imported or at each call; what the user has set stays. Its own defaults
-# keep a caller waiting for minutes (7 retries of 120 s) and report usage to its makers.
+# keep a caller waiting for minutes (7 retries of 120 s), report usage to its makers, and print a link
+# to every run that ends.
 for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -75,6 +77,7 @@ class MlflowTracker:
             logging.getLogger(name).setLevel(level)
         self.uri = masked(uri)
         self._runs: dict[str, str] = {}
+        self._looked_up: set[str] = set()  # key prefixes of which every run is in `_runs`
         if uri.startswith("sqlite:///"):
             with self._translated():
                 Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +94,9 @@ class MlflowTracker:
         if facts.key in self._runs:
             return self._runs[facts.key]
         with self._translated():
-            found = self._search(f"tags.`{KEY_TAG}` = '{_quoted(facts.key)}'", 1)
+            found: list[Run] = []
+            if not facts.key.startswith(tuple(self._looked_up)):
+                found = self._search(f"tags.`{KEY_TAG}` = '{_quoted(facts.key)}'", 1)
             run = found[0] if found else self._create(facts)
             run_id = str(run.info.run_id)
             missing = [
@@ -112,6 +117,7 @@ class MlflowTracker:
         with self._translated():
             for run in self._search(f"tags.`{KEY_TAG}` LIKE '{pattern}'", None):
                 self._runs.setdefault(run.data.tags[KEY_TAG], str(run.info.run_id))
+        self._looked_up.add(key_prefix)
 
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:
         """One `log_batch` per thousand points."""
@@ -204,18 +210,23 @@ class MlflowTracker:
             if most is not None or not token:
                 return runs
 
+    def _forget(self) -> None:
+        """A run may have been deleted, or made without our hearing of it: look again next time."""
+        self._runs.clear()
+        self._looked_up.clear()
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except MlflowException as error:
-            self._runs.clear()  # a run may have been deleted: look again next time
+            self._forget()
             said = str(error).splitlines()[0]
             if error.error_code == "INVALID_PARAMETER_VALUE":
                 raise InputError(f"MLflow at {self.uri} refused: {said}") from error
             raise StoreError(f"MLflow at {self.uri} failed: {said}") from error
         except (requests.RequestException, SQLAlchemyError, OSError) as error:
-            self._runs.clear()
+            self._forget()
             raise StoreError(f"MLflow at {self.uri} failed: {error}") from error
 
 
