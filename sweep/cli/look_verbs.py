@@ -74,12 +74,11 @@ def status(
 
     workplace = open_workplace()
     row = newest(workplace.ledger) if sweep is None else workplace.ledger.sweep(sweep)
-    view = view_of(workplace, row)
-    figures = progress(view)
+    figures = progress(view_of(workplace, row))
     if json:
         print_json(_sweep_json(row, workplace.ledger) | progress_json(figures))
         return
-    out.print(progress_panel(figures, title=f"{row.sweep_id}  {_shown_state(row)}", view=view))
+    out.print(progress_panel(figures, title=f"{row.sweep_id}  {_shown_state(row)}"))
     if row.reason:
         out.print(row.reason)
 

@@ -18,7 +18,7 @@ from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
 from sweep.engine.fold import SweepFold
 from sweep.engine.plan import SweepPlan
 from sweep.engine.progress import Progress
-from sweep.engine.view import Observation, SweepView, TrialStanding
+from sweep.engine.view import Observation, SweepView
 
 if TYPE_CHECKING:
     from sweep.cli.workplace import Workplace
@@ -78,10 +78,8 @@ def view_of(workplace: Workplace, row: SweepRow) -> SweepView:
     return fold.view(Observation(now=time.time(), capacity=capacity, driver="onlooker"))
 
 
-def progress_panel(
-    figures: Progress, *, title: str, view: SweepView | None = None
-) -> RenderableType:
-    """The figures as a panel, and the trials that run if the view is given."""
+def progress_panel(figures: Progress, *, title: str) -> RenderableType:
+    """The figures as a panel, and the trials that run."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column()
@@ -99,8 +97,8 @@ def progress_panel(
         grid.add_row(spend.name.replace("_", " "), f"{spend.spent:.3g}{limit}")
     grid.add_row("time left", duration_text(figures.seconds_left))
     parts: list[RenderableType] = [grid]
-    if view is not None and view.in_flight:
-        parts += [Text(), _running(view)]
+    if figures.running:
+        parts += [Text(), _running(figures)]
     return Panel(Group(*parts), title=escape(title), title_align="left", border_style="dim")
 
 
@@ -139,22 +137,19 @@ def _bar(figures: Progress) -> Text:
     return text.append(f" {figures.done:.0%}", style="")
 
 
-def _running(view: SweepView) -> Table:
+def _running(figures: Progress) -> Table:
     table = Table.grid(padding=(0, 2))
     for _ in range(4):
         table.add_column()
-    for trial in view.in_flight:
+    for trial in figures.running:
+        loss = trial.metrics.get("train/loss")
         table.add_row(
-            Text(f"{trial.arm}", style="cyan"),
+            Text(trial.arm, style="cyan"),
             f"seed {trial.seed}",
             f"{trial.fraction:.0%}",
-            f"loss {number_text(trial.metrics.get('train/loss'))}" if _has_loss(trial) else "",
+            "" if loss is None else f"loss {number_text(loss)}",
         )
     return table
-
-
-def _has_loss(trial: TrialStanding) -> bool:
-    return "train/loss" in trial.metrics
 
 
 def _line(figures: Progress) -> str:

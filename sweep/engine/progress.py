@@ -43,6 +43,8 @@ class Progress:
     trials: int
     by_state: Mapping[TrialState, int]
     """Trials by state; states without one are left out."""
+    running: tuple[TrialStanding, ...]
+    """Trials at work, whoever runs them, in plan order."""
     reused: int
     """Succeeded without an attempt of this sweep."""
     done: float
@@ -69,6 +71,7 @@ def progress(view: SweepView) -> Progress:
     return Progress(
         trials=len(view.trials),
         by_state={state: states[state] for state in TrialState if states[state]},
+        running=view.in_flight,
         reused=sum(t.state is TrialState.SUCCEEDED and not t.attempts for t in view.trials),
         done=done / total if total else 0.0,
         best=best,
