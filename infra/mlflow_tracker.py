@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 # Read by MLflow when it is imported or at each call; what the user has set stays. Its own defaults
-# keep a caller waiting for minutes (7 retries of 120 s), report usage to its makers, and print a link
-# to every run that ends.
+# keep a caller waiting for minutes (7 retries of 120 s), report usage to its makers, and print a
+# link to every run that ends.
 for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -112,11 +112,12 @@ class MlflowTracker:
         return run_id
 
     def preload(self, key_prefix: str) -> None:
-        """Look up the runs with such keys at once."""
+        """Look up the runs with such keys at once, whatever was known of them before."""
         pattern = f"{_quoted(key_prefix)}%"
         with self._translated():
-            for run in self._search(f"tags.`{KEY_TAG}` LIKE '{pattern}'", None):
-                self._runs.setdefault(run.data.tags[KEY_TAG], str(run.info.run_id))
+            found = self._search(f"tags.`{KEY_TAG}` LIKE '{pattern}'", None)
+        known = {key: run for key, run in self._runs.items() if not key.startswith(key_prefix)}
+        self._runs = known | {run.data.tags[KEY_TAG]: str(run.info.run_id) for run in found}
         self._looked_up.add(key_prefix)
 
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:

@@ -57,7 +57,7 @@ class Tracker(Protocol):
         ...
 
     def preload(self, key_prefix: str) -> None:
-        """Look up the runs with such keys at once, since they are about to be asked for."""
+        """Look up the runs with such keys at once; from then on nobody else makes any."""
         ...
 
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:

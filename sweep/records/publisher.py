@@ -16,7 +16,7 @@ from infra.errors import RmsweepError, StoreError
 from infra.settings import Settings, masked
 from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
-from sweep.records.publishing import is_caught_up, publish
+from sweep.records.publishing import SweepPublishing, is_caught_up
 from sweep.records.rows import SweepRow
 
 OpenTracker = Callable[[], Tracker]
@@ -66,6 +66,7 @@ class Publisher:
         self._interval = interval_seconds
         self._flush_seconds = flush_seconds
         self._tracker: Tracker | None = None
+        self._publishing: SweepPublishing | None = None
         self._ending = threading.Event()
         self._turn = threading.Condition()
         self._asked = 0  # flushes asked for
@@ -132,9 +133,10 @@ class Publisher:
 
     def _pass(self) -> bool:
         try:
-            if self._tracker is None:
+            if self._tracker is None or self._publishing is None:
                 self._tracker = self._open_tracker()
-            publish(self._ledger, self._tracker, self._sweep_id)
+                self._publishing = SweepPublishing(self._ledger, self._tracker, self._sweep_id)
+            self._publishing.publish()
             self._problem = None
             return is_caught_up(self._ledger, self._tracker.uri, self._sweep_id)
         except StoreError as error:

@@ -47,23 +47,50 @@ def publish(ledger: Ledger, tracker: Tracker, sweep_id: str) -> int:
     Raises:
         StoreError: If the tracker or the ledger fails; what was not told is told next time.
     """
-    name = cursor_name(tracker.uri, sweep_id)
-    holder = Holder.here()
-    if not ledger.take_lease(name, holder, LEASE_SECONDS):
-        return 0
-    told = 0
-    try:
-        tracker.preload(sweep_id)
-        while True:
-            events = ledger.events(ledger.cursor(name), EVENTS_PER_BATCH, sweep_id=sweep_id)
-            if not events:
-                return told
-            _Batch(ledger, tracker, sweep_id, events).write()
-            ledger.set_cursor(name, events[-1].seq)
-            ledger.take_lease(name, holder, LEASE_SECONDS)
+    return SweepPublishing(ledger, tracker, sweep_id).publish()
+
+
+class SweepPublishing:
+    """Passes over one sweep by one process; they may be many, and others may come in between."""
+
+    def __init__(self, ledger: Ledger, tracker: Tracker, sweep_id: str) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._sweep_id = sweep_id
+        self._name = cursor_name(tracker.uri, sweep_id)
+        self._holder = Holder.here()
+        self._left_at: int | None = None
+        """The cursor as the last pass left it; elsewhere now if another process has published."""
+
+    def publish(self) -> int:
+        """One pass, as the function `publish`."""
+        if not self._events():
+            return 0
+        if not self._ledger.take_lease(self._name, self._holder, LEASE_SECONDS):
+            return 0
+        try:
+            return self._tell()
+        except BaseException:
+            self._left_at = None
+            raise
+        finally:
+            self._ledger.give_back_lease(self._name, self._holder)
+
+    def _tell(self) -> int:
+        if self._left_at is None or self._left_at != self._ledger.cursor(self._name):
+            self._tracker.preload(self._sweep_id)
+        told = 0
+        while events := self._events():
+            _Batch(self._ledger, self._tracker, self._sweep_id, events).write()
+            self._left_at = events[-1].seq
+            self._ledger.set_cursor(self._name, self._left_at)
+            self._ledger.take_lease(self._name, self._holder, LEASE_SECONDS)
             told += len(events)
-    finally:
-        ledger.give_back_lease(name, holder)
+        return told
+
+    def _events(self) -> list[Event]:
+        after = self._ledger.cursor(self._name)
+        return self._ledger.events(after, EVENTS_PER_BATCH, sweep_id=self._sweep_id)
 
 
 class _Batch:

@@ -12,16 +12,11 @@ from infra.tracking import MetricPoint, NullTracker, RunFacts, Tracker
 pytest.importorskip("mlflow")
 
 
-@pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/new folder/mlflow.db"
-
-
 @pytest.fixture
-def tracker(uri: str, tmp_path: Path) -> Tracker:
+def tracker(mlflow_uri: str, tmp_path: Path) -> Tracker:
     from infra.mlflow_tracker import MlflowTracker
 
-    return MlflowTracker(uri, tmp_path.name, str(tmp_path / "artifacts"))
+    return MlflowTracker(mlflow_uri, tmp_path.name, str(tmp_path / "artifacts"))
 
 
 def test_long_and_odd_names_and_values_fit(tracker: Tracker) -> None:
@@ -46,13 +41,13 @@ def test_long_and_odd_names_and_values_fit(tracker: Tracker) -> None:
     assert data.metrics["m"] == 1.0
 
 
-def test_a_param_is_set_once_and_tags_are_renewed(uri: str, tmp_path: Path) -> None:
+def test_a_param_is_set_once_and_tags_are_renewed(mlflow_uri: str, tmp_path: Path) -> None:
     from infra.mlflow_tracker import MlflowTracker
 
-    first = MlflowTracker(uri, tmp_path.name)
+    first = MlflowTracker(mlflow_uri, tmp_path.name)
     run = first.ensure_run(RunFacts(key="k", name="n", tags={"a": "1"}, params={"p": "1"}))
 
-    again = MlflowTracker(uri, tmp_path.name)
+    again = MlflowTracker(mlflow_uri, tmp_path.name)
     facts = RunFacts(key="k", name="n", tags={"a": "2"}, params={"p": "2", "q": "2"})
 
     assert again.ensure_run(facts) == run
@@ -70,13 +65,13 @@ def test_a_run_deleted_by_hand_is_made_anew(tracker: Tracker) -> None:
     assert tracker.ensure_run(RunFacts(key="k", name="n")) != first
 
 
-def test_a_deleted_experiment_is_named(uri: str, tmp_path: Path, tracker: Tracker) -> None:
+def test_a_deleted_experiment_is_named(mlflow_uri: str, tmp_path: Path, tracker: Tracker) -> None:
     from infra.mlflow_tracker import MlflowTracker
 
     tracker._client.delete_experiment(tracker._experiment)  # type: ignore[attr-defined]
 
     with pytest.raises(StoreError, match="is deleted; restore it there"):
-        MlflowTracker(uri, tmp_path.name)
+        MlflowTracker(mlflow_uri, tmp_path.name)
 
 
 @pytest.mark.parametrize("uri", ["file:/tmp/mlruns", "mlruns"])

@@ -20,7 +20,7 @@ from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.publisher import Publisher, tracker_opener
-from sweep.records.publishing import cursor_name, is_caught_up, publish
+from sweep.records.publishing import SweepPublishing, cursor_name, is_caught_up, publish
 from sweep.records.rows import ArmRow, Holder, TrialRow
 from tests.records.conftest import SettableClock
 from tests.records.rows import TTL, checkpoint, identity_of, outcome, report, stranger
@@ -30,12 +30,6 @@ from trainer.record import AttemptRecord, TrialRecord, record_key
 pytest.importorskip("mlflow")
 
 SWEEP = "head-1a2b3c4d"
-
-
-@pytest.fixture(scope="module")
-def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for the module: making its tables takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
 
 
 @pytest.fixture
@@ -291,6 +285,24 @@ def test_a_server_that_hangs_stalls_nobody(
 
     assert time.monotonic() - started < 5
     assert ledger.cursor(cursor_name(hanging_server, SWEEP)) == 0
+
+
+def test_what_another_process_has_published_in_between_is_not_made_again(
+    ledger: Ledger, tracker: Tracker, store: LocalStore, mlflow_uri: str, tmp_path: Path
+) -> None:
+    from infra.mlflow_tracker import MlflowTracker
+
+    mine = SweepPublishing(ledger, tracker, SWEEP)
+    register_head(ledger, store)
+    assert mine.publish() == 2
+    run_trial(ledger, 0, 0.5, store)
+    other = MlflowTracker(mlflow_uri, f"experiment {tmp_path.name}", None)
+    assert publish(ledger, other, SWEEP) == 4
+
+    run_trial(ledger, 1, 0.5, store)
+    assert mine.publish() == 4
+
+    assert runs(tracker)[f"{SWEEP}/arm/baseline"].data.metrics["seeds"] == 2
 
 
 def test_only_one_process_publishes_a_sweep_at_a_time(
