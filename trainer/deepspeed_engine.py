@@ -116,10 +116,6 @@ class DeepSpeedEngine:
             list(self.module.parameters()), enabled=self._engine.zero_optimization_stage() == 3
         )
 
-    def close(self) -> None:
-        """Let go of DeepSpeed's hooks."""
-        self._engine.destroy()
-
 
 def _groups(model: nn.Module, config: TrainerConfig) -> list[dict[str, Any]]:
     """Head and backbone apart, and what weight decay must leave alone apart."""

@@ -18,6 +18,7 @@ from trainer.data.items import PreferenceItem
 from trainer.data.mixture import (
     benchmark_digest,
     benchmark_items,
+    check_held_out,
     data_digests,
     training_items,
 )
@@ -146,6 +147,8 @@ class Trial:
             chunks=_training_chunks(self._config, items, self._gang),
         )
         benchmarks = self._benchmarks(model)
+        for benchmark in benchmarks.values():
+            check_held_out(items, benchmark.examples.items)
         if self._gang.size > 1 and self._config.machine.zero_stage == 3:
             # Once the weights are partitioned, the ranks would have to encode in step.
             for each in (examples, *(benchmark.examples for benchmark in benchmarks.values())):

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from infra.errors import DivergedTrial
 from trainer.backbone import Backbone
 from trainer.config import TrainerConfig
 from trainer.critiques import write_critiques
@@ -92,6 +93,11 @@ def evaluate(model: RewardModel, benchmark: Benchmark, gang: Gang) -> Evaluation
     every = [row for part, _ in gathered for row in part]
     every.sort(key=lambda entry: (entry[0], entry[1]["order"], entry[1]["response"]))
     table = score_table([row for _, row in every])
+    if not np.isfinite(table["score"].to_numpy()).all():
+        raise DivergedTrial(
+            f"the model gives scores that are not finite on {benchmark.name}; "
+            "lower strategy.learning_rate"
+        )
     return Evaluation(table, sum(tokens for _, tokens in gathered))
 
 

@@ -151,7 +151,8 @@ class ImageBank:
         module.train(training)
         for position, key in enumerate(wanted):
             self._features[key] = features.select([position]).apply(torch.clone)
-            self._inputs.pop(key, None)
+            dropped = self._inputs.pop(key, None)
+            self._pixel_bytes -= 0 if dropped is None else _size(dropped)
 
     def _keeps_features(self) -> bool:
         if not self._frozen:
@@ -165,7 +166,10 @@ class ImageBank:
 
     def _remember(self, key: ImageKey, image: ImageInput) -> None:
         self._shapes[key] = replace(image, pixels=image.pixels.new_zeros(0))
-        size = image.pixels.numel() * image.pixels.element_size()
-        if key not in self._inputs and self._pixel_bytes + size <= MEMORY_LIMIT_BYTES:
+        if key not in self._inputs and self._pixel_bytes + _size(image) <= MEMORY_LIMIT_BYTES:
             self._inputs[key] = image
-            self._pixel_bytes += 0 if self._frozen else size
+            self._pixel_bytes += _size(image)
+
+
+def _size(image: ImageInput) -> int:
+    return image.pixels.numel() * image.pixels.element_size()

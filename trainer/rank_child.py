@@ -89,6 +89,7 @@ class PipeReporter:
 
     def report(self, report: TrialReport) -> Answer:
         """Send a report; wait for what to do."""
+        sys.stdout.write(f"{report.model_dump_json()}\n")
         self.say(RankMessage(report=report))
         return self._answers.get()
 

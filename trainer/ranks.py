@@ -134,7 +134,11 @@ class TrialProcess:
                 log=str(self._logs / f"rank-{rank}.txt"),
                 environment=environment,
             )
-            self._ranks.append(RankProcess(launch))
+            try:
+                self._ranks.append(RankProcess(launch))
+            except OSError:
+                self._end()
+                raise
 
     @property
     def pids(self) -> list[int]:
@@ -160,9 +164,10 @@ class TrialProcess:
                     if message.report is not None:
                         self._save_logs()
                         yield message.report
-                    else:
-                        outcome = message.outcome or outcome
-                        del waiting[rank.connection]
+                        continue
+                    if rank.rank == 0:
+                        outcome = message.outcome
+                    del waiting[rank.connection]
         finally:
             self._end()
         if outcome is None:

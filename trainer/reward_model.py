@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from infra.errors import BackboneError
 from trainer.backbone import Backbone
 from trainer.backbone_inputs import VisionFeatures
 from trainer.config import FreezeConfig, Pooling, TrainerConfig
@@ -29,6 +30,11 @@ class RewardModel(nn.Module):
         self.backbone = backbone
         self.config = config
         self.module = backbone.module
+        if config.paradigm == "critic" and not backbone.shares_prompts:
+            raise BackboneError(
+                "a critic writes its critiques side by side, which needs full attention in every "
+                "layer; this backbone has others, so use another backbone or paradigm"
+            )
         self.head: RewardHead | None = None
         self.verdicts: tuple[int, int] | None = None
         if config.paradigm == "generative":

@@ -10,7 +10,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a thread pool would not survive the fork
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # tells of a GPU without opening it
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 
