@@ -108,7 +108,7 @@ class SchemaError(StoreError):
     """The ledger was written by a newer version of this project."""
 
 
-class TrialFailure(RmsweepError):
+class TrialFailure(RmsweepError):  # noqa: N818 -- the word of the design
     """One trial died; the sweep goes on."""
 
     kind = "bug"
@@ -150,5 +150,5 @@ class BugTrial(TrialFailure):
     kind = "bug"
 
 
-class BudgetExhausted(RmsweepError):
+class BudgetExhausted(RmsweepError):  # noqa: N818 -- a limit, not a mistake
     """The sweep may spend no more."""

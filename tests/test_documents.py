@@ -37,6 +37,8 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
             continue
         name, _, anchor = target.partition("#")
         place = (document.parent / name).resolve() if name else document
-        if not place.exists() or (anchor and place.suffix == ".md" and anchor not in _anchors(place)):
+        if not place.exists() or (
+            anchor and place.suffix == ".md" and anchor not in _anchors(place)
+        ):
             broken.append(target)
     assert broken == []
