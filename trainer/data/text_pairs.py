@@ -236,3 +236,4 @@ _ASKERS: dict[str, Callable[[Draws], tuple[str, Question]]] = {
     "choice": _ask_choice,
     "odd": _ask_odd,
 }
+CATEGORIES = tuple(_ASKERS)
