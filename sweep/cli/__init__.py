@@ -5,9 +5,13 @@
 - `workplace`: settings, ledger and stores, opened once per command
 - `plan_verbs`: `check`, `spaces`
 - `run_verbs`: `run`, `resume`, `stop`
-- `look_verbs`: `status`, `ls`, `show`, `logs`, `ui`
+- `look_verbs`: `status`, `ls`, `show`, `logs`
 - `train_verbs`: `train`, `evaluate`, `score`
 - `decide_verbs`: `report`, `ensemble`
+- `planning`: from a file, or a sweep in the ledger, to its plan
+- `benchmark_texts`: benchmarks as they are written on the command line
+- `showing`: what a command adds is shown in MLflow
+- `ui_verb`: `ui`
 - `progress_view`: what a running sweep looks like in a terminal
 - `demo`: what `make demo` does
 """

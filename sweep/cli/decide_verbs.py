@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.console import number_text, out, print_json
+from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import open_workplace
 
 SweepNames = Annotated[list[str], typer.Argument(help="Sweeps by name or start of id.")]
@@ -39,6 +40,7 @@ def report(
         [row.sweep_id for row in rows],
         path,
     )
+    show_in_mlflow(workplace, rows)
     if json:
         print_json(result.to_json())
         return
@@ -67,6 +69,7 @@ def ensemble(
         method=method,
         path=path,
     )
+    show_in_mlflow(workplace, rows)
     if json:
         print_json(result.to_json())
         return

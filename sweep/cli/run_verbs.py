@@ -80,6 +80,13 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
         )
     with ProgressView(plan, quiet=json or not plan.to_execute) as view:
         result = run_sweep(plan, workplace.ledger, workplace.settings, on_progress=view.show)
+    if result.unpublished is not None:
+        print_warning(
+            f"MLflow does not show everything yet: {result.unpublished}; nothing is lost, "
+            f"`rmsweep resume {plan.sweep_id}` publishes the rest"
+        )
+    for identity, reason in result.unscored.items():
+        print_warning(f"reused model {identity[:8]} lacks scores of this sweep: {reason}")
     if result.interrupted:
         print_error(f"interrupted; go on with `rmsweep resume {plan.sweep_id}`")
         return INTERRUPTED

@@ -12,6 +12,7 @@ from infra.errors import DataError, MissingError, Problem, SpecError
 from sweep.cli.benchmark_texts import benchmark_of, config_of
 from sweep.cli.console import number_text, out, print_json, print_table, print_warning
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile
+from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def evaluate(
     for view in views:
         metrics, was_there = _evaluated(workplace, view, benchmark)
         rows.append((view, metrics, was_there))
+    show_in_mlflow(workplace, [row])
     name = benchmark_of(benchmark, config_of(views[0]))[0]
     if json:
         print_json(
