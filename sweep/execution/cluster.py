@@ -6,6 +6,7 @@ its own address and its own token, and dies with the process, however that ends.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
 import ray
 from ray.tune.execution import class_cache
 
@@ -36,6 +38,8 @@ QUIET = {
     "RAY_gcs_server_port_wait_time_s": "120",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_agent_register_timeout_ms": "120000",
+    # How long Ray's agents wait for a control process that died with its driver; 60 s by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",
     # Tune writes nothing for users, installs no signal handler, and forgets at once.
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -122,6 +126,7 @@ def _start(cpus: int | None) -> None:
     # to itself Ray would write one to the home folder, and later commands would trip over it.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     for attempt in range(1, START_ATTEMPTS + 1):
+        before = set(psutil.Process().children())
         try:
             # Without "local" a stale address file of an earlier cluster would be joined.
             ray.init(
@@ -134,6 +139,7 @@ def _start(cpus: int | None) -> None:
             )
         except Exception as error:
             ray.shutdown()
+            _end_leftovers(before)
             if attempt == START_ATTEMPTS:
                 raise RmsweepError(
                     f"Ray did not start on this machine in {START_ATTEMPTS} attempts: {error}"
@@ -141,6 +147,23 @@ def _start(cpus: int | None) -> None:
             time.sleep(attempt)
         else:
             return
+
+
+def _end_leftovers(before: set[psutil.Process]) -> None:
+    """End what a failed start has left running: Ray forgets it, and it would slow the next one."""
+    started = set(psutil.Process().children()) - before
+    family = {process for child in started for process in (child, *_descendants(child))}
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(family, timeout=10)
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _nodes() -> tuple[Node, ...]:

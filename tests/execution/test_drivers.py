@@ -41,7 +41,7 @@ def start_driver(home: Path, plan: SweepPlan) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float = 120.0) -> None:
+def wait_until(holds: Callable[[], bool], *, seconds: float = 300.0) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "it did not happen in time"
@@ -77,7 +77,7 @@ def test_a_killed_driver_leaves_nothing_running_and_resume_repeats_nothing(
         driver.kill()
         driver.communicate()
 
-    wait_until(lambda: not processes_of(driver.pid), seconds=60)
+    wait_until(lambda: not processes_of(driver.pid))
     reached = dict(zip([t.identity for t in plan.trials], steps_of(ledger, plan), strict=True))
     result = run_sweep(plan, ledger, settings, execution=SCRIPTED)
 
@@ -99,7 +99,7 @@ def test_ctrl_c_pauses_what_runs_leaves_with_130_and_says_nothing_else(
     wait_until(lambda: [step > 2 for step in steps_of(ledger, plan)][:2] == [True, True])
 
     os.killpg(driver.pid, signal.SIGINT)  # as a terminal does: to every process of the group
-    said, complained = driver.communicate(timeout=90)
+    said, complained = driver.communicate(timeout=300)
 
     assert driver.returncode == 130
     assert json.loads(said) == {"state": "running", "interrupted": True}
@@ -107,4 +107,4 @@ def test_ctrl_c_pauses_what_runs_leaves_with_130_and_says_nothing_else(
     states = [trial.state for trial in ledger.trials(plan.sweep_id)]
     assert states == [TrialState.PAUSED] * 2 + [TrialState.PENDING] * 3
     assert not ledger.sweep(plan.sweep_id).live
-    wait_until(lambda: not processes_of(driver.pid), seconds=60)
+    wait_until(lambda: not processes_of(driver.pid))
