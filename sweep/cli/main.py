@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from infra.errors import RmsweepError
 from sweep.cli import decide_verbs, look_verbs, plan_verbs, run_verbs, train_verbs, ui_verb
@@ -37,14 +37,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except RmsweepError as error:
         print_error(str(error))
         return error.exit_code
-    except click.exceptions.Abort:
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         print_error("interrupted")
         return INTERRUPTED
+    except TyperException as error:
+        # A wrong command line; typer exports only the root of its own errors.
+        error.show()  # type: ignore[attr-defined]
+        return int(getattr(error, "exit_code", 2))
     except BrokenPipeError:
         sys.stderr.close()
         return 0

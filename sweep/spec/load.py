@@ -44,10 +44,13 @@ def load_sweep(name: str | Path, overrides: Sequence[str] = ()) -> SweepSpec:
 
 def read_sweep(name: str | Path, overrides: Sequence[str] = ()) -> SweepFile:
     """As `load_sweep`, with the lines that later checks name."""
+    return sweep_of(sweep_document(name, overrides))
+
+
+def sweep_document(name: str | Path, overrides: Sequence[str] = ()) -> YamlDocument:
+    """What a sweep file holds, overrides put in, nothing checked yet."""
     document = read_document(find_file(name))
-    if overrides:
-        document = apply_overrides(document, overrides)
-    return sweep_of(document)
+    return apply_overrides(document, overrides) if overrides else document
 
 
 def sweep_of(document: YamlDocument) -> SweepFile:

@@ -6,17 +6,18 @@ sweep that resolves fails later only for reasons outside its file.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.errors import BackboneError
-from infra.findings import Finding, InvalidSettings
+from infra.errors import BackboneError, SpecError
+from infra.findings import Finding, InvalidSettings, validate
 from search_spaces.axes import Axis, AxisRequest, resolve_axis
 from search_spaces.source_checks import source_findings
 from sweep.spec.axis_checks import axes_findings
 from sweep.spec.baseline import baseline_config
-from sweep.spec.load import read_sweep
+from sweep.spec.load import sweep_document, sweep_of
 from sweep.spec.spec_checks import (
     budget_findings,
     objective_findings,
@@ -24,7 +25,7 @@ from sweep.spec.spec_checks import (
     sweep_notes,
 )
 from sweep.spec.sweep_spec import AxisSpec, SweepSpec
-from sweep.spec.yaml_source import Source
+from sweep.spec.yaml_source import Source, YamlDocument
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
 
@@ -76,8 +77,36 @@ def resolve_file(name: str | Path, overrides: Sequence[str] = ()) -> ResolvedSwe
         SpecError: With every problem, by line.
         MissingError: If there is no such file or recipe.
     """
-    file = read_sweep(name, overrides)
+    document = sweep_document(name, overrides)
+    try:
+        file = sweep_of(document)
+    except SpecError as error:
+        raise _with_the_rest(error, document) from error
     return resolve(file.spec, file.source)
+
+
+def _with_the_rest(error: SpecError, document: YamlDocument) -> SpecError:
+    """The error with what is wrong in the parts of the file that can be read."""
+    if not isinstance(error.__cause__, InvalidSettings):
+        return error
+    data = copy.deepcopy(document.data)
+    for finding in error.__cause__.findings:
+        section, *inside = finding.location or ("",)
+        axes = data.get("axes")
+        if section == "axes" and inside and isinstance(axes, dict):
+            axes.pop(inside[0], None)
+        else:
+            data.pop(str(section), None)
+    data.setdefault("name", "sweep")
+    try:
+        resolve(validate(SweepSpec, data), document.source)
+    except InvalidSettings:
+        return error
+    except SpecError as rest:
+        problems = {str(problem): problem for problem in (*error.problems, *rest.problems)}
+        ordered = sorted(problems.values(), key=lambda problem: problem.line or 0)
+        return SpecError(error.source, ordered)
+    return error
 
 
 def _baseline(
