@@ -39,10 +39,10 @@ def test_a_sweep_built_in_python_resolves_like_one_from_a_file(tmp_path: Path) -
 
 
 def test_overrides_reach_the_resolved_sweep() -> None:
-    resolved = resolve_file("demo", ["set.data.pairs=64", "axes.scale=[xs]"])
+    resolved = resolve_file("demo", ["set.data.pairs=64", "axes.scale=[s]"])
 
     assert resolved.baseline.data.pairs == 64
-    assert [level.name for level in resolved.axes[-1].levels] == ["xs"]
+    assert [level.name for level in resolved.axes[-1].levels] == ["s"]
 
 
 def test_every_problem_of_a_file_is_named_at_once_with_its_line(tmp_path: Path) -> None:
