@@ -74,8 +74,10 @@ def test_the_demo_varies_every_axis_and_measures_every_arm_alike() -> None:
     assert all(axis.baseline_level is not None for axis in resolved.axes)
     paths = {path.partition(".")[0] for axis in resolved.axes for path in axis.paths}
     assert paths == {"paradigm", "head", "strategy", "data", "backbone"}
-    parts = [set(each.parts) for each in resolved.baseline.evaluation.benchmarks.values()]
+    benchmarks = resolved.baseline.evaluation.benchmarks
+    parts = [set(benchmarks[name].parts) for name in ("validation", "test")]
     assert parts == [{"scenes", "digits", "text"}] * 2
+    assert benchmarks["test-shuffled"].shuffle_images
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
