@@ -9,27 +9,22 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from infra.object_store import LocalStore
-from infra.provenance import take_provenance
 from infra.settings import load_settings
 from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.publisher import Publisher, tracker_opener
 from sweep.records.publishing import SweepPublishing, cursor_name, is_caught_up, publish
-from sweep.records.rows import ArmRow, Holder, TrialRow
+from sweep.records.rows import Holder
 from tests.records.conftest import SettableClock
-from tests.records.rows import TTL, checkpoint, identity_of, outcome, report, stranger
-from trainer.config import TrainerConfig
-from trainer.record import AttemptRecord, TrialRecord, record_key
+from tests.records.head_sweep import SWEEP, history, register_head, run_trial, runs
+from tests.records.rows import TTL, checkpoint, identity_of, report, stranger
 
 pytest.importorskip("mlflow")
-
-SWEEP = "head-1a2b3c4d"
 
 
 @pytest.fixture
@@ -47,61 +42,6 @@ def tracker(mlflow_uri: str, tmp_path: Path) -> Tracker:
     from infra.mlflow_tracker import MlflowTracker
 
     return MlflowTracker(mlflow_uri, f"experiment {tmp_path.name}", str(tmp_path / "artifacts"))
-
-
-def runs(tracker: Tracker) -> dict[str, Any]:
-    """All runs of the tracker's experiment by key."""
-    client, experiment = tracker._client, tracker._experiment  # type: ignore[attr-defined]
-    found = client.search_runs([experiment], max_results=1000)
-    keys = [run.data.tags["sweep.key"] for run in found]
-    assert len(keys) == len(set(keys))
-    return dict(zip(keys, found, strict=True))
-
-
-def history(tracker: Tracker, run: Any, name: str) -> list[tuple[int, float]]:  # noqa: ANN401
-    client = tracker._client  # type: ignore[attr-defined]
-    return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
-
-
-def register_head(ledger: Ledger, store: LocalStore, sweep_id: str = SWEEP) -> None:
-    config = TrainerConfig().model_dump(mode="json")
-    arms = [
-        ArmRow(name="baseline", point={"head.layers": "1"}),
-        ArmRow(name="head.layers=3", axis="head.layers", level="3", point={"head.layers": "3"}),
-    ]
-    trials = [
-        TrialRow(identity=identity_of(2 * n + seed), arm=arm.name, seed=seed, config_json=config)
-        for n, arm in enumerate(arms)
-        for seed in (0, 1)
-    ]
-    ledger.register_sweep(
-        sweep_id,
-        "head",
-        {"name": "head", "question": "Does depth help?", "axes": {"head.layers": [1, 3]}},
-        arms=arms,
-        trials=trials,
-        tracking_uri="sqlite:///m.db",
-        storage=store.uri,
-    )
-
-
-def run_trial(ledger: Ledger, number: int, accuracy: float, store: LocalStore) -> None:
-    attempt = ledger.claim(identity_of(number), SWEEP, stranger(), TTL)
-    assert attempt is not None
-    identity = attempt.identity
-    record = TrialRecord(
-        identity=identity,
-        config=TrainerConfig(),
-        data_digests={"scenes": "d" * 64},
-        benchmark_digests={"validation": "e" * 64},
-        backbone_digest="b" * 64,
-        attempts=[AttemptRecord(provenance=take_provenance())],
-    )
-    store.write(record_key(identity), record.model_dump_json().encode())
-    for step in (10, 20):
-        ledger.record_report(attempt.attempt_id, report(step, {"train/loss": 1 / step}))
-    end = outcome().model_copy(update={"metrics": {"eval/validation/accuracy": accuracy}})
-    ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, end, device_seconds=9.0)
 
 
 def test_a_sweep_becomes_a_tree_of_runs_with_what_one_filters_by(
