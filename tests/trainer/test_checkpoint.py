@@ -1,0 +1,120 @@
+"""Checkpoints: what resumes goes on bit by bit, and what was tampered with is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import CorruptObjectError, InputError, MissingObjectError
+from infra.object_store import LocalStore
+from tests.trainer.trials import Notebook, small_config
+from trainer.ranks import run_trial
+from trainer.reporting import CheckpointReference, TrialReport
+
+LONG: dict[str, Any] = {
+    "data": {"pairs": 160},
+    "head": {"dropout": 0.2},
+    "evaluation": {
+        "during": [0.5],
+        "benchmarks": {"validation": {"parts": {"scenes": 10}}},
+    },
+}
+"""Twenty steps, a checkpoint after ten, and dropout, whose random state has to be kept, too."""
+
+
+def stopped_at_half(
+    folder: Path, store: LocalStore, machine: dict[str, Any]
+) -> CheckpointReference:
+    """A trial that was told to stop after ten steps."""
+    config = small_config(folder, **LONG, machine=machine)
+    notebook = Notebook(stop=lambda report: report.step == 10)
+
+    outcome = run_trial(config, store_uri=store.uri, identity="t", reporter=notebook)
+
+    assert not outcome.finished
+    assert outcome.step == 10
+    reference = notebook.reports[-1].checkpoint
+    assert reference is not None
+    return reference
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param({}, id="one rank"),
+        pytest.param({"workers": 2, "zero_stage": 2}, id="two ranks at stage 2"),
+        pytest.param({"workers": 2, "zero_stage": 3}, id="two ranks at stage 3"),
+    ],
+)
+def test_a_resumed_training_repeats_the_unbroken_one_bit_by_bit(
+    machine: dict[str, Any], backbone_folder: Path, tmp_path: Path
+) -> None:
+    broken, whole = LocalStore(tmp_path / "broken"), LocalStore(tmp_path / "whole")
+    config = small_config(backbone_folder, machine=machine, **LONG)
+    unbroken = Notebook()
+    run_trial(config, store_uri=whole.uri, identity="t", reporter=unbroken)
+    reference = stopped_at_half(backbone_folder, broken, machine)
+
+    resumed = Notebook()
+    outcome = run_trial(
+        config, store_uri=broken.uri, identity="t", reporter=resumed, resume_from=reference
+    )
+
+    later = [report.step for report in unbroken.reports if report.step > 10]
+    assert [report.step for report in resumed.reports] == later
+    for metric in ("train/loss", "train/gradient_norm"):
+        assert resumed.metric(metric) == unbroken.metric(metric, later)
+    weights = "trials/t/model/model.safetensors"
+    assert broken.read(weights) == whole.read(weights)
+    assert outcome.finished
+    assert broken.keys("trials/t/checkpoints/") == []
+    assert len(broken.read("trials/t/metrics.jsonl").splitlines()) == len(unbroken.reports)
+
+
+def test_what_is_not_the_recorded_checkpoint_is_refused(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    reference = stopped_at_half(backbone_folder, store, {})
+
+    def resume(reference: CheckpointReference, workers: int = 1) -> None:
+        config = small_config(backbone_folder, **LONG, machine={"workers": workers})
+        run_trial(
+            config,
+            store_uri=store.uri,
+            identity="t",
+            reporter=Notebook(),
+            resume_from=reference,
+        )
+
+    with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 2 at stage 0"):
+        resume(reference, workers=2)
+    with pytest.raises(MissingObjectError, match="no complete checkpoint"):
+        resume(CheckpointReference(step=7, manifest_sha256=reference.manifest_sha256))
+    with pytest.raises(CorruptObjectError, match="was recorded"):
+        resume(CheckpointReference(step=10, manifest_sha256="0" * 64))
+    shard = next(key for key in store.keys("trials/t/checkpoints/step-10/") if key.endswith(".pt"))
+    data = bytearray(store.read(shard))
+    data[len(data) // 2] ^= 1
+    store.write(shard, bytes(data))
+    with pytest.raises(CorruptObjectError, match="is not the file its manifest names"):
+        resume(reference)
+
+
+def test_only_the_last_two_checkpoints_are_kept(backbone_folder: Path, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    kept: list[set[str]] = []
+    evaluation = LONG["evaluation"] | {"during": [0.1, 0.2, 0.3, 0.4]}
+    config = small_config(backbone_folder, **(LONG | {"evaluation": evaluation}))
+
+    def look(report: TrialReport) -> bool:
+        keys = store.keys("trials/t/checkpoints/")
+        kept.append({key.split("/")[3] for key in keys if key.endswith("manifest.json")})
+        return report.step == 8
+
+    run_trial(config, store_uri=store.uri, identity="t", reporter=Notebook(stop=look))
+
+    assert kept[-1] == {"step-6", "step-8"}
+    assert max(map(len, kept)) == 2
