@@ -203,10 +203,10 @@ def _entry(
 
 # family, scale, kind, hub id, (millions of parameters, of them vision), (hidden size, layers)
 _ENTRIES: tuple[BackboneEntry, ...] = (
-    _entry("tiny-qwen2.5-vl", "xs", "qwen-vl", None, (0.3, 0.15), (96, 1)),
-    _entry("tiny-qwen2.5-vl", "s", "qwen-vl", None, (0.9, 0.15), (160, 3)),
-    _entry("tiny-internvl3", "xs", "internvl", None, (0.3, 0.15), (96, 1)),
-    _entry("tiny-internvl3", "s", "internvl", None, (0.9, 0.15), (160, 3)),
+    _entry("tiny-qwen2.5-vl", "xs", "qwen-vl", None, (0.376128, 0.191568), (80, 2)),
+    _entry("tiny-qwen2.5-vl", "s", "qwen-vl", None, (0.932624, 0.208016), (144, 3)),
+    _entry("tiny-internvl3", "xs", "internvl", None, (0.301264, 0.116704), (80, 2)),
+    _entry("tiny-internvl3", "s", "internvl", None, (0.87216, 0.147552), (144, 3)),
     _entry("qwen2-vl", "2b", "qwen-vl", "Qwen/Qwen2-VL-2B-Instruct", (2209, 665), (1536, 28)),
     _entry("qwen2-vl", "7b", "qwen-vl", "Qwen/Qwen2-VL-7B-Instruct", (8291, 675), (3584, 28)),
     _entry("qwen2-vl", "72b", "qwen-vl", "Qwen/Qwen2-VL-72B-Instruct", (73405, 699), (8192, 80)),

@@ -26,7 +26,6 @@ from trainer.pretraining.vision import train_vision
 
 VOCABULARY_SIZE = 1024
 TOKENIZER_SEED = 0  # the same tokenizer for every family, scale and seed
-DIGIT_COPIES = 6
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.family, options.scale, seed=options.seed, tokenizer=tokenizer
     )
     scenes = scene_pictures(options.scenes, seed=options.seed)
-    digits = digit_pictures(copies=DIGIT_COPIES, seed=options.seed)
+    digits = digit_pictures(copies=options.digit_copies, seed=options.seed)
     texts = text_dialogues(options.texts, seed=options.seed)
     say(f"{len(scenes)} scenes, {len(digits)} digits, {len(texts)} texts drawn")
 
@@ -105,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vision-steps", type=int, default=500)
     parser.add_argument("--language-steps", type=int, default=1800)
     parser.add_argument("--scenes", type=int, default=12_000)
+    parser.add_argument("--digit-copies", type=int, default=6)
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--held-out", type=int, default=600)
     return parser
