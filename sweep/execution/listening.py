@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from infra.errors import (
-    BackboneError,
     BugTrial,
     CommunicationTrial,
-    DataError,
     DataTrialFailure,
+    InputError,
     OutOfMemoryTrial,
     RmsweepError,
     StoreError,
@@ -138,6 +137,6 @@ def _kind_of(error: BaseException) -> str:
         return error.kind
     if isinstance(error, StoreError):
         return CommunicationTrial.kind
-    if isinstance(error, DataError | BackboneError):
+    if isinstance(error, InputError):  # its source, its backbone, or settings of these
         return DataTrialFailure.kind
     return OutOfMemoryTrial.kind if isinstance(error, MemoryError) else BugTrial.kind
