@@ -112,16 +112,12 @@ def axis_effects(
         if level == reference:
             continue
         pairs = _matched_arms(tables.arm_rows, axis, level, reference, baseline)
-        arms = sorted({name for pair in pairs for name in pair if not outcomes.seeds(name)})
         asked.append(
             Effect(
                 name=f"{axis}={level}",
                 reference=f"{axis}={reference}" if reference else str(tables.baseline),
                 arm_pairs=pairs,
-                note="no scores of "
-                + ", ".join(f"{name} ({standing(tables, name)})" for name in arms)
-                if arms
-                else "",
+                note=_why_not(tables, outcomes, pairs),
             )
         )
     definition = tables.sweep.spec_json.get("axes", {}).get(axis)
@@ -132,6 +128,16 @@ def axis_effects(
         reference=reference,
         levels=effects(outcomes, asked, alpha=alpha),
     )
+
+
+def _why_not(tables: SweepTables, outcomes: Outcomes, pairs: Sequence[tuple[str, str]]) -> str:
+    """Why these arms cannot be compared; empty when all of them have scores."""
+    if not pairs:
+        return "no two arms differ in this alone"
+    bare = sorted({name for pair in pairs for name in pair if not outcomes.seeds(name)})
+    if not bare:
+        return ""
+    return "no scores of " + ", ".join(f"{name} ({standing(tables, name)})" for name in bare)
 
 
 def _matched_arms(

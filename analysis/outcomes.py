@@ -39,6 +39,8 @@ class Outcomes:
     values: Floats
     """`(trials, pairs)` -- 1 right, 0 wrong, 0.5 a tie that counts half, NaN not scored."""
     convention: Convention
+    tied: float = 0.0
+    """Share of scored pairs whose two scores were equal."""
 
     @property
     def arms(self) -> list[str]:
@@ -68,6 +70,7 @@ class Outcomes:
             pairs=self.pairs[mask].reset_index(drop=True),
             values=self.values[:, mask],
             convention=self.convention,
+            tied=self.tied,
         )
 
 
@@ -135,6 +138,7 @@ def align(
         pairs=pairs,
         values=values,
         convention=convention,
+        tied=float(np.mean([frame["tied"].mean() for frame in frames.values()] or [0.0])),
     )
 
 

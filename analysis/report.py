@@ -115,7 +115,7 @@ def write_report(
         ledger.enqueue_publication(
             page.tables.sweep_id,
             "report",
-            {"name": "report.html", "key": key, "store": store.uri, "headline": page.answer},
+            {"files": {"report.html": key}, "store": store.uri, "headline": page.answer},
         )
     return ReportResult(
         path=path,

@@ -36,7 +36,12 @@ def answer(tables: SweepTables, ablation: Ablation) -> str:
             f"Nothing to compare: only {only.arm} has results, {accuracy_text(only)} on "
             f"{ablation.benchmark}."
         )
-    return _comparison_answer(ablation)
+    early = (
+        f"Preliminary, {finished} of {total} trials finished: "
+        if finished < total and (tables.sweep.state is SweepState.RUNNING)
+        else ""
+    )
+    return early + _comparison_answer(ablation)
 
 
 def verdict_glyph(effect: Effect) -> str:
@@ -72,19 +77,24 @@ def unknowns(tables: SweepTables, ablation: Ablation) -> list[str]:
     dropped = max((e.comparison.dropped_items for e in compared if e.comparison), default=0)
     if dropped:
         said.append(f"Up to {dropped:,} items were left out, as not every arm was scored on them.")
+    if ablation.outcomes.tied > 0.005:
+        said.append(
+            f"{100 * ablation.outcomes.tied:.1f}% of the scored pairs are ties, which count as "
+            f"{ablation.outcomes.convention.removeprefix('ties are ').removeprefix('ties count ')}."
+        )
     if ablation.best is not None and len(ablation.arms) > 2:
         said.append(
             f"The best recipe was chosen among {len(ablation.arms)} arms on validation items; the "
             "luck of its seeds is part of why it was chosen, and is still in its test accuracy."
         )
-    if ablation.benchmark:
+    if len(ablation.outcomes.arms) > 1:
         sources = sorted({str(name) for name in ablation.outcomes.pairs["source"] if name})
         origin = f" (sources: {', '.join(sources)})" if sources else ""
         said.append(
             f"All differences are on {ablation.benchmark}{origin}; other data may rank the arms "
             "otherwise."
         )
-    return said
+    return said or ["Everything: there is no result yet."]
 
 
 def accuracy_text(arm: ArmResult) -> str:
@@ -216,7 +226,7 @@ def _lower(text: str) -> str:
 def _endings(tables: SweepTables) -> str:
     counts: dict[str, int] = {}
     for view in tables.trial_views:
-        kind = f" ({view.error_kind})" if view.error_kind else ""
+        kind = f", {view.error_kind.replace('_', ' ')}" if view.error_kind else ""
         name = f"{view.state.value.replace('_', ' ')}{kind}"
         counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "no trials planned"
+    return "; ".join(f"{count} {name}" for name, count in counts.items()) or "no trials planned"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from analysis.effects import Effect, effects
-from analysis.outcomes import Outcomes
+from analysis.outcomes import PAIR_KEY, Outcomes
 from analysis.statistics.components import Floats
 from analysis.statistics.corrections import holm
 from analysis.statistics.intervals import Accuracy, arm_accuracy, cluster_bootstrap
@@ -58,7 +59,7 @@ class BlindArm:
     seeing: Accuracy
     blind: Accuracy
     drop: Comparison | None
-    """Seeing minus blind on the same pairs; absent when the two share none."""
+    """Seeing minus blind; absent when the two were scored for no common seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class ImageCheck:
 
     benchmark: str
     shuffled: str
+    pairs: int
+    """Pairs both benchmarks hold; only these are compared."""
     arms: tuple[BlindArm, ...]
 
 
@@ -105,22 +108,20 @@ def image_check(
     tables: SweepTables, outcomes: Outcomes, *, convention: Convention = "ties are wrong"
 ) -> ImageCheck | None:
     """Accuracy with and without the right images; none when no benchmark shuffles them."""
-    held = tables.benchmarks.get(outcomes.benchmark)
-    blind = [
-        name
-        for name in tables.benchmarks_for("reporting", shuffled=True)
-        if held is None or not held.parts or tables.benchmarks[name].parts == held.parts
-    ]
-    if not blind:
+    found: list[tuple[Outcomes, Outcomes]] = []
+    for name in tables.benchmarks_for("reporting", shuffled=True):
+        shuffled = tables.outcomes(name, purpose="reporting", convention=convention)
+        both = _on_shared_pairs(outcomes, shuffled)
+        if both is not None:
+            found.append(both)
+    if not found:
         return None
-    shuffled = tables.outcomes(blind[0], purpose="reporting", convention=convention)
-    arms = [arm for arm in outcomes.arms if arm in shuffled.arms]
-    if not arms:
-        return None
+    seeing, blind = max(found, key=lambda both: len(both[0].pairs))
     return ImageCheck(
         benchmark=outcomes.benchmark,
-        shuffled=blind[0],
-        arms=tuple(_blind_arm(outcomes, shuffled, arm) for arm in arms),
+        shuffled=blind.benchmark,
+        pairs=len(seeing.pairs),
+        arms=tuple(_blind_arm(seeing, blind, arm) for arm in seeing.arms if arm in blind.arms),
     )
 
 
@@ -159,21 +160,24 @@ def _macro(outcomes: Outcomes, arm: str, by: By, names: list[str]) -> tuple[floa
     return value, low, high
 
 
-def _blind_arm(outcomes: Outcomes, shuffled: Outcomes, arm: str) -> BlindArm:
-    seeds = sorted(set(outcomes.seeds(arm)) & set(shuffled.seeds(arm)))
-    key = ["item_id", "chosen", "rejected"]
-    here = {tuple(row): place for place, row in enumerate(outcomes.pairs[key].to_numpy())}
-    there = {tuple(row): place for place, row in enumerate(shuffled.pairs[key].to_numpy())}
-    shared = [pair for pair in here if pair in there]
+def _on_shared_pairs(one: Outcomes, other: Outcomes) -> tuple[Outcomes, Outcomes] | None:
+    """Both on the pairs both hold (in the same order, as `align` sorts them); none if none."""
+    keys = [pd.MultiIndex.from_frame(each.pairs[list(PAIR_KEY)]) for each in (one, other)]
+    masks = [np.asarray(mine.isin(theirs)) for mine, theirs in (keys, keys[::-1])]
+    if not masks[0].any() or not set(one.arms) & set(other.arms):
+        return None
+    return one.where(masks[0]), other.where(masks[1])
+
+
+def _blind_arm(seeing: Outcomes, blind: Outcomes, arm: str) -> BlindArm:
+    seeds = sorted(set(seeing.seeds(arm)) & set(blind.seeds(arm)))
     drop = None
-    if shared and seeds:
-        left = outcomes.of(arm, seeds)[:, [here[pair] for pair in shared]]
-        right = shuffled.of(arm, seeds)[:, [there[pair] for pair in shared]]
-        groups = outcomes.groups[[here[pair] for pair in shared]]
-        drop = compare(left, right, groups, convention=outcomes.convention)
+    if seeds:
+        left, right = seeing.of(arm, seeds), blind.of(arm, seeds)
+        drop = compare(left, right, seeing.groups, convention=seeing.convention)
     return BlindArm(
         arm=arm,
-        seeing=arm_accuracy(outcomes.of(arm), outcomes.groups),
-        blind=arm_accuracy(shuffled.of(arm), shuffled.groups),
+        seeing=arm_accuracy(seeing.of(arm), seeing.groups),
+        blind=arm_accuracy(blind.of(arm), blind.groups),
         drop=drop,
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -290,12 +289,11 @@ def _execute(
 
 def _outcome(end: TrialState, metrics: dict[str, float], attempt: Attempt) -> TrialOutcome:
     done = end is TrialState.SUCCEEDED
-    values: dict[str, Any] = {
-        "finished": done,
-        "step": 640 if done else 256,
-        "fraction": 1.0 if done else 0.4,
-        "seconds": 300.0 if done else 120.0,
-        "metrics": metrics,
-        "model_digest": digest({"model": attempt.identity}) if done else None,
-    }
-    return TrialOutcome.model_validate(values)
+    return TrialOutcome(
+        finished=done,
+        step=640 if done else 256,
+        fraction=1.0 if done else 0.4,
+        seconds=300.0 if done else 120.0,
+        metrics=metrics,
+        model_digest=digest({"model": attempt.identity}) if done else None,
+    )

@@ -160,7 +160,7 @@ def test_shuffled_images_tell_what_the_text_alone_gives(tmp_path: Path) -> None:
     check = image_check(tables, ablate(tables).outcomes)
 
     assert check is not None
-    assert check.shuffled == "test-blind"
+    assert (check.shuffled, check.pairs) == ("test-blind", 400)
     for arm in check.arms:
         assert arm.blind.value < 0.65 < arm.seeing.value
         assert arm.drop is not None

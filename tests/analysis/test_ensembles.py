@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -68,6 +68,7 @@ def test_an_ensemble_of_identical_members_is_that_member(panel: Panel, copies: i
         assert combined(same.margins, weights) == pytest.approx(panel.margins[0])
 
 
+@settings(max_examples=25)
 @given(panels())
 def test_cross_validated_accuracies_are_shares(panel: Panel) -> None:
     assert all(0 <= value <= 1 for value in cross_validated(panel, 5).values())

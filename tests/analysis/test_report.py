@@ -176,8 +176,9 @@ def test_a_running_sweep_has_a_preliminary_report(tmp_path: Path) -> None:
     ]
     made = make_sweep(tmp_path, Recipe(arms=arms, finish=None))
 
-    _, page = _write(made)
+    result, page = _write(made)
 
+    assert result.headline.startswith("Preliminary, 4 of 6 trials finished: ")
     assert "2 of 6 trials have not finished; everything here is preliminary" in page.text
     assert "running" in page.text
 

@@ -133,3 +133,4 @@ def test_ties_count_as_the_convention_says() -> None:
 
     assert np.array_equal(strict.values, [[0, 1]])
     assert np.array_equal(half.values, [[0.5, 1]])
+    assert strict.tied == 0.5
