@@ -53,8 +53,13 @@ def stop(
     sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")],
 ) -> None:
     """Ask a running sweep to checkpoint its trials and end."""
+    from sweep.records.lifecycle import ENDED_SWEEP_STATES
+
     ledger = open_workplace().ledger
     row = ledger.sweep(sweep)
+    if row.state in ENDED_SWEEP_STATES:
+        out.print(f"{row.sweep_id}: it has {row.state} already; there is nothing to stop")
+        return
     ledger.request_stop(row.sweep_id)
     if row.live:
         out.print(f"{row.sweep_id}: asked to stop; its trials checkpoint first")
