@@ -154,6 +154,10 @@ def _draw_curves(
             marker=_MARKERS[number], ms=4, zorder=3,
         )  # fmt: skip
         ends.append((float(mean.iloc[-1]), float(100 * mean.index[-1]), str(arm), colour))
+    own = factor * curves.loc[curves["arm"].isin(list(highlighted)), "value"]
+    if len(own):  # losses of other paradigms have other units and would flatten the rest
+        room = max(0.06 * (own.max() - own.min()), 1e-9)
+        axis.set_ylim(own.min() - room, own.max() + room)
     axis.set_xlabel("training done, %", color=_MUTED)
     axis.tick_params(colors=_MUTED, length=3)
     axis.grid(axis="y", color=_LINE, lw=0.6)
