@@ -7,6 +7,7 @@ dropped axes are therefore the same config.
 
 from __future__ import annotations
 
+import functools
 import graphlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def condition_holds(condition: Condition, config: TrainerConfig, point: Mapping[
     return condition.holds(values)
 
 
+@functools.cache
 def is_setting(name: str) -> bool:
     """Whether a name is a single setting's dotted path."""
     try:

@@ -174,7 +174,8 @@ def _stuck(view: SweepView, admission: Admission) -> Decision:
     if admission.refused:
         return EndSweep(state=SweepState.STOPPED, reason=admission.refused)
     large = admission.oversized
-    if large is None or view.observation.capacity_may_grow:
+    no_devices_yet = view.observation.capacity <= 0
+    if large is None or no_devices_yet or view.observation.capacity_may_grow:
         return Wait(reason=_waiting_for(view, (), admission), until=_deadline(view))
     reason = (
         f"{large.arm} seed {large.seed} needs {large.workers} devices at once, there are "

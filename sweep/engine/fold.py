@@ -100,7 +100,7 @@ class SweepFold:
             objective=self._objective,
             state=self._state,
             trials=tuple(trials),
-            unsettled=tuple(trials[position] for position in self._unsettled),
+            unsettled=tuple([trials[position] for position in self._unsettled]),
             in_flight=in_flight,
             spent=self._spent(in_flight, observation),
             pace=_median(self._paces),

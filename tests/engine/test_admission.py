@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from sweep.engine.decisions import Wait, decide
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.spec.sweep_spec import BudgetSpec
@@ -80,3 +83,26 @@ def test_the_limit_on_trials_lets_what_was_begun_go_on(
 
     assert order_of(driver) == [0]
     assert end.reason == "budget.trials is 1, and that many were started"
+
+
+def test_without_any_devices_yet_a_sweep_waits_for_them(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, capacity=0))
+
+    (decision,) = driver.look()
+
+    assert isinstance(decision, Wait)
+    assert decision.reason.endswith("waits for 1 of 0 devices")
+
+
+def test_a_gang_too_large_for_now_waits_on_a_cluster_that_may_grow(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    view = SimulatedDriver(sweep_of(ledger, clock, 4, capacity=2)).view()
+
+    (decision,) = decide(
+        replace(view, observation=replace(view.observation, capacity_may_grow=True))
+    )
+
+    assert isinstance(decision, Wait)
