@@ -139,10 +139,10 @@ def accuracy_of(seed: int) -> float:
 
 SCRIPTED = Execution(
     launch=launch_script,
-    patience=Patience(grace=2.0),
+    patience=Patience(grace=30.0),
     open_tracker=lambda sweep, settings: NullTracker,
 )
-"""Scripts instead of training, shown nowhere, with little patience."""
+"""Scripts instead of training, shown nowhere."""
 
 
 def _digest(value: object) -> str:
