@@ -1,7 +1,8 @@
 """Sweeps, their arms and their trials as they were asked for.
 
-Registering is idempotent. What is registered never changes: a sweep may get further trials, but
-a trial that was planned as one identity is never silently turned into another.
+Registering is idempotent. What is trained and asked never changes: a sweep may get further trials,
+but a trial that was planned as one identity is never silently turned into another. What it may
+spend, its words and where it is shown may change; the ledger keeps the newest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ from sweep.records.schema import arms as arms_table
 from sweep.records.schema import memberships, sweeps
 from sweep.records.schema import trials as trials_table
 from trainer.identity import digest
+
+
+CHANGEABLE = ("budget", "question", "tracking", "storage")
+"""Sections of a sweep file that may change while the sweep stays the same; a store that moves is
+refused with a reason of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +53,17 @@ def register(
             holds a password.
     """
     _refuse_passwords(sweep.spec_json)
-    spec_digest = digest(sweep.spec_json)
+    spec_digest = digest({k: v for k, v in sweep.spec_json.items() if k not in CHANGEABLE})
     found = connection.execute(
         sa.select(sweeps.c.spec_digest, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
     ).first()
     if found is not None:
         _refuse_other_content(sweep, spec_digest, found.spec_digest, found.storage)
+        connection.execute(
+            sa.update(sweeps)
+            .where(sweeps.c.sweep_id == sweep.sweep_id)
+            .values(spec=dict(sweep.spec_json), tracking_uri=masked(sweep.tracking_uri))
+        )
         return extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created) > 0
     connection.execute(
         sa.insert(sweeps).values(

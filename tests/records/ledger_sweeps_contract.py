@@ -45,6 +45,14 @@ class LedgerSweepsContract:
         assert ledger.events() == before
         assert len(ledger.trials("head-1a2b3c4d")) == 4
 
+    def test_a_sweep_may_be_given_another_budget_and_other_words(self, ledger: Ledger) -> None:
+        register(ledger, spec_json={"name": "head", "budget": {"hours": 1}})
+
+        register(ledger, spec_json={"name": "head", "budget": {"hours": 2}, "question": "Deeper?"})
+
+        kept = ledger.sweep("head").spec_json
+        assert kept == {"name": "head", "budget": {"hours": 2}, "question": "Deeper?"}
+
     def test_a_registered_sweep_refuses_other_content(self, ledger: Ledger) -> None:
         register(ledger)
         changed = trial_rows(4)
