@@ -25,7 +25,6 @@ from sweep.records.schema import memberships, sweeps
 from sweep.records.schema import trials as trials_table
 from trainer.identity import digest
 
-
 CHANGEABLE = ("budget", "question", "tracking", "storage")
 """Sections of a sweep file that may change while the sweep stays the same; a store that moves is
 refused with a reason of its own."""

@@ -48,7 +48,7 @@ def register_head(ledger: Ledger, store: LocalStore, sweep_id: str = SWEEP) -> N
         {"name": "head", "question": "Does depth help?", "axes": {"head.layers": [1, 3]}},
         arms=arms,
         trials=trials,
-        tracking_uri="sqlite:///m.db",
+        tracking_uri=f"sqlite:///{store.root}/m.db",
         storage=store.uri,
     )
 
