@@ -5,6 +5,7 @@ Import this nowhere else. It must not start CUDA: a forked child could not use i
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a thread pool would not survive the fork
@@ -23,4 +24,5 @@ from transformers.utils import logging
 import trainer.entrypoint
 import trainer.scoring  # noqa: F401
 
+gc.freeze()  # or every child would touch, and so copy, what it shares with the others
 logging.disable_progress_bar()  # each bar leaves a semaphore behind
