@@ -16,7 +16,7 @@ from infra.findings import InvalidSettings
 from search_spaces.axes import Axis
 from search_spaces.points import BASELINE, SettledPoint, condition_holds, settle_point
 from sweep.engine.designs import design_points, design_problems
-from sweep.spec.sweep_spec import DesignSpec
+from sweep.spec.design_spec import DesignSpec
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
 from trainer.identity import PENDING, identity_text
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from infra.errors import Problem
 from search_spaces.axes import Axis
-from sweep.spec.sweep_spec import DesignSpec
+from sweep.spec.design_spec import DesignSpec
 
 MAX_POINTS = 100_000
 """More are refused: nobody trains them, and enumerating them would only take the memory."""

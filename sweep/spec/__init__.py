@@ -1,6 +1,6 @@
 """What a sweep was asked to do: sweep files, read and settled.
 
-- `sweep_spec`: the whole of a sweep file as a value.
+- `sweep_spec`: the whole of a sweep file as a value; its parts in `axis_spec` and `design_spec`.
 - `load`, `yaml_source`, `overrides`: from a file, a shipped recipe or `--set` to that value.
 - `baseline`: the trainer config every axis starts from.
 - `resolve`: both together, every name checked; the one call the rest of the project makes.

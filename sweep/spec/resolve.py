@@ -16,6 +16,7 @@ from infra.findings import Finding, InvalidSettings, validate
 from search_spaces.axes import Axis, AxisRequest, resolve_axis
 from search_spaces.source_checks import source_findings
 from sweep.spec.axis_checks import axes_findings
+from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.baseline import baseline_config
 from sweep.spec.load import sweep_document, sweep_of
 from sweep.spec.spec_checks import (
@@ -24,7 +25,7 @@ from sweep.spec.spec_checks import (
     place_findings,
     sweep_notes,
 )
-from sweep.spec.sweep_spec import AxisSpec, SweepSpec
+from sweep.spec.sweep_spec import SweepSpec
 from sweep.spec.yaml_source import Source, YamlDocument
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig

@@ -7,41 +7,13 @@ nor torch. Axis levels stay as given here; `search_spaces` turns them into patch
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from infra.frozen import Frozen
-
-Scalar = bool | int | float | str | None
-Patch = dict[str, Any]
-"""Settings by dotted path, such as `{backbone.scale: xs}`."""
-
-
-class AxisSpec(Frozen):
-    """What one axis may be."""
-
-    levels: list[Scalar] | dict[str, Patch]
-    """Values of the axis' own path, names of levels the axis ships, or named patches."""
-    when: str | None = None
-    """A condition on other settings, such as `head.layers >= 2`; else the baseline stays."""
-    question: str | None = None
-    """What this axis is to answer; shown in the report."""
-
-
-class GridDesign(Frozen):
-    """Every combination of levels."""
-
-    kind: Literal["grid"] = "grid"
-
-
-class OneFactorDesign(Frozen):
-    """The baseline, and every other level of each axis alone."""
-
-    kind: Literal["one_factor"] = "one_factor"
-
-
-DesignSpec = Annotated[GridDesign | OneFactorDesign, Field(discriminator="kind")]
+from sweep.spec.axis_spec import AxisEntry, Patch
+from sweep.spec.design_spec import DesignSpec, OneFactorDesign
 
 
 class ReplicatesSpec(Frozen):
@@ -95,7 +67,7 @@ class SweepSpec(Frozen):
     """A shipped recipe's name, a sweep or trainer-config file, or settings of a trainer config."""
     set: Patch = Field(default_factory=dict)
     """Settings changed in the baseline, by dotted path."""
-    axes: dict[str, AxisSpec | list[Scalar]] = Field(default_factory=dict)
+    axes: dict[str, AxisEntry] = Field(default_factory=dict)
     """What varies: a dotted path, a shipped axis' name, or any name with patches as levels."""
     design: DesignSpec = OneFactorDesign()
     replicates: ReplicatesSpec = ReplicatesSpec()

@@ -10,7 +10,7 @@ from analysis.ablation import ablate, best_arm
 from analysis.slices import image_check, slice_table
 from analysis.tables import read_sweep
 from sweep.records.lifecycle import SweepState, TrialState
-from sweep.spec.sweep_spec import AxisSpec
+from sweep.spec.axis_spec import AxisSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 
 

@@ -15,7 +15,7 @@ from search_spaces.axes import Axis, AxisRequest, Scalar, resolve_axis
 from search_spaces.levels import Level
 from sweep.engine.arms import Arm, make_arms
 from sweep.engine.designs import DESIGNS, design_points
-from sweep.spec.sweep_spec import DesignSpec, GridDesign, OneFactorDesign
+from sweep.spec.design_spec import DesignSpec, GridDesign, OneFactorDesign
 from tests.engine.known_digests import KnownDigests
 from trainer.config import HeadConfig, TrainerConfig
 from trainer.identity import active_settings

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from infra.errors import InputError, MissingError, SpecError
+from sweep.spec.axis_spec import AxisSpec
+from sweep.spec.design_spec import GridDesign
 from sweep.spec.load import load_sweep, read_sweep
-from sweep.spec.sweep_spec import AxisSpec, GridDesign
 
 FILE = """\
 name: reward-head
