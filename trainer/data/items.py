@@ -53,6 +53,9 @@ class PreferenceItem:
     source: str = ""
     margin: float | None = None
     """Gap the annotator implied, in reward units."""
+    soft_label: float | None = None
+    """Probability that the better-ranked of two responses is the better one, such as the
+    share of votes for it. Absent: the label is taken as certain. A tie has none."""
     label_weight: float = 1.0
 
     @property

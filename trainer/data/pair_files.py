@@ -46,6 +46,8 @@ class PairFileSettings(Frozen):
     """Category of rows that name none."""
     split: Split | None = None
     """Where all rows belong, as in a file that is a benchmark; told by each group when absent."""
+    ties: Literal["drop", "keep"] = "drop"
+    """Whether rows whose responses all rank the same are left out, or kept for a loss on ties."""
     images: Literal["decode", "trust"] = "decode"
     """Whether every image is decoded when the source is opened, or broken ones end the training."""
 
@@ -108,7 +110,7 @@ class PairFileSource:
             DataError: If it cannot be read, or holds no usable row.
         """
         items = self.items(split, count, seed=seed)
-        return key_digest("file", "1", tuple(_content(item) for item in items))
+        return key_digest("file", "2", tuple(_content(item) for item in items))
 
     def _split_of(self, group: str) -> Split:
         return self.settings.split or split_of(group)
@@ -142,9 +144,10 @@ class PairFileSource:
 
     def _parsed(self) -> tuple[list[tuple[int, PairRow]], list[tuple[int, Reason]]]:
         rows, dropped = [], []
+        keep = self.settings.ties == "keep"
         for number, row in enumerate(read_rows(self._path, self.settings.format), start=1):
             try:
-                rows.append((number, parse_row(row, self.settings.columns)))
+                rows.append((number, parse_row(row, self.settings.columns, ties=keep)))
             except UnusableRow as unusable:
                 dropped.append((number, unusable.reason))
         if not rows and not dropped:
@@ -174,6 +177,7 @@ class PairFileSource:
                 category=row.category or self.settings.category,
                 source="file",
                 margin=row.margin,
+                soft_label=row.soft_label,
                 label_weight=row.label_weight,
             )
             for (row, images), group in zip(usable, groups, strict=True)
@@ -234,5 +238,5 @@ def _ties(row: PairRow, images: Sequence[FileImage]) -> list[str]:
 
 def _content(item: PreferenceItem) -> tuple[object, ...]:
     critiques = tuple(response.critique for response in item.responses)
-    kept = item.item_id, item.group_id, item.category, item.margin, item.label_weight
-    return (*kept, critiques)
+    kept = item.item_id, item.group_id, item.category, item.margin
+    return (*kept, item.soft_label, item.label_weight, critiques)

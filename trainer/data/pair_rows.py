@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeGuard
@@ -18,7 +18,8 @@ from trainer.data.items import Response
 
 Field = Literal[
     "prompt", "chosen", "rejected", "response", "responses", "ranks", "image", "images", "category",
-    "group_id", "margin", "label_weight", "chosen_critique", "rejected_critique", "critiques",
+    "group_id", "margin", "soft_label", "label_weight", "chosen_critique", "rejected_critique",
+    "critiques",
 ]  # fmt: skip
 """What a column can hold."""
 
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     TIED = "all responses tied"
     CRITIQUES = "critiques do not match the responses"
     MARGIN = "margin is not a number of at least 0"
+    SOFT_LABEL = "soft label is not a probability, or not of two responses"
     WEIGHT = "label weight is not a number above 0"
     IMAGE_NAME = "an image is not given as a path"
     OUTSIDE = "an image outside the image folder"
@@ -66,16 +68,20 @@ class PairRow:
     group: str | None
     """As the file declares it."""
     margin: float | None
+    soft_label: float | None
     label_weight: float
 
 
-def parse_row(row: object, columns: Mapping[Field, str], *, labelled: bool = True) -> PairRow:
+def parse_row(
+    row: object, columns: Mapping[Field, str], *, labelled: bool = True, ties: bool = False
+) -> PairRow:
     """What a row says.
 
     Args:
         row: Columns and their values; lists may come as JSON text, as in CSV.
         columns: Their names for our fields, where they differ.
         labelled: Whether it must say which response is better; if not, all may rank 1.
+        ties: Whether a row whose responses are all as good as each other can be used.
 
     Raises:
         UnusableRow: With the first reason found.
@@ -87,13 +93,15 @@ def parse_row(row: object, columns: Mapping[Field, str], *, labelled: bool = Tru
     if not isinstance(prompt, str) or not prompt.strip():
         raise UnusableRow(Reason.NO_PROMPT)
     group = cells.get("group_id")
+    responses = tuple(_responses(cells, ties=ties) if labelled else _unlabelled(cells))
     return PairRow(
         prompt=prompt,
-        responses=tuple(_responses(cells) if labelled else _unlabelled(cells)),
+        responses=responses,
         images=tuple(_image_names(cells)),
         category=str(cells.get("category") or ""),
         group=None if group is None else str(group),
         margin=_number(cells.get("margin"), Reason.MARGIN),
+        soft_label=_soft_label(cells.get("soft_label"), responses),
         label_weight=_weight(cells.get("label_weight")),
     )
 
@@ -130,7 +138,7 @@ class _Cells:
         return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _responses(cells: _Cells) -> Iterator[Response]:
+def _responses(cells: _Cells, *, ties: bool) -> Iterator[Response]:
     if cells.get("responses") is not None:
         texts, ranks, critiques = _ranked(cells)
     else:
@@ -140,7 +148,7 @@ def _responses(cells: _Cells) -> Iterator[Response]:
     words = _words(texts)
     if len({text.strip() for text in words}) < len(words):
         raise UnusableRow(Reason.SAME)
-    if len(set(ranks)) < 2:
+    if len(set(ranks)) < 2 and not ties:
         raise UnusableRow(Reason.TIED)
     places = {rank: place for place, rank in enumerate(sorted(set(ranks)), start=1)}
     for text, rank, critique in zip(words, ranks, critiques, strict=True):
@@ -208,6 +216,13 @@ def _weight(value: object) -> float:
     if weight == 0:
         raise UnusableRow(Reason.WEIGHT)
     return 1.0 if weight is None else weight
+
+
+def _soft_label(value: object, responses: Sequence[Response]) -> float | None:
+    number = _number(value, Reason.SOFT_LABEL)
+    if number is not None and (number > 1 or len(responses) != 2):
+        raise UnusableRow(Reason.SOFT_LABEL)
+    return None if len({response.rank for response in responses}) == 1 else number
 
 
 def _number(value: object, reason: Reason) -> float | None:

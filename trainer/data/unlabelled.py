@@ -57,5 +57,6 @@ def _item(number: int, row: PairRow, images: tuple[FileImage, ...]) -> Preferenc
         category=row.category,
         source="file",
         margin=row.margin,
+        soft_label=row.soft_label,
         label_weight=row.label_weight,
     )

@@ -25,6 +25,14 @@ def every_item(source: PairFileSource) -> list[PreferenceItem]:
     return [i for s in ("train", "validation", "test") for i in source.items(s, 10**6, seed=0)]
 
 
+def test_ties_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
+    tied = {"prompt": "x", "responses": ["a", "b"], "ranks": [1, 1]}
+    path = write_rows(tmp_path / "rows.jsonl", [text_row(1, soft_label=0.8), tied])
+    assert opened(path).report().dropped == {"all responses tied": 1}
+    items = every_item(opened(path, ties="keep"))
+    assert sorted(item.soft_label or 0.0 for item in items) == [0.0, 0.8]
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
 def test_every_format_gives_the_same_items(tmp_path: Path, ending: str) -> None:
     rows = []

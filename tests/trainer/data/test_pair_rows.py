@@ -65,6 +65,19 @@ def test_columns_may_have_other_names() -> None:
     assert (row.prompt, row.images, row.group) == ("Why?", ("x.png",), "514")
 
 
+def test_a_soft_label_says_how_sure_the_better_response_is() -> None:
+    assert parse_row({**PAIR, "soft_label": "0.75"}, {}).soft_label == 0.75
+    assert parse_row(PAIR, {}).soft_label is None
+
+
+def test_a_tie_can_be_kept_and_has_no_soft_label() -> None:
+    tied = {"prompt": "Why?", "responses": ["a", "b"], "ranks": [3, 3], "soft_label": 0.5}
+    row = parse_row(tied, {}, ties=True)
+
+    assert [response.rank for response in row.responses] == [1, 1]
+    assert row.soft_label is None
+
+
 @pytest.mark.parametrize("images", [["a.png", "b.png"], '["a.png", "b.png"]'])
 def test_images_come_as_a_list_or_as_json_text(images: object) -> None:
     assert parse_row({**PAIR, "images": images}, {}).images == ("a.png", "b.png")
@@ -96,6 +109,8 @@ def test_images_come_as_a_list_or_as_json_text(images: object) -> None:
         pytest.param({**PAIR, "margin": -1}, Reason.MARGIN, id="negative margin"),
         pytest.param({**PAIR, "margin": 10**400}, Reason.MARGIN, id="endless margin"),
         pytest.param({**PAIR, "margin": [1]}, Reason.MARGIN, id="margin in a list"),
+        pytest.param({**PAIR, "soft_label": 1.5}, Reason.SOFT_LABEL, id="no probability"),
+        pytest.param({**RANKED, "soft_label": 0.5}, Reason.SOFT_LABEL, id="soft label of three"),
         pytest.param({**PAIR, "label_weight": 0}, Reason.WEIGHT, id="no weight"),
         pytest.param({**PAIR, "image": 3}, Reason.IMAGE_NAME, id="image not a path"),
         pytest.param({**PAIR, "images": ["a", ""]}, Reason.IMAGE_NAME, id="nameless image"),
@@ -121,7 +136,8 @@ cells = st.fixed_dictionaries(
     optional=dict.fromkeys(
         [
             "prompt", "chosen", "rejected", "responses", "ranks", "rankings", "image", "images",
-            "category", "group_id", "margin", "label_weight", "critiques", "chosen_critique",
+            "category", "group_id", "margin", "soft_label", "label_weight", "critiques",
+            "chosen_critique",
         ],
         values,
     ),
