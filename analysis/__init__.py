@@ -17,6 +17,8 @@ Modules::
     tables                a sweep's tables: trials, arms, curves, outcomes; `open_sweep`
     frames                ledger rows as pandas frames
     outcomes              who was right on which pair, aligned over trials; selection or reporting
+    foreign               score tables of models trained elsewhere, from a folder; `foreign_*`
+    layouts               what models share on a benchmark, held once, and each model's own scores
     ablation              every arm against the baseline, the best arm, noise between seeds
     effects               levels of an axis against the baseline's, as one family of tests
     slices                accuracy by category and source; with and without the right images

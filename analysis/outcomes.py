@@ -130,6 +130,7 @@ def align(
         right = frame["correct"].astype(float)
         if convention == "ties count half":
             right = right.where(~frame["tied"].astype(bool), 0.5)
+        right = right.where(frame["margin_score"].notna())  # a score was no number
         places = index.get_indexer(pd.MultiIndex.from_frame(frame[key]))
         values[row, places] = right.to_numpy()
     return Outcomes(

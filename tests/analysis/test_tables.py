@@ -101,6 +101,7 @@ def _frame(items: list[str], right: list[int]) -> pd.DataFrame:
             "source": "",
             "correct": right,
             "tied": 0,
+            "margin_score": 1.0,
         }
     )
 

@@ -1,0 +1,245 @@
+"""Score tables of models trained elsewhere: a folder of Parquet, CSV or JSON lines files.
+
+Each file holds rows in the score table's form (`trainer.scores.SCORE_SCHEMA`). Only `REQUIRED`
+columns must be there; other types are converted where nothing is lost, and refused by name where
+something would be. A model is named by the columns `arm` and `seed`, else by its path: the first
+folder below the given one, or the file's own name; `seed-3` as a folder or at the end of a name is
+the seed. Several files of one model add up.
+
+    from analysis.foreign import read_foreign_scores
+
+    foreign = read_foreign_scores("their-scores")
+    foreign.notes  # repeated rows, missing items, assumed columns, in words
+    foreign.outcomes("test", purpose="reporting")  # as `SweepTables.outcomes`
+    foreign.scores(foreign.models[0], "validation", purpose="selection")  # a score table
+
+Invariant: all problems of a folder are raised together; what is tolerated is said in `notes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from analysis.foreign_checks import check_labels, missing_items, splits_of
+from analysis.foreign_files import ENDINGS, read_file
+from analysis.layouts import Layouts, Scored
+from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, align, check_purpose
+from analysis.statistics.paired import Convention
+from infra.errors import InputError
+from trainer.identity import digest
+from trainer.metrics import pair_outcomes
+from trainer.scores import SCORE_SCHEMA
+
+_SEED = re.compile(r"^(?:(?P<name>.*?)[-_.])?seed[-_=]?(?P<seed>\d+)$")
+_SHOWN = 12
+"""Problems of a folder that are written out; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignModel:
+    """One model that was trained and scored elsewhere."""
+
+    arm: str
+    seed: int
+    identity: str
+    """Hash of its scores: equal scores on equal items are the same model."""
+    files: tuple[str, ...]
+    """Where its rows came from, relative to the folder."""
+
+    @property
+    def label(self) -> str:
+        """Arm and seed, for people."""
+        return f"{self.arm} seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignScores:
+    """Models and their scores on named benchmarks, checked against one another."""
+
+    folder: Path
+    models: tuple[ForeignModel, ...]
+    splits: Mapping[str, str]
+    """Split of every benchmark."""
+    notes: tuple[str, ...]
+    """What was assumed, dropped or is missing."""
+    scored: Mapping[tuple[str, str], Scored] = field(repr=False)
+    """By (identity, benchmark)."""
+
+    def benchmarks_for(self, purpose: Purpose) -> list[str]:
+        """Names of the benchmarks a purpose may use."""
+        return [name for name, split in self.splits.items() if split == SPLIT_OF[purpose]]
+
+    def scores(self, model: ForeignModel, benchmark: str, *, purpose: Purpose) -> pa.Table | None:
+        """A model's score table; none when it was not scored on this benchmark.
+
+        Raises:
+            InputError: If its items are of a split this purpose may not see.
+        """
+        held = self.scored.get((model.identity, benchmark))
+        if held is None:
+            return None
+        table = held.layout.table(held.scores, held.parsed)
+        check_purpose(table, benchmark, purpose)
+        return table
+
+    def outcomes(
+        self, benchmark: str, *, purpose: Purpose, convention: Convention = "ties are wrong"
+    ) -> Outcomes:
+        """Who was right on which pair.
+
+        Raises:
+            InputError: If the benchmark's items are of a split this purpose may not see.
+        """
+        frames: dict[tuple[str, int], pd.DataFrame] = {}
+        for model in self.models:
+            table = self.scores(model, benchmark, purpose=purpose)
+            if table is not None:
+                frames[model.arm, model.seed] = pair_outcomes(table)
+        return align(frames, benchmark=benchmark, convention=convention)
+
+
+def read_foreign_scores(folder: Path | str) -> ForeignScores:
+    """Read, check and align every score table below a folder.
+
+    Args:
+        folder: Holds `.parquet`, `.csv` and `.jsonl` files, at any depth; others are ignored.
+
+    Raises:
+        InputError: With all problems: no folder or file, columns that are missing or cannot be
+            converted, rows that contradict one another, a benchmark of two splits.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root} is no folder; --scores takes a folder of score tables")
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in ENDINGS)
+    if not paths:
+        raise InputError(f"{root} holds no score table ({', '.join(ENDINGS)})")
+    problems: list[str] = []
+    notes: dict[str, list[str]] = {}
+    parts: dict[tuple[str, int], list[tuple[str, pd.DataFrame]]] = {}
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        frame = read_file(path, name, problems=problems, notes=notes)
+        if frame is not None:
+            for key, rows in _by_model(path.relative_to(root), frame):
+                parts.setdefault(key, []).append((name, rows))
+    _refuse(root, problems)
+    said = [_counted(note, names) for note, names in notes.items()]
+    models, scored = _models(parts, problems, said)
+    check_labels(scored, problems)
+    splits = splits_of(scored, problems)
+    _refuse(root, problems)
+    said += missing_items([model.label for model in models], scored)
+    return ForeignScores(
+        folder=root,
+        models=tuple(models),
+        splits=splits,
+        notes=tuple(said),
+        scored={(models[index].identity, name): held for (index, name), held in scored.items()},
+    )
+
+
+def _by_model(path: Path, frame: pd.DataFrame) -> list[tuple[tuple[str, int], pd.DataFrame]]:
+    named, seed = _named_by(path)
+    arms = frame.pop("arm") if "arm" in frame else pd.Series(named, index=frame.index)
+    seeds = frame.pop("seed") if "seed" in frame else pd.Series(seed, index=frame.index)
+    keys = pd.MultiIndex.from_arrays([arms.astype(str), seeds.astype(int)])
+    codes, found = pd.factorize(keys)
+    return [((str(arm), int(number)), frame[codes == i]) for i, (arm, number) in enumerate(found)]
+
+
+def _named_by(path: Path) -> tuple[str, int]:
+    """Arm and seed that a relative path tells."""
+    names, seed = [], 0
+    for part in (*path.parts[:-1], path.name[: -len(path.suffix)]):
+        found = _SEED.match(part)
+        if found is None:
+            names.append(part)
+            continue
+        seed = int(found["seed"])
+        if found["name"]:
+            names.append(found["name"])
+    return (names or [path.stem])[0], seed
+
+
+def _models(
+    parts: Mapping[tuple[str, int], Sequence[tuple[str, pd.DataFrame]]],
+    problems: list[str],
+    said: list[str],
+) -> tuple[list[ForeignModel], dict[tuple[int, str], Scored]]:
+    layouts = Layouts()
+    models: list[ForeignModel] = []
+    scored: dict[tuple[int, str], Scored] = {}
+    known: dict[str, str] = {}
+    for (arm, seed), pieces in parts.items():
+        label = f"{arm} seed {seed}"
+        frame = pd.concat([rows for _, rows in pieces], ignore_index=True)
+        own: dict[str, Scored] = {}
+        for benchmark, rows in frame.groupby("benchmark"):
+            place = f"{label}, benchmark {benchmark!r}"
+            table = _without_repeats(rows, place, problems, said)
+            own[str(benchmark)] = layouts.cut(table)
+        content = {
+            name: [held.layout.digest, digest(held.scores.tobytes().hex())]
+            for name, held in own.items()
+        }
+        model = ForeignModel(
+            arm=arm,
+            seed=seed,
+            identity=digest(content),
+            files=tuple(dict.fromkeys(name for name, _ in pieces)),
+        )
+        if model.identity in known:
+            said.append(f"{label} has the very scores of {known[model.identity]} and is left out")
+            continue
+        known[model.identity] = label
+        scored |= {(len(models), name): held for name, held in own.items()}
+        models.append(model)
+    return models, scored
+
+
+def _without_repeats(
+    rows: pd.DataFrame, place: str, problems: list[str], said: list[str]
+) -> pa.Table:
+    """The rows as a score table, each once; rows that contradict each other are a problem."""
+    key = ["item_id", "response", "order"]
+    once = rows.drop_duplicates()
+    if len(once) < len(rows):
+        said.append(f"{place}: {len(rows) - len(once)} repeated rows are used once")
+    twice = once[once.duplicated(key)]
+    if len(twice):
+        first = twice.iloc[0]
+        problems.append(
+            f"{place}: {len(twice)} rows contradict others, such as item {first['item_id']!r}, "
+            f"response {first['response']}; give each response one row, or number its "
+            "presentations in column order"
+        )
+    lost = int(once["score"].isna().sum())
+    if lost:
+        said.append(f"{place}: {lost} scores are no numbers; their pairs count as not scored")
+    columns = [
+        # Only a margin may be empty; a score that is no number stays one.
+        pa.array(once[field.name].to_numpy(), field.type, from_pandas=field.nullable)
+        for field in SCORE_SCHEMA
+    ]
+    return pa.Table.from_arrays(columns, schema=SCORE_SCHEMA)
+
+
+def _counted(note: str, names: Sequence[str]) -> str:
+    return f"{note} ({names[0]}" + (f" and {len(names) - 1} more files)" if names[1:] else ")")
+
+
+def _refuse(root: Path, problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    lines = [f"{root} has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"]
+    lines += [f"  {problem}" for problem in problems[:_SHOWN]]
+    if len(problems) > _SHOWN:
+        lines.append(f"  ... and {len(problems) - _SHOWN} more")
+    raise InputError("\n".join(lines))

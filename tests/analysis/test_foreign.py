@@ -1,0 +1,208 @@
+"""Score tables of models trained elsewhere: what is accepted, what is said, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.foreign import read_foreign_scores
+from infra.errors import InputError
+from trainer.metrics import pair_outcomes
+from trainer.scores import SCORE_SCHEMA
+
+
+def _rows(*, items: int = 6, split: str = "test", seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "benchmark": split,
+            "split": split,
+            "item_id": np.repeat([f"{i:03d}" for i in range(items)], 2),
+            "group_id": np.repeat([f"g{i // 2}" for i in range(items)], 2),
+            "response": np.tile([0, 1], items),
+            "rank": np.tile([1, 2], items),
+            "score": rng.normal(size=2 * items),
+        }
+    )
+
+
+def _write(path: Path, frame: pd.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+    elif path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in frame.to_dict("records")))
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_the_same_rows_are_the_same_model_in_every_format(tmp_path: Path, ending: str) -> None:
+    _write(tmp_path / "theirs" / f"theirs.{ending}", _rows())
+    _write(tmp_path / "parquet" / "theirs.parquet", _rows())
+
+    found = read_foreign_scores(tmp_path / "theirs")
+
+    assert [(model.arm, model.seed) for model in found.models] == [("theirs", 0)]
+    assert found.models[0].identity == read_foreign_scores(tmp_path / "parquet").models[0].identity
+    table = found.scores(found.models[0], "test", purpose="reporting")
+    assert table is not None
+    assert table.schema == SCORE_SCHEMA
+    assert table["item_id"][0].as_py() == "000"  # not the number it looks like
+
+
+def test_outcomes_are_those_of_the_tables(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        _write(tmp_path / "ours" / f"seed-{seed}" / "test.csv", _rows(seed=seed))
+        _write(tmp_path / f"theirs-seed-{seed}.jsonl", _rows(seed=10 + seed))
+    found = read_foreign_scores(tmp_path)
+
+    outcomes = found.outcomes("test", purpose="reporting")
+
+    assert outcomes.trials == (("ours", 0), ("ours", 1), ("theirs", 0), ("theirs", 1))
+    assert found.benchmarks_for("reporting") == ["test"]
+    assert found.benchmarks_for("selection") == []
+    for model, values in zip(found.models, outcomes.values, strict=True):
+        table = found.scores(model, "test", purpose="reporting")
+        assert table is not None
+        assert values.mean() == pytest.approx(pair_outcomes(table)["correct"].mean())
+    with pytest.raises(InputError, match="selection may only use validation items"):
+        found.outcomes("test", purpose="selection")
+
+
+def test_models_may_be_named_by_columns(tmp_path: Path) -> None:
+    rows = [
+        _rows(seed=s).assign(arm=arm, seed=s) for arm in "ab" for s in (3, 4 if arm == "a" else 5)
+    ]
+    _write(tmp_path / "all.parquet", pd.concat(rows))
+
+    models = read_foreign_scores(tmp_path).models
+
+    # b seed 3 has the scores of a seed 3: the same model twice is one model.
+    assert [model.label for model in models] == ["a seed 3", "a seed 4", "b seed 5"]
+
+
+def test_what_is_assumed_missing_or_repeated_is_said(tmp_path: Path) -> None:
+    whole, part = _rows(), _rows(seed=1).iloc[:8]
+    _write(tmp_path / "whole.csv", whole.drop(columns="group_id"))
+    _write(tmp_path / "part.csv", pd.concat([part, part.iloc[:2]]).assign(colour="red"))
+
+    with pytest.raises(InputError, match="disagree on group_id"):
+        read_foreign_scores(tmp_path)
+    _write(tmp_path / "whole.csv", whole)
+    notes = "\n".join(read_foreign_scores(tmp_path).notes)
+
+    assert "ignored columns: colour (part.csv)" in notes
+    assert "assumed for absent columns: category, source" in notes
+    assert "part seed 0, benchmark 'test': 2 repeated rows are used once" in notes
+    assert "part seed 0 lacks 2 of 6 items of benchmark 'test'" in notes
+
+
+def test_a_score_that_is_no_number_makes_its_pair_unscored_not_wrong(tmp_path: Path) -> None:
+    rows = _rows()
+    rows.loc[0, "score"] = np.nan
+    for ending in ("csv", "jsonl", "parquet"):
+        _write(tmp_path / ending / f"a.{ending}", rows)
+        found = read_foreign_scores(tmp_path / ending)
+
+        outcomes = found.outcomes("test", purpose="reporting")
+
+        assert np.isnan(outcomes.values[0, 0])
+        assert np.isfinite(outcomes.values[0, 1:]).all()
+        assert any("1 scores are no numbers" in note for note in found.notes)
+
+
+def test_other_types_are_converted_where_nothing_is_lost(tmp_path: Path) -> None:
+    rows = _rows().astype({"rank": float, "response": str, "score": "float32"})
+    rows["parsed"] = "True"
+    rows["item_id"] = np.repeat(range(6), 2)
+    rows["category"] = pd.Categorical(np.repeat(["count", "shape", "count"], 4))
+    _write(tmp_path / "a.parquet", rows)
+
+    found = read_foreign_scores(tmp_path)
+
+    table = found.scores(found.models[0], "test", purpose="reporting")
+    assert table is not None
+    assert table["item_id"].to_pylist()[:3] == ["0", "0", "1"]
+    assert set(table["category"].to_pylist()) == {"count", "shape"}
+    assert table["parsed"].to_pylist() == [True] * 12
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("rank", 1.5, "column rank holds double, which cannot become int32"),
+        ("score", "high", "column score holds string, which cannot become double"),
+        ("parsed", "perhaps", "'perhaps' is neither true nor false"),
+        ("item_id", None, "column item_id is empty in 1 rows, such as row 1"),
+        ("split", [1], "column split holds list"),
+    ],
+)
+def test_a_column_that_cannot_be_converted_is_named(
+    tmp_path: Path, column: str, value: object, said: str
+) -> None:
+    records = _rows().to_dict("records")
+    for record in records if isinstance(value, list) else records[:1]:
+        record[column] = value
+    if column == "score":
+        records = [record | {"score": str(record["score"])} for record in records]
+    if column == "parsed":
+        records = [{"parsed": "true"} | record for record in records]
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
+
+    with pytest.raises(InputError, match=r"a\.parquet") as refused:
+        read_foreign_scores(tmp_path)
+
+    assert said in str(refused.value)
+
+
+def test_all_problems_of_a_folder_are_named_together(tmp_path: Path) -> None:
+    _write(tmp_path / "a.csv", _rows().drop(columns=["score", "split"]))
+    (tmp_path / "b.parquet").write_bytes(b"no parquet")
+    (tmp_path / "c.jsonl").write_text("{oops\n")
+    (tmp_path / "d.csv").write_text("")
+    (tmp_path / "notes.txt").write_text("not read")
+
+    with pytest.raises(InputError, match="has 4 problems") as refused:
+        read_foreign_scores(tmp_path)
+
+    assert "a.csv: lacks columns split, score" in str(refused.value)
+    for name in ("b.parquet: cannot be read", "c.jsonl: cannot be read", "d.csv: cannot be read"):
+        assert name in str(refused.value)
+
+
+def test_rows_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
+    rows = _rows()
+    again = rows.iloc[:1].assign(score=9.0)
+    _write(tmp_path / "a.csv", pd.concat([rows, again]))
+    _write(tmp_path / "b.csv", rows.assign(rank=rows["rank"].to_numpy()[::-1], score=1.0))
+
+    with pytest.raises(InputError) as refused:
+        read_foreign_scores(tmp_path)
+
+    assert "a seed 0, benchmark 'test': 1 rows contradict others, such as item '000'" in str(
+        refused.value
+    )
+    assert "models disagree on rank of 6 items" in str(refused.value)
+
+
+def test_a_benchmark_is_of_one_split(tmp_path: Path) -> None:
+    mixed = pd.concat([_rows(), _rows(split="validation").assign(benchmark="test")])
+    mixed["item_id"] = mixed["split"] + mixed["item_id"]
+    _write(tmp_path / "a.csv", mixed)
+
+    with pytest.raises(InputError, match="holds test and validation items"):
+        read_foreign_scores(tmp_path)
+
+
+def test_no_folder_and_an_empty_one_are_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no folder"):
+        read_foreign_scores(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no score table"):
+        read_foreign_scores(tmp_path)
