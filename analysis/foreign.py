@@ -23,17 +23,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.alignment import Margins, Row, align_margins, align_outcomes
 from analysis.foreign_checks import check_labels, missing_items, splits_of
 from analysis.foreign_files import ENDINGS, read_file
-from analysis.layouts import Layouts, Scored
-from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, align, check_purpose
+from analysis.layouts import Block, Layout, Layouts, Scored
+from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, check_purpose
 from analysis.statistics.paired import Convention
 from infra.errors import InputError
 from trainer.identity import digest
-from trainer.metrics import pair_outcomes
 from trainer.scores import SCORE_SCHEMA
 
 _SEED = re.compile(r"^(?:(?P<name>.*?)[-_.])?seed[-_=]?(?P<seed>\d+)$")
@@ -96,12 +97,43 @@ class ForeignScores:
         Raises:
             InputError: If the benchmark's items are of a split this purpose may not see.
         """
-        frames: dict[tuple[str, int], pd.DataFrame] = {}
+        blocks, layouts = self._blocks(benchmark, purpose)
+        return align_outcomes(
+            blocks, layouts, self.trials, benchmark=benchmark, convention=convention
+        )
+
+    def margins(self, benchmark: str, *, purpose: Purpose) -> Margins:
+        """By how much the better response of every pair scored higher.
+
+        Raises:
+            InputError: If the benchmark's items are of a split this purpose may not see.
+        """
+        blocks, layouts = self._blocks(benchmark, purpose)
+        return align_margins(blocks, layouts, self.trials, benchmark=benchmark)
+
+    @property
+    def trials(self) -> list[Row]:
+        """The models as rows of outcomes."""
+        return [Row(model.identity, model.arm, model.seed) for model in self.models]
+
+    def _blocks(self, benchmark: str, purpose: Purpose) -> tuple[list[Block], list[Layout]]:
+        by_layout: dict[str, list[tuple[str, Scored]]] = {}
         for model in self.models:
-            table = self.scores(model, benchmark, purpose=purpose)
-            if table is not None:
-                frames[model.arm, model.seed] = pair_outcomes(table)
-        return align(frames, benchmark=benchmark, convention=convention)
+            held = self.scored.get((model.identity, benchmark))
+            if held is not None:
+                by_layout.setdefault(held.layout.digest, []).append((model.identity, held))
+        layouts = [entries[0][1].layout for entries in by_layout.values()]
+        for layout in layouts:
+            check_purpose(layout.rows, benchmark, purpose)
+        blocks = [
+            Block(
+                layout=entries[0][1].layout,
+                identities=tuple(identity for identity, _ in entries),
+                scores=np.array([held.scores for _, held in entries]),
+            )
+            for entries in by_layout.values()
+        ]
+        return blocks, layouts
 
 
 def read_foreign_scores(folder: Path | str) -> ForeignScores:

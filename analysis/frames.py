@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from analysis.alignment import Row
+from analysis.layouts import Block
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import ArmRow, ReportView, TrialView
 
@@ -25,6 +27,33 @@ ARM_COLUMNS = (
 
 CURVE_COLUMNS = ("arm", "seed", "identity", "step", "fraction", "seconds", "metric", "value")
 """Columns of the curves frame, one row per reported value."""
+
+ITEM_COLUMNS = (
+    "arm", "seed", "identity", "item_id", "chosen", "rejected", "group_id", "category", "source",
+    "modality", "label_weight", "length_gap", "margin_score", "correct", "tied",
+)  # fmt: skip
+"""Columns of the items frame, one row per trial and pair; `correct` and `tied` are 0 or 1, and
+`correct` counts ties as wrong. Where `margin_score` is NaN, a score was no number."""
+
+
+def items_frames(blocks: Iterable[Block], rows: Sequence[Row]) -> Iterator[pd.DataFrame]:
+    """One frame per trial, of one block of trials after the other."""
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.identity, []).append(row)
+    for block in blocks:
+        pairs = block.layout.pairs
+        margins = block.layout.margins(block.scores)
+        for line, identity in enumerate(block.identities):
+            for row in named.get(identity, ()):
+                frame = pairs.copy()
+                frame.insert(0, "identity", identity)
+                frame.insert(0, "seed", row.seed)
+                frame.insert(0, "arm", row.arm)
+                frame["margin_score"] = margins[line]
+                frame["correct"] = (margins[line] > 0).astype(int)
+                frame["tied"] = (margins[line] == 0).astype(int)
+                yield frame[list(ITEM_COLUMNS)]
 
 
 def trials_frame(sweep_id: str, views: Sequence[TrialView]) -> pd.DataFrame:

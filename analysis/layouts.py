@@ -116,6 +116,18 @@ class Scored:
     """`(R,)`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Scores of some models on one layout."""
+
+    layout: Layout
+    identities: tuple[str, ...]
+    scores: Floats
+    """`(T, R)`."""
+    keys: tuple[str, ...] = ()
+    """Where they are members of a compaction: each one's key."""
+
+
 class Layouts:
     """Layouts seen so far; tables with equal rows get one and the same layout."""
 

@@ -7,7 +7,8 @@ Invariant: `selection` (choosing arms, weights, normalisation) reads validation 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ PAIR_KEY = ("item_id", "chosen", "rejected")
 """What makes a pair the same pair for every model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcomes:
     """Outcomes of trials on the pairs of one benchmark."""
 
@@ -41,26 +42,41 @@ class Outcomes:
     convention: Convention
     tied: float = 0.0
     """Share of scored pairs whose two scores were equal."""
+    unscored: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Pairs without a score that is a number, by trial, where there are some. A trial that has no
+    other pairs is not among `trials`."""
 
     @property
     def arms(self) -> list[str]:
         """Arms that have outcomes, in the order of their trials."""
-        return list(dict.fromkeys(arm for arm, _ in self.trials))
+        return list(self.rows)
 
     @property
     def groups(self) -> NDArray[np.object_]:
         """`(pairs,)` -- group of every pair."""
         return self.pairs["group_id"].to_numpy(dtype=object)
 
+    @cached_property
+    def codes(self) -> NDArray[np.int64]:
+        """`(pairs,)` -- group of every pair as a number from 0."""
+        return np.asarray(pd.factorize(self.pairs["group_id"])[0], dtype=np.int64)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Mapping[int, int]]:
+        """Row of every trial, by arm and seed."""
+        found: dict[str, dict[int, int]] = {}
+        for row, (arm, seed) in enumerate(self.trials):
+            found.setdefault(arm, {})[seed] = row
+        return found
+
     def seeds(self, arm: str) -> list[int]:
         """Seeds of an arm that have outcomes."""
-        return [seed for name, seed in self.trials if name == arm]
+        return list(self.rows.get(arm, {}))
 
     def of(self, arm: str, seeds: Sequence[int] | None = None) -> Floats:
         """`(seeds, pairs)` -- an arm's outcomes, all seeds unless some are named."""
-        wanted = self.seeds(arm) if seeds is None else list(seeds)
-        row = {key: index for index, key in enumerate(self.trials)}
-        return self.values[[row[arm, seed] for seed in wanted]]
+        rows = self.rows[arm]
+        return self.values[[rows[seed] for seed in (rows if seeds is None else seeds)]]
 
     def where(self, mask: NDArray[np.bool_]) -> Outcomes:
         """The same trials on some of the pairs."""
@@ -71,16 +87,17 @@ class Outcomes:
             values=self.values[:, mask],
             convention=self.convention,
             tied=self.tied,
+            unscored=self.unscored,
         )
 
 
-def check_purpose(table: pa.Table, benchmark: str, purpose: Purpose) -> None:
-    """Refuse a score table whose items the purpose may not see.
+def check_purpose(rows: pa.Table, benchmark: str, purpose: Purpose) -> None:
+    """Refuse a score table, or a layout's rows, whose items the purpose may not see.
 
     Raises:
         InputError: Naming the split that is there and the one that may be read.
     """
-    splits = sorted(pc.unique(table["split"]).to_pylist())
+    splits = sorted(pc.unique(rows["split"]).to_pylist())
     wanted = SPLIT_OF[purpose]
     if splits and splits != [wanted]:
         raise InputError(
@@ -102,45 +119,6 @@ def refuse_shared_groups(selection: Iterable[str], reporting: Iterable[str]) -> 
             "and the test benchmark, so a report on them would flatter what was selected on them; "
             "split by group (same image, same prompt)"
         )
-
-
-def align(
-    frames: Mapping[tuple[str, int], pd.DataFrame],
-    *,
-    benchmark: str,
-    convention: Convention = "ties are wrong",
-) -> Outcomes:
-    """Outcomes of several trials side by side; a pair a trial lacks is NaN for it.
-
-    Args:
-        frames: What `trainer.metrics.pair_outcomes` gives, by (arm, seed).
-        benchmark: Name of the benchmark.
-        convention: How ties count.
-    """
-    key = list(PAIR_KEY)
-    known = [frame[[*key, "group_id", "category", "source"]] for frame in frames.values()]
-    pairs = (
-        pd.concat(known).drop_duplicates(key).sort_values(key, kind="stable").reset_index(drop=True)
-        if known
-        else pd.DataFrame(columns=[*key, "group_id", "category", "source"])
-    )
-    index = pd.MultiIndex.from_frame(pairs[key])
-    values = np.full((len(frames), len(pairs)), np.nan)
-    for row, frame in enumerate(frames.values()):
-        right = frame["correct"].astype(float)
-        if convention == "ties count half":
-            right = right.where(~frame["tied"].astype(bool), 0.5)
-        right = right.where(frame["margin_score"].notna())  # a score was no number
-        places = index.get_indexer(pd.MultiIndex.from_frame(frame[key]))
-        values[row, places] = right.to_numpy()
-    return Outcomes(
-        benchmark=benchmark,
-        trials=tuple(frames),
-        pairs=pairs,
-        values=values,
-        convention=convention,
-        tied=float(np.mean([frame["tied"].mean() for frame in frames.values()] or [0.0])),
-    )
 
 
 def contrast(

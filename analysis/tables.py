@@ -5,7 +5,7 @@ Invariant: nothing here reads MLflow, starts anything, or changes a record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from analysis.frames import arms_frame, curves_frame, trials_frame
-from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, align, check_purpose
+from analysis.alignment import Margins, Row, align_margins, align_outcomes
+from analysis.compaction import Compaction, Member, compact
+from analysis.frames import ITEM_COLUMNS, arms_frame, curves_frame, items_frames, trials_frame
+from analysis.layouts import Block, Layout
+from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, check_purpose
 from analysis.statistics.paired import Convention
-from infra.errors import MissingObjectError
+from infra.errors import InputError, MissingObjectError
 from infra.object_store import ObjectStore, open_store
 from infra.settings import load_settings
 from search_spaces.points import BASELINE
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import ArmRow, Spent, SweepRow, TrialView
-from trainer.metrics import pair_outcomes
+from trainer.identity import digest
 from trainer.scores import read_scores, score_key
 
 
@@ -38,12 +41,17 @@ class Benchmark:
 
 
 class ScoreTables:
-    """Score tables of trials, each read once from the store that holds it."""
+    """Score tables of a sweep's trials: one by one, or all of a benchmark compacted."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(
+        self, store: ObjectStore, sweep_id: str, evaluated: Mapping[tuple[str, str], str]
+    ) -> None:
+        """Args: the sweep's store and id; identities of evaluations by trial and benchmark."""
         self.store = store
+        self._prefix = f"tables/{sweep_id}"
+        self._evaluated = evaluated
         self._stores = {store.uri: store}
-        self._tables: dict[tuple[str, str], pa.Table | None] = {}
+        self._compactions: dict[str, Compaction] = {}
 
     def get(self, trial: TrialView, benchmark: str) -> pa.Table | None:
         """A trial's scores on a benchmark; none when it was not scored on it.
@@ -51,14 +59,41 @@ class ScoreTables:
         Raises:
             InputError: If what lies there is no score table.
         """
-        key = (trial.identity, benchmark)
-        if key not in self._tables:
-            try:
-                data = self.store_of(trial).read(score_key(trial.identity, benchmark))
-                self._tables[key] = read_scores(data)
-            except MissingObjectError:
-                self._tables[key] = None
-        return self._tables[key]
+        key = score_key(trial.identity, benchmark)
+        try:
+            return read_scores(self.store_of(trial).read(key))
+        except MissingObjectError:
+            return None
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error
+
+    def members(self, trials: Sequence[TrialView], benchmark: str) -> list[Member]:
+        """The trials as members of a benchmark's compaction."""
+        return [
+            Member(
+                identity=trial.identity,
+                key=digest(
+                    [
+                        trial.identity,
+                        trial.model_digest,
+                        self._evaluated.get((trial.identity, benchmark)),
+                    ]
+                ),
+            )
+            for trial in trials
+        ]
+
+    def compacted(self, trials: Sequence[TrialView], benchmark: str) -> Compaction:
+        """All these trials' scores on a benchmark; what is new is read and compacted first."""
+        if benchmark not in self._compactions:
+            by_identity = {trial.identity: trial for trial in trials}
+            self._compactions[benchmark] = compact(
+                self.store,
+                f"{self._prefix}/{benchmark}",
+                list({m.identity: m for m in self.members(trials, benchmark)}.values()),
+                lambda member: self.get(by_identity[member.identity], benchmark),
+            )
+        return self._compactions[benchmark]
 
     def store_of(self, trial: TrialView) -> ObjectStore:
         """The store that holds a trial's files."""
@@ -123,29 +158,56 @@ class SweepTables:
         Raises:
             InputError: If the benchmark's items are of a split this purpose may not see.
         """
-        frames: dict[tuple[str, int], pd.DataFrame] = {}
-        for trial in self.succeeded():
-            table = self.scores(trial, benchmark, purpose=purpose)
-            if table is not None and table.num_rows:
-                frames[trial.arm, trial.seed] = pair_outcomes(table)
-        return align(frames, benchmark=benchmark, convention=convention)
+        blocks, layouts = self._blocks(benchmark, purpose)
+        return align_outcomes(
+            blocks, layouts, self._rows, benchmark=benchmark, convention=convention
+        )
 
-    def items(self, benchmark: str, *, purpose: Purpose) -> pd.DataFrame:
-        """One row per trial and pair: arm, seed, identity and `trainer.metrics.pair_outcomes`.
+    def margins(self, benchmark: str, *, purpose: Purpose) -> Margins:
+        """By how much the better response of every pair scored higher, of the same trials.
 
         Raises:
             InputError: If the benchmark's items are of a split this purpose may not see.
         """
-        frames = []
-        for trial in self.succeeded():
-            table = self.scores(trial, benchmark, purpose=purpose)
-            if table is not None and table.num_rows:
-                frame = pair_outcomes(table)
-                frame.insert(0, "identity", trial.identity)
-                frame.insert(0, "seed", trial.seed)
-                frame.insert(0, "arm", trial.arm)
-                frames.append(frame)
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        blocks, layouts = self._blocks(benchmark, purpose)
+        return align_margins(blocks, layouts, self._rows, benchmark=benchmark)
+
+    def items(self, benchmark: str, *, purpose: Purpose) -> pd.DataFrame:
+        """One row per trial and pair: `ITEM_COLUMNS`; see `item_batches` where that is too much.
+
+        Raises:
+            InputError: If the benchmark's items are of a split this purpose may not see.
+        """
+        frames = list(self.item_batches(benchmark, purpose=purpose))
+        return (
+            pd.concat(frames, ignore_index=True)
+            if frames
+            else pd.DataFrame(columns=list(ITEM_COLUMNS))
+        )
+
+    def item_batches(self, benchmark: str, *, purpose: Purpose) -> Iterator[pd.DataFrame]:
+        """`items`, some trials at a time, so that thousands of trials need little memory.
+
+        Raises:
+            InputError: If the benchmark's items are of a split this purpose may not see.
+        """
+        blocks, _ = self._blocks(benchmark, purpose)
+        return items_frames(blocks, self._rows)
+
+    @property
+    def _rows(self) -> list[Row]:
+        return [Row(trial.identity, trial.arm, trial.seed) for trial in self.succeeded()]
+
+    def _blocks(self, benchmark: str, purpose: Purpose) -> tuple[Iterator[Block], list[Layout]]:
+        trials = self.succeeded()
+        if not benchmark:  # the sweep has none for this purpose
+            return iter(()), []
+        compacted = self.score_tables.compacted(trials, benchmark)
+        members = self.score_tables.members(trials, benchmark)
+        layouts = compacted.layouts_of(members)
+        for layout in layouts:
+            check_purpose(layout.rows, benchmark, purpose)
+        return compacted.blocks(members), layouts
 
     def benchmarks_for(self, purpose: Purpose, *, shuffled: bool = False) -> list[str]:
         """Names of the benchmarks a purpose may use, those with shuffled images apart."""
@@ -171,8 +233,12 @@ def read_sweep(ledger: Ledger, name_or_id: str, *, store: ObjectStore | None = N
     views = tuple(ledger.trials(sweep.sweep_id))
     arm_rows = tuple(ledger.arms(sweep.sweep_id))
     identities = [view.identity for view in views]
-    score_tables = ScoreTables(store or open_store(sweep.storage))
-    added_later = [row.benchmark for row in ledger.evaluations(identities)]
+    evaluated = {
+        (row.identity, row.benchmark): row.evaluation_identity
+        for row in ledger.evaluations(identities)
+    }
+    score_tables = ScoreTables(store or open_store(sweep.storage), sweep.sweep_id, evaluated)
+    added_later = [benchmark for _, benchmark in evaluated]
     return SweepTables(
         sweep=sweep,
         arm_rows=arm_rows,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from analysis.alignment import Row, align_outcomes
 from analysis.frames import ARM_COLUMNS, TRIAL_COLUMNS
-from analysis.outcomes import align, contrast, refuse_shared_groups
+from analysis.layouts import Block, Layouts
+from analysis.outcomes import Outcomes, contrast, refuse_shared_groups
+from analysis.statistics.paired import Convention
 from analysis.tables import open_sweep, read_sweep
 from infra.errors import InputError, MissingError
 from sweep.records.lifecycle import TrialState
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
+from trainer.scores import score_table
 
 
 @pytest.fixture
@@ -90,30 +95,47 @@ def test_groups_in_both_splits_are_refused() -> None:
         refuse_shared_groups(["a", "b"], ["b", "c"])
 
 
-def _frame(items: list[str], right: list[int]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "item_id": items,
-            "chosen": 0,
-            "rejected": 1,
-            "group_id": items,
-            "category": "",
-            "source": "",
-            "correct": right,
-            "tied": 0,
-            "margin_score": 1.0,
-        }
+def _outcomes(
+    models: Mapping[tuple[str, int], tuple[str, Sequence[float]]],
+    convention: Convention = "ties are wrong",
+) -> Outcomes:
+    """Outcomes of models given as the items they were scored on and the margin on each."""
+    layouts = Layouts()
+    blocks = []
+    for (arm, seed), (items, margins) in models.items():
+        rows = [
+            {
+                "benchmark": "test", "split": "test", "item_id": item, "group_id": item,
+                "category": "", "source": "", "modality": "text", "response": response,
+                "rank": response + 1, "score": 0.0 if response else margin, "order": 0,
+                "parsed": True, "margin": None, "label_weight": 1.0, "prompt_tokens": 1,
+                "response_tokens": 1, "response_characters": 1,
+            }
+            for item, margin in zip(items, margins, strict=True)
+            for response in (0, 1)
+        ]  # fmt: skip
+        scored = layouts.cut(score_table(rows))
+        blocks.append(
+            Block(
+                layout=scored.layout, identities=(f"{arm}{seed}",), scores=scored.scores[np.newaxis]
+            )
+        )
+    return align_outcomes(
+        blocks,
+        list({block.layout.digest: block.layout for block in blocks}.values()),
+        [Row(f"{arm}{seed}", arm, seed) for arm, seed in models],
+        benchmark="test",
+        convention=convention,
     )
 
 
 def test_arms_scored_on_other_items_are_compared_on_the_shared_ones_and_it_is_said() -> None:
-    outcomes = align(
+    outcomes = _outcomes(
         {
-            ("baseline", 0): _frame(["a", "b", "c", "d"], [1, 1, 0, 0]),
-            ("arm", 0): _frame(["d", "c", "b", "e"], [1, 1, 1, 1]),
-            ("other", 0): _frame(["y", "z"], [1, 1]),
-        },
-        benchmark="test",
+            ("baseline", 0): ("abcd", [1, 1, -1, -1]),
+            ("arm", 0): ("dcbe", [1, 1, 1, 1]),
+            ("other", 0): ("yz", [1, 1]),
+        }
     )
 
     comparison = contrast(outcomes, [("arm", "baseline")])
@@ -126,12 +148,25 @@ def test_arms_scored_on_other_items_are_compared_on_the_shared_ones_and_it_is_sa
 
 
 def test_ties_count_as_the_convention_says() -> None:
-    frame = _frame(["a", "b"], [0, 1])
-    frame["tied"] = [1, 0]
+    models = {("arm", 0): ("ab", [0.0, 1.0])}
 
-    strict = align({("arm", 0): frame}, benchmark="test")
-    half = align({("arm", 0): frame}, benchmark="test", convention="ties count half")
+    strict = _outcomes(models)
+    half = _outcomes(models, "ties count half")
 
     assert np.array_equal(strict.values, [[0, 1]])
     assert np.array_equal(half.values, [[0.5, 1]])
     assert strict.tied == 0.5
+
+
+def test_a_score_that_is_no_number_is_not_a_wrong_answer() -> None:
+    outcomes = _outcomes(
+        {
+            ("whole", 0): ("abc", [1, -1, 1]),
+            ("part", 0): ("abc", [1, math.nan, math.inf]),
+            ("none", 0): ("abc", [math.nan] * 3),
+        }
+    )
+
+    assert outcomes.trials == (("whole", 0), ("part", 0))
+    assert np.array_equal(outcomes.values[1], [1, math.nan, math.nan], equal_nan=True)
+    assert outcomes.unscored == {("part", 0): 2, ("none", 0): 3}
