@@ -15,7 +15,7 @@ from infra.frozen import Frozen
 
 Paradigm = Literal["scalar", "critic", "generative"]
 Activation = Literal["none", "tanh", "silu", "gelu", "relu"]
-Pooling = Literal["last", "mean"]
+Pooling = Literal["last", "mean", "attention"]
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Split = Literal["train", "validation", "test"]
@@ -36,8 +36,14 @@ class HeadConfig(Frozen):
     """Before every layer."""
     initial_scale: PositiveFloat = 1.0
     """Multiplies the usual 1/sqrt(fan_in) standard deviation of the last layer."""
+    learn_scale: bool = False
+    """Multiply scores by a learned factor, 1 at the start, in training and scoring alike."""
     pooling: Pooling = "last"
-    """Which hidden states the score is read from, taken from the mask, never from padding."""
+    """Which of a response's hidden states the score is read from: the last token, their mean, or
+    their mean weighed by a learned query. Taken from the mask, never from padding."""
+    hidden_layer: PositiveInt | None = None
+    """Decoder layer the score is read from, counted from 1 and normalised as the last one is; the
+    last one when absent. A scalar model is cut off above it."""
 
 
 class CriticConfig(Frozen):

@@ -14,7 +14,8 @@ from transformers import DynamicCache
 
 from trainer.examples import ModelBatch
 from trainer.gang import Gang
-from trainer.reward_model import RewardModel, pool
+from trainer.pooling import GrowingPool
+from trainer.reward_model import RewardModel
 from trainer.tree_batch import PADDING, TRUNK, TreeBatch
 
 
@@ -28,7 +29,9 @@ class _Growth:
     positions: torch.Tensor
     """[B, K] or [C, B, K] of the next tokens."""
     hidden: torch.Tensor
-    """[B, K, H] at each branch's last token."""
+    """[B, K, H] at each branch's last token, to read words from."""
+    read: torch.Tensor
+    """[B, K, H] the same, to read scores from."""
 
 
 @torch.no_grad()
@@ -50,33 +53,24 @@ def write_critiques(
     assert model.head is not None
     limit = model.config.critic.max_critique_tokens
     eos = model.backbone.eos_token_id
-    mean = model.config.head.pooling == "mean"
     slot_rows, slots = rows.rows, rows.members[rows.rows, rows.ends] - 1
     with model.autocast():
         features, _ = model.image_features(batch, always=always_encode_images)
-        growth, hidden = _read(model, rows, features, slot_rows, slots)
-        sums = pool(hidden, rows, "mean") * rows.lengths[:, None] if mean else None
-        lengths = rows.lengths.clone()
-        final = hidden.new_zeros(rows.num_branches, hidden.shape[-1], dtype=torch.float32)
+        growth, states = _read(model, rows, features, slot_rows, slots)
+        pool = GrowingPool(states, rows, model.config.head.pooling, model.head)
         open_branches = torch.ones_like(rows.rows, dtype=torch.bool)
         written = 0
         for step in range(limit + 1):
             logits = model.backbone.language_head(growth.hidden[slot_rows, slots])
-            tokens = logits.argmax(-1) if step < limit else torch.full_like(lengths, eos)
+            tokens = logits.argmax(-1) if step < limit else torch.full_like(slots, eos)
             tokens = torch.where(open_branches, tokens, eos)
             _grow(model, growth, tokens, slot_rows, slots)
-            state = growth.hidden[slot_rows, slots].float()
-            closing = open_branches & (tokens == eos)
-            final = torch.where(closing[:, None], state, final)
-            if sums is not None:
-                sums = sums + torch.where(open_branches[:, None], state, 0.0)
-            lengths = lengths + open_branches
-            open_branches = open_branches & ~closing
+            pool.add(growth.read[slot_rows, slots], open_branches)
+            open_branches = open_branches & (tokens != eos)
             written += int(open_branches.sum().item())
             if not gang.any(bool(open_branches.any().item())):
                 break
-        pooled = final if sums is None else sums / lengths[:, None]
-        return {"scores": model.head(pooled)}, written
+        return {"scores": model.head(pool.pooled())}, written
 
 
 def _read(
@@ -86,13 +80,13 @@ def _read(
     slot_rows: torch.Tensor,
     slots: torch.Tensor,
 ) -> tuple[_Growth, torch.Tensor]:
-    """Run the rows once, filling the cache."""
+    """Run the rows once, filling the cache; also returns the states scores are read from."""
     cache = DynamicCache(config=model.module.config.get_text_config())
-    hidden = model.backbone.hidden_states(
+    hidden, read = model.states(
         input_ids=rows.input_ids,
         attention_mask=rows.attention_mask,
         position_ids=rows.position_ids,
-        features=features,  # type: ignore[arg-type]
+        features=features,
         placement=rows.placement,
         cache=cache,
     )
@@ -106,7 +100,7 @@ def _read(
     ends = hidden.new_zeros(hidden.shape[0], width, hidden.shape[2])
     ends[slot_rows, slots] = hidden[slot_rows, rows.ends]
     assert not (visible & (rows.members == PADDING)[:, None]).any()
-    return _Growth(cache, visible, following, ends), hidden
+    return _Growth(cache, visible, following, ends, torch.zeros_like(ends)), read
 
 
 def _grow(
@@ -122,7 +116,7 @@ def _grow(
     ids[slot_rows, slots] = tokens
     own = torch.eye(width, dtype=torch.bool, device=tokens.device).expand(batch, -1, -1)
     growth.visible = torch.cat([growth.visible, own], dim=2)
-    growth.hidden = model.backbone.hidden_states(
+    growth.hidden, growth.read = model.states(
         input_ids=ids,
         attention_mask=growth.visible[:, None],
         position_ids=growth.positions,

@@ -37,13 +37,31 @@ class RewardHead(nn.Module):
                 layers.append(nn.Dropout(config.dropout))
             layers.append(nn.Linear(fan_in, fan_out, dtype=torch.float32))
         self.layers = nn.Sequential(*layers)
+        self.attention: nn.Linear | None = None
+        if config.pooling == "attention":
+            self.attention = nn.Linear(hidden_size, 1, bias=False, dtype=torch.float32)
+            nn.init.zeros_(self.attention.weight)  # starts as the mean
+        self.log_scale: nn.Parameter | None = None
+        if config.learn_scale:
+            self.log_scale = nn.Parameter(torch.zeros(1, dtype=torch.float32))
         self._initialise(config, seed)
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
         """Scores [N] in float32 of pooled states [N, hidden]."""
         with torch.autocast(pooled.device.type, enabled=False):
-            scores: torch.Tensor = self.layers(pooled.float())
-        return scores.squeeze(-1)
+            scores: torch.Tensor = self.layers(pooled.float()).squeeze(-1)
+            return scores if self.log_scale is None else scores * self.log_scale.exp()
+
+    def attend(self, states: torch.Tensor) -> torch.Tensor:
+        """How much each of some states [..., hidden] counts when they are pooled, as logits [...].
+
+        Only with pooling `attention`. The states are normalised by the backbone, so their product
+        with the query is divided by sqrt(hidden), as in any attention.
+        """
+        assert self.attention is not None
+        with torch.autocast(states.device.type, enabled=False):
+            logits: torch.Tensor = self.attention(states.float()).squeeze(-1)
+        return logits / math.sqrt(states.shape[-1])
 
     def _initialise(self, config: HeadConfig, seed: int) -> None:
         # A generator of its own: the head starts the same whatever was drawn before it.

@@ -22,6 +22,13 @@ SCORING_VERSION = "1"
 """Raised whenever the same model would score an item differently."""
 
 
+SWITCHED_OFF: Mapping[str, Any] = {
+    "head.learn_scale": False,
+    "head.hidden_layer": None,
+}
+"""Options that change nothing at these values. They are left out then, so that a new option
+renames no training that came before it."""
+
 PENDING = "pending"
 """Stands for a digest that cannot be had yet; an identity made with it is provisional."""
 
@@ -60,6 +67,10 @@ def active_settings(config: TrainerConfig) -> dict[str, Any]:
     elif config.head.layers == 1:
         del settings["head"]["activation"]
         del settings["head"]["hidden_size"]
+    for path, off in SWITCHED_OFF.items():
+        section, _, name = path.rpartition(".")
+        if section in settings and settings[section].get(name, _ABSENT) == off:
+            del settings[section][name]
     if config.backbone.path is not None:
         settings["backbone"] = {"path": config.backbone.path}
     weights = {name: weight for name, weight in config.data.weights.items() if weight > 0}
@@ -117,6 +128,9 @@ def evaluation_identity(*, model_digest: str, benchmark_digest: str) -> str:
     return digest(
         {"scoring": SCORING_VERSION, "model": model_digest, "benchmark": benchmark_digest}
     )
+
+
+_ABSENT = object()
 
 
 def _normal(value: Any) -> Any:  # noqa: ANN401 -- any JSON value

@@ -8,16 +8,20 @@ Letters: B rows, L tokens, H hidden size, N branches.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from infra.errors import BackboneError
 from trainer.backbone import Backbone
 from trainer.backbone_inputs import VisionFeatures
-from trainer.config import FreezeConfig, Pooling, TrainerConfig
+from trainer.config import FreezeConfig, TrainerConfig
+from trainer.decoder_layers import LayerReader, check_layer, cut_after
 from trainer.examples import ModelBatch
 from trainer.head import RewardHead
 from trainer.losses import sequence_losses
+from trainer.pooling import pool
 from trainer.prompts import verdict_tokens
 from trainer.tree_batch import TreeBatch
 
@@ -36,11 +40,13 @@ class RewardModel(nn.Module):
                 "layer; this backbone has others, so use another backbone or paradigm"
             )
         self.head: RewardHead | None = None
+        self._inner: LayerReader | None = None
         self.verdicts: tuple[int, int] | None = None
         if config.paradigm == "generative":
             self.verdicts = verdict_tokens(backbone)
         else:
             self.head = RewardHead(config.head, backbone.hidden_size, seed=config.seed)
+            self._inner = _inner_layer(backbone, config)
         freeze_parts(backbone, config.strategy.freeze)
         if config.machine.gradient_checkpointing:
             backbone.module.gradient_checkpointing_enable({"use_reentrant": False})
@@ -78,7 +84,7 @@ class RewardModel(nn.Module):
         rows = batch.rows.to(self.device)
         with self.autocast():
             features, bait = self.image_features(batch, always=always_encode_images)
-            hidden = self.backbone.hidden_states(
+            hidden, read = self.states(
                 input_ids=rows.input_ids,
                 attention_mask=rows.attention_mask,
                 position_ids=rows.position_ids,
@@ -86,14 +92,23 @@ class RewardModel(nn.Module):
                 placement=rows.placement,
             )
             if bait is not None:
-                hidden = hidden + bait
+                hidden, read = hidden + bait, read + bait
             if self.head is None:
                 return self.read_verdicts(hidden[rows.rows, rows.ends])
-            pooled = pool(hidden, rows, self.config.head.pooling)
+            pooled = pool(read, rows, self.config.head.pooling, self.head)
             outputs = {"scores": self.head(pooled)}
             if self.config.paradigm == "critic":
                 outputs["critique_losses"] = self._critique_losses(hidden, rows)
         return outputs
+
+    def states(self, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401 -- passed on
+        """Hidden states [B, L, H] words are read from, and those scores are read from.
+
+        They are the same unless the head reads an inner layer. Takes what `Backbone.hidden_states`
+        takes.
+        """
+        hidden = self.backbone.hidden_states(**inputs)
+        return hidden, hidden if self._inner is None else self._inner.take()
 
     def autocast(self) -> torch.autocast:
         """The backbone's precision; weights stay float32 and the head opts out."""
@@ -140,14 +155,15 @@ class RewardModel(nn.Module):
         return sequence_losses(logits, rows.labels, rows.label_owners, rows.num_branches)
 
 
-def pool(hidden: torch.Tensor, rows: TreeBatch, pooling: Pooling) -> torch.Tensor:
-    """One state per branch [N, H] from hidden states [B, L, H]; padding and trunk take no part."""
-    if pooling == "last":
-        return hidden[rows.rows, rows.ends]
-    flat = hidden.float().flatten(0, 1)
-    sums = flat.new_zeros(rows.num_branches + 1, flat.shape[1])
-    sums = sums.index_add(0, rows.owners.flatten(), flat)
-    return sums[:-1] / rows.lengths[:, None]
+def _inner_layer(backbone: Backbone, config: TrainerConfig) -> LayerReader | None:
+    layer = config.head.hidden_layer
+    if layer is None:
+        return None
+    check_layer(backbone.module, layer)
+    if config.paradigm == "critic":  # its words come from the last layer
+        return LayerReader(backbone.module, layer)
+    cut_after(backbone.module, layer)
+    return None
 
 
 def freeze_parts(backbone: Backbone, freeze: FreezeConfig) -> None:

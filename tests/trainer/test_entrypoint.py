@@ -121,6 +121,7 @@ def test_ranks_stages_and_micro_batches_do_not_change_the_training(
             "learning_rate": 1e-3,
             "freeze": {"vision": False, "projector": False},
         },
+        "head": {"pooling": "attention", "learn_scale": True},
         "evaluation": {"benchmarks": {"validation": {"parts": {"scenes": 6, "text": 6}}}},
     }
     plain, notebook = train(small_config(backbone_folder, **sections), store, "plain")

@@ -71,3 +71,25 @@ def test_dropout_acts_in_training_only() -> None:
 
     assert not torch.equal(*trained)
     assert torch.equal(*scored)
+
+
+def test_a_learned_scale_starts_at_one_and_scales_every_score() -> None:
+    states = torch.randn(5, 8)
+    plain = RewardHead(HeadConfig(), 8, seed=0)
+    scaled = RewardHead(HeadConfig(learn_scale=True), 8, seed=0)
+
+    assert torch.equal(scaled(states), plain(states))
+    assert scaled.log_scale is not None
+    (gradient,) = torch.autograd.grad(scaled(states).sum(), scaled.log_scale)
+    assert gradient.item() == pytest.approx(plain(states).sum().item(), rel=1e-5)
+    torch.nn.init.constant_(scaled.log_scale, 2.0)
+    assert torch.allclose(scaled(states), plain(states) * torch.e**2)
+
+
+def test_everything_in_a_head_is_float32() -> None:
+    head = RewardHead(HeadConfig(layers=3, pooling="attention", learn_scale=True), 8, seed=0)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert head.attend(torch.randn(2, 3, 8, dtype=torch.bfloat16)).dtype is torch.float32
+
+    assert {parameter.dtype for parameter in head.parameters()} == {torch.float32}

@@ -74,7 +74,7 @@ def test_shared_trunks_give_the_rewards_of_separate_rows(kind: str, paradigm: Pa
         assert torch.allclose(values, separate[name], atol=1e-5), name
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "attention"])
 def test_a_leak_between_answers_would_be_seen(pooling: Pooling) -> None:
     backbone = tiny_backbone("qwen2_5_vl")
     model = RewardModel(backbone, config_of("scalar", pooling)).eval()
