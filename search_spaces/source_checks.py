@@ -8,7 +8,7 @@ import json
 from infra.errors import DataError
 from infra.findings import Finding, InvalidSettings, Location, hint
 from trainer.config import SourceConfig, TrainerConfig
-from trainer.data.sources import source_kinds, source_settings
+from trainer.data.sources import known_kinds, source_settings
 
 
 def source_findings(config: TrainerConfig) -> list[Finding]:
@@ -41,7 +41,7 @@ def _drawn(config: TrainerConfig) -> list[tuple[Location, str]]:
 
 @functools.cache
 def _kinds() -> tuple[str, ...]:
-    return tuple(source_kinds())
+    return known_kinds()
 
 
 @functools.lru_cache(maxsize=1024)

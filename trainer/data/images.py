@@ -47,6 +47,39 @@ class FileImage:
         return decode_image(data, str(self.path))
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """An image whose encoded bytes came in a row, as an `ImageReference`."""
+
+    data: bytes
+    sha256: str
+
+    @property
+    def key(self) -> str:
+        """Content key: the same as of a file with these bytes."""
+        return f"file-{self.sha256}"
+
+    def load(self) -> Image.Image:
+        """The image in RGB.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        return decode_image(self.data, f"with digest {self.sha256[:12]}")
+
+
+def open_encoded(data: bytes, *, check: bool = True) -> EncodedImage:
+    """The image these bytes hold.
+
+    Raises:
+        DataError: If they cannot be decoded, with `check`.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    if check:
+        decode_image(data, f"with digest {digest[:12]}")
+    return EncodedImage(data, digest)
+
+
 def open_image(path: Path, *, check: bool = True) -> FileImage:
     """The image in a file.
 

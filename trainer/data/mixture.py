@@ -164,7 +164,7 @@ def _exposed(item: PreferenceItem) -> list[str]:
     return [image.key for image in item.images] or [f"prompt {item.prompt.strip()}"]
 
 
-def _named(name: str, items: Sequence[PreferenceItem]) -> list[PreferenceItem]:
+def _named(name: str, items: Iterable[PreferenceItem]) -> list[PreferenceItem]:
     return [replace(item, item_id=f"{name}/{item.item_id}", source=name) for item in items]
 
 

@@ -1,4 +1,4 @@
-"""The `file` source: preference pairs from a JSONL, Parquet or CSV file with images beside it.
+"""Sources of rows: the `file` source, and one for every adapter.
 
 Rows that share an image are one group, and so are rows without images that share a prompt, and
 rows that declare the same group; chains of these make one group too. (Rows with different images
@@ -9,98 +9,91 @@ be used are left out and counted by reason; nothing outside the image folder is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field as Setting
 
 from infra.errors import DataError
 from infra.frozen import Frozen
+from infra.settings import load_settings
 from trainer.config import Split
-from trainer.data.images import FileImage, open_image
+from trainer.data.adapters.adapter import Adapter, Row
+from trainer.data.index_building import INDEX_VERSION, IndexBuilder
+from trainer.data.item_index import IndexedItems, ItemIndex, open_index
 from trainer.data.items import PreferenceItem
-from trainer.data.pair_rows import Field, PairRow, Reason, UnusableRow, parse_row
-from trainer.data.randomness import Draws, key_digest
-from trainer.data.row_files import FileFormat, read_rows
-from trainer.data.splits import connected_groups, split_of
+from trainer.data.pair_rows import Field, PairRow, parse_row
+from trainer.data.randomness import key_digest
+from trainer.data.row_files import FileFormat
+from trainer.data.row_places import HubSettings, RowPlace, open_place
+from trainer.data.row_report import DataReport
+from trainer.data.splits import split_of
 
-_DECODING_THREADS = 4  # Pillow decodes outside the interpreter lock
 
-
-class PairFileSettings(Frozen):
-    """Settings of the `file` source."""
+class RowSettings(Frozen):
+    """Settings of every source that reads rows."""
 
     path: str
-    """The file; relative to the working directory."""
+    """A file or folder (relative to the working directory), `s3://BUCKET/KEY` or
+    `hf://OWNER/NAME`."""
     format: FileFormat | None = None
     """Told by the file's ending when absent."""
+    files: str = "**/*"
+    """Which files of a folder are read."""
+    subset: str | None = None
+    """Configuration of a hub data set."""
+    hub_split: str = "train"
+    """Published split of a hub data set."""
+    revision: str | None = None
+    """Commit or tag of a hub data set."""
     image_folder: str = "."
     """Where the rows' image paths start, relative to the file's folder."""
-    columns: dict[Field, str] = Setting(default_factory=dict)
-    """The file's column names, where they are not ours."""
     category: str = ""
     """Category of rows that name none."""
     split: Split | None = None
     """Where all rows belong, as in a file that is a benchmark; told by each group when absent."""
     ties: Literal["drop", "keep"] = "drop"
     """Whether rows whose responses all rank the same are left out, or kept for a loss on ties."""
+    contradictions: Literal["drop", "keep"] = "keep"
+    """Whether rows that judge the same two responses in opposite ways are all left out."""
     images: Literal["decode", "trust"] = "decode"
     """Whether every image is decoded when the source is opened, or broken ones end the training."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataReport:
-    """What became of a file's rows."""
+class PairFileSettings(RowSettings):
+    """Settings of the `file` source."""
 
-    path: str
-    rows: int
-    kept: int
-    dropped: Mapping[str, int]
-    """Rows left out, by reason."""
-    first_rows: Mapping[str, int]
-    """The first row (from 1) of every reason."""
-    groups: int
-    splits: Mapping[str, int]
-    """Kept rows by split."""
-
-    def __str__(self) -> str:
-        lines = [f"{self.path}: {self.kept} of {self.rows} rows kept, in {self.groups} groups"]
-        lines += [
-            f"  {count} left out: {reason} (first in row {self.first_rows[reason]})"
-            for reason, count in self.dropped.items()
-        ]
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    items: tuple[PreferenceItem, ...]
-    report: DataReport
+    columns: dict[Field, str] = Setting(default_factory=dict)
+    """The file's column names, where they are not ours."""
 
 
 class PairFileSource:
-    """The pairs of one file."""
+    """The items of one set of rows."""
 
-    settings_type = PairFileSettings
+    settings_type: ClassVar[type[RowSettings]] = PairFileSettings
 
-    def __init__(self, settings: PairFileSettings) -> None:
+    def __init__(self, settings: RowSettings, adapter: Adapter | None = None) -> None:
         self.settings = settings
-        self._path = Path(settings.path).expanduser()
+        columns = getattr(settings, "columns", {})
+        self._adapter = adapter or Adapter(
+            name="file", doc="our own columns", convert=partial(_plain, columns=columns)
+        )
+        self._split = settings.split or ("test" if self._adapter.benchmark else None)
+        self._orders: dict[tuple[Split, int], np.ndarray] = {}
 
-    def items(self, split: Split, count: int, *, seed: int) -> list[PreferenceItem]:
+    def items(self, split: Split, count: int, *, seed: int) -> Sequence[PreferenceItem]:
         """Up to `count` items of a split, in an order of the seed's own.
 
         Raises:
             MissingError: If there is no such file.
             DataError: If it cannot be read, or holds no usable row.
         """
-        kept = [item for item in self._contents.items if self._split_of(item.group_id) == split]
-        kept.sort(key=lambda item: key_digest("file order", seed, item.item_id))
-        return kept[:count]
+        rows = self._order(split, seed)[:count]
+        found = IndexedItems(self._index, rows, self._groups)
+        return found if self._index.on_disk else list(found)
 
     def digest(self, split: Split, count: int, *, seed: int) -> str:
         """Names the content of the items `items` gives, wherever the file lies.
@@ -109,134 +102,83 @@ class PairFileSource:
             MissingError: If there is no such file.
             DataError: If it cannot be read, or holds no usable row.
         """
-        items = self.items(split, count, seed=seed)
-        return key_digest("file", "2", tuple(_content(item) for item in items))
-
-    def _split_of(self, group: str) -> Split:
-        return self.settings.split or split_of(group)
+        ids, contents = self._ids, self._index.texts("content")
+        chosen = self._order(split, seed)[:count].tolist()
+        told = tuple((ids[row], self._groups[row], contents[row]) for row in chosen)
+        return key_digest("file", "3", told)
 
     def report(self) -> DataReport:
         """How many rows were kept, and why the others were not."""
-        return self._contents.report
+        return DataReport(**self._index.report)
+
+    def _order(self, split: Split, seed: int) -> np.ndarray:
+        if (split, seed) not in self._orders:
+            homes = {group: self._split or split_of(group) for group in set(self._groups) if group}
+            ids = self._ids
+            rows = [row for row, group in enumerate(self._groups) if homes.get(group) == split]
+            rows.sort(key=lambda row: key_digest("file order", seed, ids[row]))
+            self._orders[split, seed] = np.asarray(rows, dtype=np.int64)
+        return self._orders[split, seed]
 
     @cached_property
-    def _contents(self) -> _Contents:
-        rows, dropped = self._parsed()
-        images = self._opened({name for _, row in rows for name in row.images})
-        usable: list[tuple[PairRow, tuple[FileImage, ...]]] = []
-        seen: set[str] = set()
-        for number, row in rows:
-            found = [images[name] for name in row.images]
-            opened = tuple(image for image in found if isinstance(image, FileImage))
-            bad = [image for image in found if isinstance(image, Reason)]
-            identity = _row_identity(row, opened)
-            reason = bad[0] if bad else Reason.REPEATED if identity in seen else None
-            if reason is not None:
-                dropped.append((number, reason))
-                continue
-            seen.add(identity)
-            usable.append((row, opened))
-        items = self._items(usable)
-        report = self._report(items, dropped)
-        if not items:
-            raise DataError(f"no row can be used to train on or to test with; {report}")
-        return _Contents(items, report)
+    def _groups(self) -> list[str]:
+        return self._index.groups()
 
-    def _parsed(self) -> tuple[list[tuple[int, PairRow]], list[tuple[int, Reason]]]:
-        rows, dropped = [], []
-        keep = self.settings.ties == "keep"
-        for number, row in enumerate(read_rows(self._path, self.settings.format), start=1):
-            try:
-                rows.append((number, parse_row(row, self.settings.columns, ties=keep)))
-            except UnusableRow as unusable:
-                dropped.append((number, unusable.reason))
-        if not rows and not dropped:
-            raise DataError(f"{self._path} holds no rows")
-        return rows, dropped
+    @cached_property
+    def _ids(self) -> list[str]:
+        return self._index.texts("item_id")
 
-    def _opened(self, names: set[str]) -> dict[str, FileImage | Reason]:
-        folder = (self._path.parent / self.settings.image_folder).resolve()
-        check = self.settings.images == "decode"
-        ordered = sorted(names)
-        with ThreadPoolExecutor(_DECODING_THREADS) as pool:
-            opened = pool.map(lambda name: open_inside(folder, name, check=check), ordered)
-            return dict(zip(ordered, opened, strict=True))
-
-    def _items(
-        self, usable: Sequence[tuple[PairRow, tuple[FileImage, ...]]]
-    ) -> tuple[PreferenceItem, ...]:
-        groups = connected_groups(_ties(row, images) for row, images in usable)
-        return tuple(
-            PreferenceItem(
-                item_id=(item_id := _row_identity(row, images)),
-                group_id=group,
-                prompt=row.prompt,
-                # Files mostly give the chosen response first; the place must not tell.
-                responses=tuple(Draws("order", item_id).shuffled(row.responses)),
-                images=images,
-                category=row.category or self.settings.category,
-                source="file",
-                margin=row.margin,
-                soft_label=row.soft_label,
-                label_weight=row.label_weight,
+    @cached_property
+    def _index(self) -> ItemIndex:
+        settings = self.settings
+        place = open_place(
+            settings.path,
+            file_format=settings.format,
+            pattern=settings.files,
+            hub=HubSettings(
+                subset=settings.subset, split=settings.hub_split, revision=settings.revision
+            ),
+        )
+        folder = load_settings().home / "data" / "indexes" / self._key(place)
+        index = open_index(folder) if folder.is_dir() else self._built(place, folder)
+        if not index.report["kept"]:
+            raise DataError(
+                f"no row can be used to train on or to test with; {DataReport(**index.report)}"
             )
-            for (row, images), group in zip(usable, groups, strict=True)
+        return index
+
+    def _built(self, place: RowPlace, folder: Path) -> ItemIndex:
+        images = (place.folder / self.settings.image_folder).resolve()
+        builder = IndexBuilder(self.settings, self._adapter, folder=folder, images=images)
+        try:
+            builder.read(place.rows())
+            return builder.finish(self._split_sizes)
+        finally:
+            builder.discard()
+
+    def _split_sizes(self, groups: Iterable[str]) -> Mapping[str, int]:
+        sizes: Counter[str] = Counter()
+        for group, count in Counter(groups).items():
+            sizes[self._split or split_of(group)] += count
+        return dict(sizes)
+
+    def _key(self, place: RowPlace) -> str:
+        """Names the index: what is read, how, and when its images' folders last changed."""
+        images = place.folder / self.settings.image_folder
+        inner = (
+            sorted(each for each in images.iterdir() if each.is_dir()) if images.is_dir() else []
         )
-
-    def _report(
-        self, items: Sequence[PreferenceItem], dropped: Sequence[tuple[int, Reason]]
-    ) -> DataReport:
-        counts = Counter(reason.value for _, reason in dropped)
-        groups = Counter(item.group_id for item in items)
-        splits: Counter[str] = Counter()
-        for group, count in groups.items():
-            splits[self._split_of(group)] += count
-        return DataReport(
-            path=str(self._path),
-            rows=len(items) + len(dropped),
-            kept=len(items),
-            dropped=dict(counts.most_common()),
-            first_rows={
-                name: min(number for number, reason in dropped if reason.value == name)
-                for name in counts
-            },
-            groups=len(groups),
-            splits=dict(splits),
-        )
+        changed = tuple(each.stat().st_mtime_ns for each in (images, *inner) if each.is_dir())
+        return key_digest(
+            INDEX_VERSION,
+            place.state(),
+            self._adapter.name,
+            self._adapter.version,
+            self.settings.model_dump_json(exclude={"split"}),
+            self._split or "",
+            changed,
+        )[:32]
 
 
-def open_inside(folder: Path, name: str, *, check: bool) -> FileImage | Reason:
-    """The image, or why it cannot be had; only files that really lie in the folder are opened."""
-    written = Path(name.replace("\\", "/"))
-    if written.is_absolute() or written.drive or ".." in written.parts:
-        return Reason.OUTSIDE
-    try:
-        path = (folder / written).resolve()
-        if not path.is_relative_to(folder):
-            return Reason.OUTSIDE  # through a symbolic link
-        if not path.is_file():
-            return Reason.MISSING_IMAGE
-    except (OSError, ValueError, RuntimeError):  # a name too long, or links in a circle
-        return Reason.MISSING_IMAGE
-    try:
-        return open_image(path, check=check)
-    except DataError:
-        return Reason.CORRUPT_IMAGE
-
-
-def _row_identity(row: PairRow, images: Sequence[FileImage]) -> str:
-    answers = tuple(sorted((response.rank, response.text) for response in row.responses))
-    return key_digest(row.prompt, answers, tuple(image.key for image in images))[:24]
-
-
-def _ties(row: PairRow, images: Sequence[FileImage]) -> list[str]:
-    names = [] if row.group is None else [f"group-{key_digest(row.group)[:20]}"]
-    if images:
-        return names + [f"image-{image.sha256[:20]}" for image in images]
-    return [*names, f"prompt-{key_digest(row.prompt.strip())[:20]}"]
-
-
-def _content(item: PreferenceItem) -> tuple[object, ...]:
-    critiques = tuple(response.critique for response in item.responses)
-    kept = item.item_id, item.group_id, item.category, item.margin
-    return (*kept, item.soft_label, item.label_weight, critiques)
+def _plain(row: Row, columns: Mapping[Field, str]) -> Iterator[PairRow]:
+    yield parse_row(row, columns, ties=True)

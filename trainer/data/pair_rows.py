@@ -47,6 +47,13 @@ class Reason(StrEnum):
     MISSING_IMAGE = "a missing image"
     CORRUPT_IMAGE = "a corrupt image"
     REPEATED = "a repetition of another row"
+    CONTRADICTED = "another row that judges the same responses the other way round"
+    SHAPE = "not a row of this data set"
+    NO_VERDICT = "no verdict can be read"
+    ONE_JUDGED = "a judgement of one response alone"
+    RATING = "a rating that is not a number"
+    EXCLUDED = "left out by the data set's own authors"
+    VIDEO = "a video"
 
 
 class UnusableRow(Exception):  # noqa: N818 -- not an error: rows are counted and left out
@@ -63,13 +70,21 @@ class PairRow:
 
     prompt: str
     responses: tuple[Response, ...]
-    images: tuple[str, ...]
-    category: str
-    group: str | None
+    images: tuple[str | bytes, ...] = ()
+    """Paths, or encoded images that lie in the row itself."""
+    category: str = ""
+    group: str | None = None
     """As the file declares it."""
-    margin: float | None
-    soft_label: float | None
-    label_weight: float
+    row_id: str | None = None
+    """As the file declares it; kept where a benchmark's metrics are told by it."""
+    margin: float | None = None
+    soft_label: float | None = None
+    label_weight: float = 1.0
+
+    @property
+    def tied(self) -> bool:
+        """Whether no response is better than another."""
+        return len({response.rank for response in self.responses}) < 2
 
 
 def parse_row(

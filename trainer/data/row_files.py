@@ -1,38 +1,49 @@
-"""Rows out of JSONL, Parquet and CSV files, as plain values.
+"""Rows out of JSONL, JSON, Parquet and CSV files, as plain values.
 
 A row that cannot be read by itself (a broken JSON line) comes out as none; a file that cannot be
-read as a whole is a `DataError`.
+read as a whole is a `DataError`. All but JSON are streamed: memory does not grow with the file.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import DataError, MissingError
 
-FileFormat = Literal["jsonl", "parquet", "csv"]
+FileFormat = Literal["jsonl", "json", "parquet", "csv"]
 
 _ENDINGS: dict[str, FileFormat] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".csv": "csv",
 }
 _LARGEST_CELL = 16 * 1024 * 1024
+_LARGEST_JSON = 2 * 1024**3
+_ROWS_AT_ONCE = 256  # rows with images in them are large
+
+
+def format_of(path: Path) -> FileFormat | None:
+    """What a file's ending says of its format, also before `.gz`."""
+    name = path.name.lower().removesuffix(".gz")
+    return _ENDINGS.get(Path(name).suffix)
 
 
 def read_rows(path: Path, file_format: FileFormat | None = None) -> Iterator[object]:
     """The rows of a file in order; none for a line that is not JSON.
 
     Args:
-        path: The file.
+        path: The file; one that ends in `.gz` is unpacked on the way.
         file_format: How to read it; told by the ending when absent.
 
     Raises:
@@ -42,20 +53,26 @@ def read_rows(path: Path, file_format: FileFormat | None = None) -> Iterator[obj
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
         raise MissingError(f"preference file {path} {what}")
-    chosen = file_format or _ENDINGS.get(path.suffix.lower())
+    chosen = file_format or format_of(path)
     if chosen is None:
         raise DataError(
             f"cannot tell the format of {path} by its ending; expected "
-            f"{', '.join(_ENDINGS)}, or say format: jsonl, parquet or csv"
+            f"{', '.join(_ENDINGS)} (or these with .gz), or say format: jsonl, json, parquet or csv"
         )
     try:
         yield from _READERS[chosen](path)
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DataError(f"{path} cannot be read as {chosen}: {error}") from error
 
 
+def _text(path: Path, newline: str | None = None) -> IO[str]:
+    if path.suffix.lower() == ".gz":
+        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline=newline)
+    return path.open(encoding="utf-8-sig", newline=newline)
+
+
 def _json_lines(path: Path) -> Iterator[object]:
-    with path.open(encoding="utf-8-sig") as lines:
+    with _text(path) as lines:
         for line in lines:
             if not line.strip():
                 continue
@@ -65,18 +82,34 @@ def _json_lines(path: Path) -> Iterator[object]:
                 yield None
 
 
+def _json(path: Path) -> Iterator[object]:
+    """A list of rows, or a mapping with one list of them (`{"data": [...]}`)."""
+    if path.stat().st_size > _LARGEST_JSON:
+        raise ValueError("a JSON file is read whole, and this one is over 2 GiB; write JSONL")
+    with _text(path) as file:
+        whole = json.load(file)
+    if isinstance(whole, dict):
+        lists = [value for value in whole.values() if isinstance(value, list)]
+        if len(lists) != 1:
+            raise ValueError("expected a list of rows, or a mapping with one list of them")
+        whole = lists[0]
+    if not isinstance(whole, list):
+        raise ValueError("expected a list of rows")  # noqa: TRY004 -- it becomes a DataError
+    yield from whole
+
+
 def _parquet(path: Path) -> Iterator[object]:
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches():
+        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
             yield from batch.to_pylist()
 
 
 def _csv(path: Path) -> Iterator[object]:
     csv.field_size_limit(_LARGEST_CELL)
-    with path.open(encoding="utf-8-sig", newline="") as lines:
+    with _text(path, newline="") as lines:
         for row in csv.DictReader(lines):
             # A row longer than the header keeps its surplus under the name none.
             yield None if None in row else dict(row)
 
 
-_READERS = {"jsonl": _json_lines, "parquet": _parquet, "csv": _csv}
+_READERS = {"jsonl": _json_lines, "json": _json, "parquet": _parquet, "csv": _csv}

@@ -1,13 +1,14 @@
 """`PreferenceSource`: where preference items come from, and the kinds of source there are.
 
 A source is a class with a pydantic `settings_type`, built from such settings. Other packages add
-kinds through the entry-point group `rmsweep.sources`. Opening a source checks its settings and
-touches no data; nothing here needs torch.
+kinds through the entry-point group `rmsweep.sources`; every adapter (`rmsweep.adapters`) is a kind
+too. Opening a source checks its settings and touches no data; nothing here needs torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Protocol
 
@@ -16,7 +17,9 @@ from pydantic import BaseModel
 from infra.errors import DataError
 from infra.findings import InvalidSettings, hint, validate
 from trainer.config import SourceConfig, Split
+from trainer.data.adapters.adapter import Adapter, adapters
 from trainer.data.items import PreferenceItem
+from trainer.data.pair_files import PairFileSource, RowSettings
 
 ENTRY_POINT_GROUP = "rmsweep.sources"
 
@@ -31,7 +34,7 @@ _BUILT_IN = {
 class PreferenceSource(Protocol):
     """Items of three splits that share no group, the same for the same arguments, always."""
 
-    def items(self, split: Split, count: int, *, seed: int) -> list[PreferenceItem]:
+    def items(self, split: Split, count: int, *, seed: int) -> Sequence[PreferenceItem]:
         """The first `count` items of a split in the seed's order; fewer when there are no more.
 
         Item ids are unique within the source, and asking for more only adds items at the end.
@@ -57,8 +60,24 @@ class SourceClass(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _AdaptedKind:
+    """A `SourceClass` that reads rows through one adapter."""
+
+    adapter: Adapter
+    settings_type: ClassVar[type[BaseModel]] = RowSettings
+
+    def __call__(self, settings: RowSettings) -> PreferenceSource:
+        return PairFileSource(settings, self.adapter)
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Names of every source kind and every adapter."""
+    return tuple(dict.fromkeys((*source_kinds(), *adapters())))
+
+
 def source_kinds() -> dict[str, EntryPoint]:
-    """Every known kind, built in or installed, by name.
+    """Every kind that is a class of its own, built in or installed, by name.
 
     Raises:
         DataError: If an installed package redefines a kind.
@@ -98,7 +117,9 @@ def open_source(config: SourceConfig) -> PreferenceSource:
 def _source_class(kind: str) -> SourceClass:
     kinds = source_kinds()
     if kind not in kinds:
-        raise DataError(f"unknown data source kind {kind!r}{hint(kind, kinds)}")
+        if kind in adapters():
+            return _AdaptedKind(adapters()[kind])
+        raise DataError(f"unknown data source kind {kind!r}{hint(kind, known_kinds())}")
     try:
         source_class: SourceClass = kinds[kind].load()
     except (ImportError, AttributeError) as error:

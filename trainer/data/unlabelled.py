@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.data.images import FileImage
+from trainer.data.image_folder import RowImage, open_row_image
 from trainer.data.items import PreferenceItem
-from trainer.data.pair_files import open_inside
 from trainer.data.pair_rows import PairRow, Reason, UnusableRow, parse_row
 from trainer.data.row_files import read_rows
 
@@ -37,17 +36,17 @@ def items_to_score(path: Path) -> tuple[list[PreferenceItem], list[tuple[int, st
     return items, unusable
 
 
-def _images(folder: Path, names: Sequence[str]) -> tuple[FileImage, ...]:
+def _images(folder: Path, names: Sequence[str | bytes]) -> tuple[RowImage, ...]:
     images = []
     for name in names:
-        found = open_inside(folder, name, check=True)
+        found = open_row_image(folder, name, check=True)
         if isinstance(found, Reason):
             raise UnusableRow(found)
         images.append(found)
     return tuple(images)
 
 
-def _item(number: int, row: PairRow, images: tuple[FileImage, ...]) -> PreferenceItem:
+def _item(number: int, row: PairRow, images: tuple[RowImage, ...]) -> PreferenceItem:
     return PreferenceItem(
         item_id=str(number),
         group_id=row.group or str(number),

@@ -129,7 +129,7 @@ def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
     [
         pytest.param("x.parquet", b"not parquet", "cannot be read as parquet", id="parquet"),
         pytest.param("x.jsonl", b"\xff\xfe\x00{}", "cannot be read as jsonl", id="encoding"),
-        pytest.param("x.json", b"{}", "cannot tell the format", id="ending"),
+        pytest.param("x.yaml", b"{}", "cannot tell the format", id="ending"),
     ],
 )
 def test_an_unreadable_file_is_refused(
@@ -144,7 +144,7 @@ def test_an_unreadable_file_is_refused(
 def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="does not exist"):
         opened(tmp_path / "none.jsonl").digest("train", 1, seed=0)
-    with pytest.raises(MissingError, match="is a folder"):
+    with pytest.raises(DataError, match="no file of rows"):
         opened(tmp_path).report()
 
 

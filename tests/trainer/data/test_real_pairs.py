@@ -77,7 +77,7 @@ def test_nlvr_keeps_its_leak_groups_together(tmp_path: Path) -> None:
     declared = {row["prompt"] + row["image"]: row["group_id"] for row in rows}
     home: dict[str, str] = {}
 
-    items = source.items("train", 10**6, seed=0) + source.items("test", 10**6, seed=0)
+    items = [*source.items("train", 10**6, seed=0), *source.items("test", 10**6, seed=0)]
     assert len(items) > 400
     for item in items:
         name = Path(str(getattr(item.images[0], "path", ""))).name

@@ -1,0 +1,1 @@
+"""Published preference sets and benchmarks, one small pure function per row shape."""
