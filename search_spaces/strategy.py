@@ -11,6 +11,9 @@ _PLAIN = {
     "strategy.length_normalization": False,
     "strategy.label_smoothing": 0,
     "strategy.use_margin": False,
+    "strategy.use_soft_labels": False,
+    "strategy.ties": "drop",
+    "strategy.loss": "bradley_terry",
 }
 
 
@@ -41,6 +44,26 @@ def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
             name="margin",
             patch={"strategy.use_margin": True},
             doc="ask for the annotator's margin between the scores",
+        ),
+        Level(
+            name="noise_robust",
+            patch={"strategy.label_smoothing": 0.1, "strategy.noise_correction": "forward"},
+            doc="the likelihood of labels of which every tenth is wrong",
+        ),
+        Level(
+            name="soft_labels",
+            patch={"strategy.use_soft_labels": True},
+            doc="take the annotators' agreement for the probability of the label",
+        ),
+        Level(
+            name="tie_loss",
+            patch={"strategy.ties": "rao_kupper"},
+            doc="learn from tied responses, too (the data has to keep them)",
+        ),
+        Level(
+            name="whole_order",
+            patch={"strategy.loss": "plackett_luce"},
+            doc="rank all responses at once; the same as the baseline where there are two",
         ),
         Level(
             name="quarter_rate",
@@ -80,5 +103,9 @@ AXIS = ShippedAxis(
         "strategy.zero_coefficient": _SCORES,
         "strategy.length_normalization": _SCORES,
         "strategy.use_margin": _SCORES,
+        "strategy.loss": _SCORES,
+        "strategy.noise_correction": "strategy.label_smoothing > 0",
+        "strategy.tie_weight": "strategy.ties != 'drop'",
+        "strategy.tie_threshold": f"{_SCORES} and strategy.ties == 'rao_kupper'",
     },
 )

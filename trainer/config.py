@@ -17,6 +17,9 @@ Paradigm = Literal["scalar", "critic", "generative"]
 Activation = Literal["none", "tanh", "silu", "gelu", "relu"]
 Pooling = Literal["last", "mean", "attention"]
 Schedule = Literal["constant", "linear", "cosine"]
+RankingLoss = Literal["bradley_terry", "plackett_luce", "cross_entropy"]
+NoiseCorrection = Literal["conservative", "unbiased", "forward"]
+Ties = Literal["drop", "square", "rao_kupper"]
 Precision = Literal["fp32", "bf16"]
 Split = Literal["train", "validation", "test"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -84,17 +87,41 @@ class StrategyConfig(Frozen):
     weight_decay: NonNegative = 0.0
     gradient_clipping: PositiveFloat = 1.0
     """Largest gradient norm."""
+    loss: RankingLoss = "bradley_terry"
+    """What a ranking of several responses says: every pair on its own, the whole order (each
+    response against those below it), or only which one is best. With two they are the same."""
     zero_coefficient: NonNegative = 0.0
     """Weight of mean((r_chosen + r_rejected)^2) (paper, Algorithm 1)."""
     length_normalization: bool = False
     """Divide scores by log(tokens + 1) (paper, Algorithm 1)."""
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """Probability that a label is wrong, as the loss assumes."""
+    """Probability that a label is wrong, as the loss assumes; a half would teach nothing."""
+    noise_correction: NoiseCorrection = "conservative"
+    """What the loss makes of that probability: hedge its labels, undo the noise on average, or
+    give the likelihood of the noisy label. Only matters with `label_smoothing`."""
     use_margin: bool = False
     """Ask for the item's margin between the scores."""
+    use_soft_labels: bool = False
+    """Take an item's soft label for the probability that its ranking is right."""
+    ties: Ties = "drop"
+    """What tied responses teach: nothing, a small squared difference of scores, or the likelihood
+    of a tie in the model of Rao and Kupper. A judge learns an even verdict from either."""
+    tie_weight: PositiveFloat = 1.0
+    """Weight of a tied pair beside a ranked one; only matters unless ties are dropped."""
+    tie_threshold: PositiveFloat = 0.7
+    """Rao and Kupper's: equal scores tie with probability tanh(threshold / 2), here a third."""
     precision: Precision = "fp32"
     """Of the backbone; the head is always fp32."""
     freeze: FreezeConfig = FreezeConfig()
+
+    @model_validator(mode="after")
+    def _ties_fit_the_loss(self) -> StrategyConfig:
+        if self.ties == "rao_kupper" and self.loss != "bradley_terry":
+            raise ValueError(
+                f"ties 'rao_kupper' is a model of pairs and needs loss 'bradley_terry', got "
+                f"{self.loss!r}; use ties 'square' or 'drop'"
+            )
+        return self
 
 
 class SourceConfig(Frozen):

@@ -25,6 +25,9 @@ SCORING_VERSION = "1"
 SWITCHED_OFF: Mapping[str, Any] = {
     "head.learn_scale": False,
     "head.hidden_layer": None,
+    "strategy.loss": "bradley_terry",
+    "strategy.use_soft_labels": False,
+    "strategy.ties": "drop",
 }
 """Options that change nothing at these values. They are left out then, so that a new option
 renames no training that came before it."""
@@ -62,11 +65,10 @@ def active_settings(config: TrainerConfig) -> dict[str, Any]:
         del settings["critic"]["max_critique_tokens"]  # only evaluation writes critiques
     if config.paradigm == "generative":
         del settings["head"]
-        for name in ("zero_coefficient", "length_normalization", "use_margin"):
-            del settings["strategy"][name]
     elif config.head.layers == 1:
         del settings["head"]["activation"]
         del settings["head"]["hidden_size"]
+    settings["strategy"] = _active_strategy(config, settings["strategy"])
     for path, off in SWITCHED_OFF.items():
         section, _, name = path.rpartition(".")
         if section in settings and settings[section].get(name, _ABSENT) == off:
@@ -80,6 +82,21 @@ def active_settings(config: TrainerConfig) -> dict[str, Any]:
         name: config.data.source(name).model_dump(mode="json") for name in sorted(weights)
     }
     return settings
+
+
+def _active_strategy(config: TrainerConfig, settings: dict[str, Any]) -> dict[str, Any]:
+    strategy = config.strategy
+    judges = config.paradigm == "generative"
+    inactive = {
+        "zero_coefficient": judges,
+        "length_normalization": judges,
+        "use_margin": judges,
+        "loss": judges,
+        "noise_correction": strategy.label_smoothing == 0,
+        "tie_weight": strategy.ties == "drop",
+        "tie_threshold": judges or strategy.ties != "rao_kupper",
+    }
+    return {name: value for name, value in settings.items() if not inactive.get(name)}
 
 
 def training_identity(

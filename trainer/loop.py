@@ -109,7 +109,7 @@ class TrainingLoop:
         parts = self._parts
         items = parts.examples.items
         indices = self._order.step(self.step)
-        weights = StepWeights.of([items[index] for index in indices])
+        weights = StepWeights.of([items[index] for index in indices], parts.config.strategy)
         share = len(indices) // parts.gang.size
         mine = micro_batches(
             indices,

@@ -63,13 +63,6 @@ def presentations(item: PreferenceItem) -> list[Presentation]:
     return [order for i, j in pairs for order in (Presentation(i, j), Presentation(j, i))]
 
 
-def ranked_pairs(item: PreferenceItem) -> list[tuple[int, int]]:
-    """(better, worse) response indices of every pair that is no tie."""
-    ranks = [response.rank for response in item.responses]
-    pairs = combinations(range(len(ranks)), 2)
-    return [(i, j) if ranks[i] < ranks[j] else (j, i) for i, j in pairs if ranks[i] != ranks[j]]
-
-
 def verdict_tokens(backbone: Backbone) -> tuple[int, int]:
     """The token that names the first response, and the one that names the second.
 

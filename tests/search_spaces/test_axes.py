@@ -13,6 +13,7 @@ from search_spaces.axes import Axis, AxisRequest, Scalar, axis_row, resolve_axis
 from search_spaces.catalog import AXES, axis_rows, level_rows, setting_condition, shipped_axis
 from search_spaces.levels import trains_the_same
 from search_spaces.patches import apply_patch
+from search_spaces.points import condition_holds
 from trainer.config import TrainerConfig
 from trainer.identity import active_settings
 
@@ -175,6 +176,15 @@ def test_a_conditional_axis_marks_the_baselines_value_though_it_trains_nothing_t
 @pytest.mark.parametrize("paradigm", ["scalar", "critic", "generative"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize(
+    "noise",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param(
+            {"strategy.label_smoothing": 0.2, "strategy.ties": "square"}, id="noise and ties"
+        ),
+    ],
+)
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         ("head.layers", 4),
@@ -189,16 +199,32 @@ def test_a_conditional_axis_marks_the_baselines_value_though_it_trains_nothing_t
         ("strategy.use_margin", True),
         ("strategy.learning_rate", 0.5),
         ("strategy.label_smoothing", 0.1),
+        ("strategy.loss", "cross_entropy"),
+        ("strategy.noise_correction", "forward"),
+        ("strategy.use_soft_labels", True),
+        ("strategy.ties", "rao_kupper"),
+        ("strategy.tie_weight", 2),
+        ("strategy.tie_threshold", 2),
+        ("head.learn_scale", True),
+        ("head.hidden_layer", 1),
         ("data.pairs", 64),
         ("backbone.scale", "xs"),
     ],
 )
 def test_a_setting_is_called_inactive_exactly_when_its_identity_ignores_it(
-    paradigm: str, layers: int, path: str, value: Scalar
+    paradigm: str, layers: int, noise: dict[str, Any], path: str, value: Scalar
 ) -> None:
-    from search_spaces.points import condition_holds
+    config = apply_patch(BASELINE, {"paradigm": paradigm, "head.layers": layers, **noise})
+    assert_activity_is_told(config, path, value)
 
-    config = apply_patch(BASELINE, {"paradigm": paradigm, "head.layers": layers})
+
+@pytest.mark.parametrize("paradigm", ["scalar", "critic", "generative"])
+def test_the_threshold_of_ties_matters_where_scores_are_ranked(paradigm: str) -> None:
+    config = apply_patch(BASELINE, {"paradigm": paradigm, "strategy.ties": "rao_kupper"})
+    assert_activity_is_told(config, "strategy.tie_threshold", 2)
+
+
+def assert_activity_is_told(config: TrainerConfig, path: str, value: Scalar) -> None:
     condition = setting_condition(path)
 
     active = condition is None or condition_holds(condition, config, {})

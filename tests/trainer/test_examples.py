@@ -12,13 +12,14 @@ from PIL import Image
 from infra.errors import DataError
 from tests.trainer.tiny_models import tiny_backbone
 from trainer.backbone import Backbone, read_backbone
-from trainer.config import DataConfig
+from trainer.choices import ranked_pairs
+from trainer.config import DataConfig, StrategyConfig
 from trainer.data.items import ImageReference, PreferenceItem, Response
 from trainer.data.mixture import training_items
 from trainer.examples import Examples
 from trainer.image_bank import ImageBank
 from trainer.objective import StepWeights
-from trainer.prompts import presentations, ranked_pairs
+from trainer.prompts import presentations
 
 
 @dataclass
@@ -140,5 +141,6 @@ def test_a_step_weighs_items_not_pairs() -> None:
         PreferenceItem(item_id="3", group_id="3", prompt="p", responses=tied),
     ]
 
-    assert StepWeights.of(items) == StepWeights(1.5, 1.5)
-    assert StepWeights.of(items[2:]) == StepWeights(1.0, 1.0)
+    assert StepWeights.of(items, StrategyConfig()) == StepWeights(1.5, 1.5)
+    assert StepWeights.of(items, StrategyConfig(ties="square")) == StepWeights(2.5, 1.5)
+    assert StepWeights.of(items[2:], StrategyConfig()) == StepWeights(1.0, 1.0)
