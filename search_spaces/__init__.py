@@ -5,6 +5,8 @@
 - `recipes/`: sweep files and trainer configs by name; every table of the paper is one.
 - `patches`: change a trainer config by dotted path.
 - `conditions`, `condition_parser`: `head.layers >= 2`, as a value and from text.
-- `axes`: what a sweep file asks for, as levels with patches.
+- `axes`, `axis_levels`: what a sweep file asks for, as levels with patches.
+- `ranges`, `mixtures`, `members`: levels that are drawn, shares of a whole, subsets of a set.
+- `rules`: what every arm must meet (constraints, excluded combinations).
 - `points`: a chosen level per axis, settled into one trainer config.
 """

@@ -103,6 +103,27 @@ def both(first: Condition | None, second: Condition | None) -> Condition | None:
     return Condition(parts[0] if len(parts) == 1 else All(parts))
 
 
+def exclusive(first: Condition | None, second: Condition | None) -> bool:
+    """Whether two conditions plainly never hold together: they ask one name for two values."""
+    if first is None or second is None:
+        return False
+    asked = dict(_equalities(first.root))
+    return any(
+        name in asked and not _equal(asked[name], value) for name, value in _equalities(second.root)
+    )
+
+
+def _equalities(node: Node) -> list[tuple[str, Value]]:
+    return [
+        (part.left.path, part.right.value)
+        for part in _conjuncts(node)
+        if isinstance(part, Comparison)
+        and part.sign == "=="
+        and isinstance(part.left, Name)
+        and isinstance(part.right, Constant)
+    ]
+
+
 def _conjuncts(node: Node) -> tuple[Node, ...]:
     return node.parts if isinstance(node, All) else (node,)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from search_spaces.patches import apply_patch
 from trainer.config import TrainerConfig
-from trainer.identity import active_settings
+from trainer.identity import active_settings, canonical_json
 
 _NO_CONDITIONS: Mapping[str, str] = MappingProxyType({})
 
@@ -66,4 +66,18 @@ class ShippedAxis:
 
 def trains_the_same(first: TrainerConfig, second: TrainerConfig) -> bool:
     """Whether two configs train the same weights, machine and benchmarks aside."""
-    return active_settings(first) == active_settings(second)
+    return training_text(first) == training_text(second)
+
+
+def training_text(config: TrainerConfig) -> str:
+    """Equal for configs that train the same weights from data and backbones of the same name."""
+    return canonical_json(active_settings(config))
+
+
+def value_name(value: object) -> str:
+    """A value as a level's name: as it is written in a file."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value).replace("e-0", "e-")  # 1e-5

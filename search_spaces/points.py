@@ -40,7 +40,7 @@ class SettledPoint:
 def settle_point(
     baseline: TrainerConfig, axes: Sequence[Axis], point: Mapping[str, str]
 ) -> SettledPoint:
-    """The config of a point.
+    """The config of one point; of many, ask a `PointSettler`.
 
     Args:
         baseline: The settings every axis starts from.
@@ -51,23 +51,63 @@ def settle_point(
         InvalidSettings: If levels contradict each other or name an unknown backbone.
         KeyError: If an axis has no such level.
     """
-    config = baseline
-    pending: dict[str, Any] = {}
-    chosen: dict[str, str] = {}
-    inactive = []
-    for axis in in_order([axis for axis in axes if axis.name in point]):
-        level = axis.level(point[axis.name])
-        if axis.condition is not None:
-            config, pending = apply_patch(config, pending) if pending else config, {}
-            if not condition_holds(axis.condition, config, chosen):
-                inactive.append(axis.name)
+    return PointSettler(baseline, axes).settle(point)
+
+
+class PointSettler:
+    """Settles points of the same axes; what does not depend on the point is worked out once."""
+
+    def __init__(self, baseline: TrainerConfig, axes: Sequence[Axis]) -> None:
+        self._baseline = baseline
+        self._axes = axes
+        self._order = in_order(axes)
+        self._standing = own_levels(axes)
+
+    def settle(self, point: Mapping[str, str]) -> SettledPoint:
+        """The config of a point.
+
+        Raises:
+            InvalidSettings: If levels contradict each other or name an unknown backbone.
+            KeyError: If an axis has no such level.
+        """
+        config = self._baseline
+        pending: dict[str, Any] = {}
+        chosen: dict[str, str] = {}
+        inactive = []
+        for axis in self._order:
+            if axis.name not in point:
                 continue
-        chosen[axis.name] = level.name
-        pending = {**pending, **level.patch}
-    config = apply_patch(config, pending) if pending else config
-    _check_backbone(config)
-    kept = {axis.name: chosen[axis.name] for axis in axes if axis.name in chosen}
-    return SettledPoint(config=config, point=kept, inactive=tuple(inactive))
+            level = axis.level(point[axis.name])
+            if axis.condition is not None:
+                config, pending = apply_patch(config, pending) if pending else config, {}
+                if not condition_holds(axis.condition, config, {**self._standing, **chosen}):
+                    inactive.append(axis.name)
+                    continue
+            chosen[axis.name] = level.name
+            pending = {**pending, **level.patch}
+        config = apply_patch(config, pending) if pending else config
+        _check_backbone(config)
+        kept = {axis.name: chosen[axis.name] for axis in self._axes if axis.name in chosen}
+        return SettledPoint(config=config, point=kept, inactive=tuple(inactive))
+
+
+def own_levels(axes: Sequence[Axis]) -> dict[str, str]:
+    """Where every axis stands at the baseline, as far as it has a level of its own."""
+    return {axis.name: axis.baseline_level.name for axis in axes if axis.baseline_level is not None}
+
+
+def full_point(settled: SettledPoint, axes: Sequence[Axis]) -> dict[str, str]:
+    """The settled point with the baseline's level of the active axes that were not asked about."""
+    standing = {**own_levels(axes), **settled.point}
+    point = {}
+    for axis in axes:
+        if axis.name in settled.point:
+            point[axis.name] = settled.point[axis.name]
+        elif axis.name not in settled.inactive and (
+            axis.condition is None or condition_holds(axis.condition, settled.config, standing)
+        ):
+            point[axis.name] = standing.get(axis.name, BASELINE)
+    return point
 
 
 def condition_holds(condition: Condition, config: TrainerConfig, point: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ SweepFile = Annotated[str, typer.Argument(help="A sweep file, or the name of a s
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="PATH=VALUE, changed in the file before all else.")
 ]
+ALIASES_SHOWN = 12
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -112,6 +114,8 @@ def print_plan(plan: SweepPlan) -> None:
         )
     columns = ("arm", "seeds", "reused", "workers", "time each", "first identity")
     print_table("", columns, rows, right=("seeds", "reused", "workers", "time each"))
+    for line in _design_lines(plan):
+        out.print(line, style="dim", soft_wrap=True)
     estimate = plan.estimate
     out.print(
         f"{len(plan.arms)} arms, {len(plan.trials)} trials, {done} reused, "
@@ -138,12 +142,28 @@ def print_plan(plan: SweepPlan) -> None:
     )
 
 
+def _design_lines(plan: SweepPlan) -> list[str]:
+    """What can and cannot be told apart in the design."""
+    facts = plan.design
+    lines = []
+    if facts.resolution is not None:
+        lines.append(f"fraction of resolution {facts.resolution}; cannot be told apart:")
+        shown = facts.aliases[:ALIASES_SHOWN]
+        lines += [f"  {line}" for line in shown] or ["  nothing up to pairs of axes"]
+        if len(facts.aliases) > len(shown):
+            lines.append(f"  and {len(facts.aliases) - len(shown)} more groups; --json has all")
+    if facts.left_out:
+        lines.append(f"{facts.left_out} combinations break a rule and are left out")
+    return [*lines, *facts.remarks]
+
+
 def _plan_json(plan: SweepPlan) -> dict[str, Any]:
     estimate = plan.estimate
     return {
         "sweep": plan.sweep_id,
         "question": plan.spec.question,
         "pending": plan.pending,
+        "design": asdict(plan.design),
         "arms": [
             {"name": arm.name, "axis": arm.axis, "level": arm.level, "point": dict(arm.point)}
             for arm in plan.arms

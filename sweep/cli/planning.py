@@ -78,7 +78,8 @@ def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
 
 def _settled(resolved: ResolvedSweep) -> ResolvedSweep:
     """The same sweep with its baseline written out: it no longer refers to any file."""
-    baseline = resolved.baseline.model_dump(mode="json", exclude={"seed"})
+    asked = resolved.asked or resolved.baseline
+    baseline = asked.model_dump(mode="json", exclude={"seed"})
     spec = resolved.spec.model_copy(update={"baseline": baseline, "set": {}})
     return replace(resolved, spec=spec)
 

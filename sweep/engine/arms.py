@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from infra.errors import Problem, SpecError
 from infra.findings import InvalidSettings
 from search_spaces.axes import Axis
-from search_spaces.points import BASELINE, SettledPoint, condition_holds, settle_point
-from sweep.engine.designs import design_points, design_problems
+from search_spaces.points import BASELINE, PointSettler, full_point, own_levels
+from search_spaces.rules import Rule
+from sweep.engine.designs import DRAWN, Design, DesignFacts, make_design
 from sweep.spec.design_spec import DesignSpec
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
 from trainer.identity import PENDING, identity_text
@@ -56,48 +57,141 @@ class Arm:
     """What its identities are digests of, cut where the seed stands."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignedArms:
+    """The arms of a design and what can be told apart with them."""
+
+    arms: tuple[Arm, ...]
+    """The baseline first, if it is among them."""
+    facts: DesignFacts
+
+
 def make_arms(
-    design: DesignSpec,
+    spec: DesignSpec,
     *,
     baseline: TrainerConfig,
     axes: Sequence[Axis],
     digests: Digests,
+    rules: Sequence[Rule] = (),
     source: str = "the sweep",
-) -> tuple[Arm, ...]:
-    """The arms of a design, the baseline first.
+) -> DesignedArms:
+    """The arms of a design, those that break a rule left out.
 
     Raises:
-        SpecError: If the design has no points or too many, a point is no valid config, or an axis
-            changes nothing that is trained.
+        SpecError: If the design has no points or too many, a point is no valid config, an axis
+            changes nothing that is trained, or rules leave a design without its balance.
     """
-    problems = design_problems(design, axes)
+    design = make_design(spec, axes)
+    problems = design.problems()
     if problems:
         raise SpecError(source, problems)
-    identities = IdentityTexts(digests)
-    reference, _ = identities(baseline)
-    found: dict[tuple[str, str], Arm] = {}
-    for asked in design_points(design, axes):
+    settling = _Settling(baseline=baseline, axes=axes, rules=rules, digests=digests)
+    for asked in design.points():
+        settling.take(asked)
+        if design.wanted is not None and settling.moved >= design.wanted:
+            break
+    arms = settling.arms()
+    problems = (
+        settling.problems
+        or _unbalanced(spec, settling)
+        or _too_few(design, settling)
+        or _idle_axes(axes, arms, complete=not settling.left_out and spec.kind not in DRAWN)
+    )
+    if problems:
+        raise SpecError(source, _shortened(problems))
+    return DesignedArms(arms=arms, facts=replace(design.facts(), left_out=settling.left_out))
+
+
+class _Settling:
+    """Points into distinct trainings, one at a time."""
+
+    def __init__(
+        self,
+        *,
+        baseline: TrainerConfig,
+        axes: Sequence[Axis],
+        rules: Sequence[Rule],
+        digests: Digests,
+    ) -> None:
+        self._axes, self._rules = axes, rules
+        self._settler = PointSettler(baseline, axes)
+        self._identities = IdentityTexts(digests)
+        self._reference, _ = self._identities(baseline)
+        self._found: dict[tuple[str, str], Arm] = {}
+        self.problems: list[Problem] = []
+        self.left_out = 0
+        self.dropped: set[str] = set()
+        """Axes that did not matter at some point."""
+
+    @property
+    def moved(self) -> int:
+        """Distinct trainings so far, the baseline not counted."""
+        return len(self._found) - (self._reference in self._found)
+
+    def take(self, asked: Mapping[str, str]) -> None:
+        """Settle one point; note it as an arm, as broken, or as left out."""
         try:
-            settled = settle_point(baseline, axes, asked)
+            settled = self._settler.settle(asked)
         except InvalidSettings as error:
-            problems += [_at_point(problem, asked) for problem in error.problems]
-            continue
-        text, pending = identities(settled.config)
-        if text not in found:
-            point = _full_point(settled, axes)
-            found[text] = Arm(
-                name=BASELINE if text == reference else _name(settled.point),
-                **_only_move(point, axes),
+            self.problems += [_at_point(problem, asked) for problem in error.problems]
+            return
+        self.dropped.update(settled.inactive)
+        point = full_point(settled, self._axes)
+        if any(rule.broken(settled.config, point) for rule in self._rules):
+            self.left_out += 1
+            return
+        text, pending = self._identities(settled.config)
+        if text not in self._found:
+            self._found[text] = Arm(
+                name=BASELINE if text == self._reference else _name(settled.point),
+                **_only_move(point, self._axes),
                 point=point,
                 config=settled.config,
                 pending=pending,
                 text=text,
             )
-    arms = sorted(found.values(), key=lambda arm: arm.text != reference)
-    problems = problems or _idle_axes(axes, arms)
-    if problems:
-        raise SpecError(source, _shortened(problems))
-    return tuple(arms)
+
+    def arms(self) -> tuple[Arm, ...]:
+        """The distinct trainings, the baseline first."""
+        found = self._found.values()
+        return tuple(sorted(found, key=lambda arm: arm.text != self._reference))
+
+
+def _unbalanced(spec: DesignSpec, settling: _Settling) -> list[Problem]:
+    """What takes the balance from a fraction."""
+    if spec.kind != "fractional":
+        return []
+    problems = []
+    if settling.left_out:
+        message = (
+            f"{settling.left_out} of the fraction's points break a rule (constraints, exclude), "
+            "and without them it is no longer balanced; use design grid or random, or make one "
+            "axis of the combinations that are allowed"
+        )
+        problems.append(Problem("design", message))
+    problems += [
+        Problem(
+            f"axes.{name}",
+            "the axis does not matter at every point (its condition), and a fraction is only "
+            "balanced if all axes do; use design grid or random, or make one axis of both",
+        )
+        for name in sorted(settling.dropped)
+    ]
+    return problems
+
+
+def _too_few(design: Design, settling: _Settling) -> list[Problem]:
+    """A design without a training, or with fewer than were asked for."""
+    if not settling.arms():
+        message = f"no combination meets every rule ({settling.left_out:,} break one); loosen them"
+        return [Problem("constraints", message)]
+    if design.wanted is not None and settling.moved < design.wanted:
+        message = (
+            f"only {settling.moved:,} distinct trainings that meet every rule were found, "
+            f"{design.wanted:,} are asked for; lower points, or widen the axes"
+        )
+        return [Problem("design.points", message)]
+    return []
 
 
 class IdentityTexts:
@@ -126,28 +220,13 @@ class IdentityTexts:
         return text, data is None or backbone is None
 
 
-def _full_point(settled: SettledPoint, axes: Sequence[Axis]) -> dict[str, str]:
-    """The settled point with the baseline's level of the axes that were not asked about."""
-    point = {}
-    for axis in axes:
-        if axis.name in settled.point:
-            point[axis.name] = settled.point[axis.name]
-        elif axis.name not in settled.inactive and (
-            axis.condition is None or condition_holds(axis.condition, settled.config, settled.point)
-        ):
-            point[axis.name] = _own_level(axis)
-    return point
-
-
-def _own_level(axis: Axis) -> str:
-    """What the axis is at the baseline."""
-    return axis.baseline_level.name if axis.baseline_level is not None else BASELINE
-
-
 def _only_move(point: Mapping[str, str], axes: Sequence[Axis]) -> dict[str, str | None]:
     """The one axis away from the baseline and its level, if there is exactly one."""
+    own = own_levels(axes)
     moved = [
-        axis.name for axis in axes if point.get(axis.name, _own_level(axis)) != _own_level(axis)
+        axis.name
+        for axis in axes
+        if axis.name in point and point[axis.name] != own.get(axis.name, BASELINE)
     ]
     if len(moved) != 1:
         return {"axis": None, "level": None}
@@ -161,8 +240,8 @@ def _name(point: Mapping[str, str]) -> str:
     return f"{name[: LONGEST_NAME - 12]}... {hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _idle_axes(axes: Sequence[Axis], arms: Sequence[Arm]) -> list[Problem]:
-    """Axes that the design asks about in vain."""
+def _idle_axes(axes: Sequence[Axis], arms: Sequence[Arm], *, complete: bool) -> list[Problem]:
+    """Axes that the design asks about in vain; `complete`: it takes every level of every axis."""
     problems = []
     for axis in axes:
         levels = {arm.point[axis.name] for arm in arms if axis.name in arm.point}
@@ -172,7 +251,7 @@ def _idle_axes(axes: Sequence[Axis], arms: Sequence[Arm]) -> list[Problem]:
                 "at no point; change the baseline under `set`, or drop the axis"
             )
             problems.append(Problem(f"axes.{axis.name}", message))
-        elif len(levels) == 1 and len(axis.levels) > 1:
+        elif len(levels) == 1 and len(axis.levels) > 1 and complete:
             message = (
                 f"the axis' {len(axis.levels)} levels all train the same weights in this design; "
                 "drop it"

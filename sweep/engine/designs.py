@@ -1,22 +1,33 @@
 """Which points a design asks for: the chosen level of some axes, the others at the baseline.
 
-A design knows nothing of conditions or trainings; `sweep.engine.arms` settles its points. A new
-kind is a `Design` in `DESIGNS` and a spec of that `kind`. Points are counted before any is made.
+A design knows nothing of conditions, rules or trainings; `sweep.engine.arms` settles its points. A
+new kind is a class in `_KINDS` and a spec of that `kind`. Points are counted before any is made.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from infra.errors import Problem
 from search_spaces.axes import Axis
-from sweep.spec.design_spec import DesignSpec
+from sweep.engine.fractions import Fraction, smallest_fraction
+from sweep.engine.sampling import Sample, hypercube_points, random_points, space_size
+from sweep.spec.design_spec import (
+    DesignSpec,
+    FractionalDesign,
+    LatinHypercubeDesign,
+    RandomDesign,
+)
 
 MAX_POINTS = 100_000
 """More are refused: nobody trains them, and enumerating them would only take the memory."""
+
+DRAWN = frozenset({"random", "latin_hypercube"})
+"""Kinds that need not come upon every level of every axis."""
 
 Point = dict[str, str]
 """Level by axis."""
@@ -25,66 +36,204 @@ Point = dict[str, str]
 class Design(Protocol):
     """A way to choose points."""
 
-    def count(self, axes: Sequence[Axis]) -> int:
-        """How many points there are."""
+    @property
+    def wanted(self) -> int | None:
+        """Distinct trainings to stop at, the baseline not counted; None for all points."""
         ...
 
-    def points(self, axes: Sequence[Axis]) -> Iterator[Point]:
-        """The points, in an order that depends on the axes alone."""
+    def problems(self) -> list[Problem]:
+        """Why the points cannot be enumerated; empty when they can."""
         ...
+
+    def points(self) -> Iterator[Point]:
+        """The points, in an order that depends on spec and axes alone."""
+        ...
+
+    def facts(self) -> DesignFacts:
+        """What a reader of the plan and of the report should know of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignFacts:
+    """What can and what cannot be told apart in a design."""
+
+    kind: str
+    resolution: int | None = None
+    """Of a fraction, as reached and not as asked."""
+    aliases: tuple[str, ...] = ()
+    """Groups of effects that this fraction cannot tell apart, such as `a = b x c`."""
+    left_out: int = 0
+    """Points that break a rule."""
+    remarks: tuple[str, ...] = ()
 
 
 class Grid:
     """Every combination of levels."""
 
-    def count(self, axes: Sequence[Axis]) -> int:
-        """The product of the numbers of levels."""
-        return math.prod(len(axis.levels) for axis in axes)
+    wanted = None
 
-    def points(self, axes: Sequence[Axis]) -> Iterator[Point]:
+    def __init__(self, spec: DesignSpec, axes: Sequence[Axis]) -> None:
+        self._kind, self._axes = spec.kind, axes
+
+    def problems(self) -> list[Problem]:
+        """Too many points, or none."""
+        empty = [axis.name for axis in self._axes if not axis.levels]
+        if empty:
+            message = (
+                f"a {self._kind} design of these axes has no point; give {', '.join(empty)} a level"
+            )
+            return [Problem("design", message)]
+        count = math.prod(len(axis.levels) for axis in self._axes)
+        if count <= MAX_POINTS:
+            return []
+        sizes = " x ".join(str(len(axis.levels)) for axis in self._axes)
+        message = (
+            f"a {self._kind} design of these axes ({sizes} levels) has {count:,} points, at most "
+            f"{MAX_POINTS:,} can be planned; drop levels or axes, or use design one_factor, "
+            "fractional or random"
+        )
+        return [Problem("design", message)]
+
+    def points(self) -> Iterator[Point]:
         """In the order of the file, the last axis changing fastest."""
-        names = [axis.name for axis in axes]
-        for levels in itertools.product(*(axis.levels for axis in axes)):
+        names = [axis.name for axis in self._axes]
+        for levels in itertools.product(*(axis.levels for axis in self._axes)):
             yield {name: level.name for name, level in zip(names, levels, strict=True)}
+
+    def facts(self) -> DesignFacts:
+        """Nothing is mixed up with anything else."""
+        return DesignFacts(kind=self._kind)
 
 
 class OneFactor:
-    """The baseline, and every other level of each axis alone."""
+    """The baseline, and every other level of each axis alone.
 
-    def count(self, axes: Sequence[Axis]) -> int:
-        """One, and every level that is not the baseline's own."""
-        return 1 + sum(not level.is_baseline for axis in axes for level in axis.levels)
+    Leaving one out and adding one in are the same with axes whose levels are subsets.
+    """
 
-    def points(self, axes: Sequence[Axis]) -> Iterator[Point]:
+    wanted = None
+
+    def __init__(self, spec: DesignSpec, axes: Sequence[Axis]) -> None:
+        self._kind, self._axes = spec.kind, axes
+
+    def problems(self) -> list[Problem]:
+        """It is never too large to be enumerated."""
+        return []
+
+    def points(self) -> Iterator[Point]:
         """The baseline first, then axis by axis."""
         yield {}
-        for axis in axes:
+        for axis in self._axes:
             for level in axis.levels:
                 if not level.is_baseline:
                     yield {axis.name: level.name}
 
+    def facts(self) -> DesignFacts:
+        """What it cannot answer."""
+        several = len(self._axes) > 1
+        remark = "axes move one at a time: whether they add up is not measured"
+        return DesignFacts(kind=self._kind, remarks=(remark,) if several else ())
 
-DESIGNS: Mapping[str, Design] = {"grid": Grid(), "one_factor": OneFactor()}
-"""By `kind` of the design in the sweep file."""
 
+class FractionOfGrid:
+    """A balanced part of the grid."""
 
-def design_problems(spec: DesignSpec, axes: Sequence[Axis]) -> list[Problem]:
-    """Why the design cannot be enumerated; empty when it can."""
-    count = DESIGNS[spec.kind].count(axes)
-    if count < 1:
-        empty = ", ".join(axis.name for axis in axes if not axis.levels)
-        message = f"a {spec.kind} design of these axes has no point; give {empty} a level"
-        return [Problem("design", message)]
-    if count > MAX_POINTS:
-        sizes = " x ".join(str(len(axis.levels)) for axis in axes)
-        message = (
-            f"a {spec.kind} design of these axes ({sizes} levels) has {count:,} points, at most "
-            f"{MAX_POINTS:,} can be planned; drop levels or axes, or use design one_factor"
+    wanted = None
+
+    def __init__(self, spec: FractionalDesign, axes: Sequence[Axis]) -> None:
+        self._axes, self._resolution = axes, spec.resolution
+        self._fraction: Fraction | None = None
+
+    def problems(self) -> list[Problem]:
+        """No fraction of that resolution is known, or it is too large."""
+        empty = [axis.name for axis in self._axes if not axis.levels]
+        if empty:
+            return [Problem("design", f"give {', '.join(empty)} a level")]
+        self._fraction = smallest_fraction(
+            self._axes, resolution=self._resolution, most_points=MAX_POINTS
         )
-        return [Problem("design", message)]
-    return []
+        if self._fraction is not None:
+            return []
+        sizes = " x ".join(str(len(axis.levels)) for axis in self._axes)
+        message = (
+            f"no fraction of resolution {self._resolution} with at most {MAX_POINTS:,} points is "
+            f"known for these axes ({sizes} levels); lower the resolution, or drop levels"
+        )
+        return [Problem("design.resolution", message)]
+
+    def points(self) -> Iterator[Point]:
+        """In standard order."""
+        assert self._fraction is not None
+        yield from self._fraction.points()
+
+    def facts(self) -> DesignFacts:
+        """Resolution and aliases of the fraction."""
+        assert self._fraction is not None
+        fraction = self._fraction
+        remarks = []
+        if fraction.is_whole:
+            remarks.append("no smaller fraction of this resolution is known: it is the whole grid")
+        return DesignFacts(
+            kind="fractional",
+            resolution=fraction.resolution,
+            aliases=fraction.aliases(),
+            remarks=tuple(remarks),
+        )
 
 
-def design_points(spec: DesignSpec, axes: Sequence[Axis]) -> Iterator[Point]:
-    """The points of a design that has no problems."""
-    return DESIGNS[spec.kind].points(axes)
+class Drawn:
+    """Points drawn at random or spread evenly, the baseline with them if wanted."""
+
+    def __init__(self, spec: RandomDesign | LatinHypercubeDesign, axes: Sequence[Axis]) -> None:
+        self._spec, self._axes = spec, axes
+
+    @property
+    def wanted(self) -> int | None:
+        """As many as asked for; a hypercube keeps its places and draws no others."""
+        return self._spec.points if isinstance(self._spec, RandomDesign) else None
+
+    def problems(self) -> list[Problem]:
+        """More points than there are, or than can be planned."""
+        points, size = self._spec.points, space_size(self._axes)
+        if points > MAX_POINTS:
+            message = f"at most {MAX_POINTS:,} points can be planned, came {points:,}"
+            return [Problem("design.points", message)]
+        if size is not None and points > size and isinstance(self._spec, RandomDesign):
+            message = (
+                f"{points:,} points are asked for, but these axes have only {size:,}; "
+                "lower points, or use design grid"
+            )
+            return [Problem("design.points", message)]
+        return []
+
+    def points(self) -> Iterator[Point]:
+        """The baseline first, then as drawn."""
+        if self._spec.with_baseline:
+            yield {}
+        sample = Sample(axes=tuple(self._axes), points=self._spec.points, seed=self._spec.seed)
+        if isinstance(self._spec, RandomDesign):
+            yield from random_points(sample)
+        else:
+            yield from hypercube_points(sample)
+
+    def facts(self) -> DesignFacts:
+        """The seed makes it again."""
+        remark = f"drawn with design seed {self._spec.seed}; the same file draws the same points"
+        return DesignFacts(kind=self._spec.kind, remarks=(remark,))
+
+
+_KINDS: Mapping[str, Callable[[Any, Sequence[Axis]], Design]] = {
+    "grid": Grid,
+    "one_factor": OneFactor,
+    "leave_one_out": OneFactor,
+    "add_one_in": OneFactor,
+    "fractional": FractionOfGrid,
+    "random": Drawn,
+    "latin_hypercube": Drawn,
+}
+
+
+def make_design(spec: DesignSpec, axes: Sequence[Axis]) -> Design:
+    """The design of a sweep file over these axes; ask for its problems before its points."""
+    return _KINDS[spec.kind](spec, axes)

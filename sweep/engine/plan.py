@@ -13,6 +13,7 @@ from infra.errors import Problem, SpecError
 from search_spaces.axes import Axis
 from sweep.engine.arms import Arm, Digests, make_arms
 from sweep.engine.cost_model import CPU_CORE, CostModel, DeviceRate, Interval, MeasuredTrial
+from sweep.engine.designs import DesignFacts
 from sweep.engine.price import Market, PriceEstimate, TrialPrice, price_trials
 from sweep.spec.resolve import ResolvedSweep
 from sweep.spec.sweep_spec import SweepSpec
@@ -61,6 +62,8 @@ class SweepPlan:
     trials: tuple[PlannedTrial, ...]
     """In the order to run them."""
     estimate: PriceEstimate
+    design: DesignFacts
+    """What can be told apart in it."""
 
     @property
     def pending(self) -> bool:
@@ -94,13 +97,15 @@ def make_plan(
         SpecError: If the design has no points or too many, or some are no valid config.
     """
     spec = resolved.spec
-    arms = make_arms(
+    designed = make_arms(
         spec.design,
         baseline=_with_seed(resolved.baseline, spec.replicates.first_seed),
         axes=resolved.axes,
         digests=digests,
+        rules=resolved.rules,
         source=f"sweep {spec.name}",
     )
+    arms = designed.arms
     _refuse_too_many(spec, len(arms))
     model = CostModel(device, history)
     trials = _trials(spec, arms, model)
@@ -120,6 +125,7 @@ def make_plan(
         arms=arms,
         trials=trials,
         estimate=estimate,
+        design=designed.facts,
     )
 
 
@@ -185,10 +191,12 @@ def _sweep_id(resolved: ResolvedSweep) -> str:
             {
                 "name": axis.name,
                 "levels": [{"name": level.name, "patch": level.patch} for level in axis.levels],
+                "domain": None if axis.domain is None else str(axis.domain),
                 "when": None if axis.condition is None else str(axis.condition),
             }
             for axis in resolved.axes
         ],
+        "rules": [str(rule) for rule in resolved.rules],
         "design": spec.design.model_dump(mode="json"),
         "replicates": spec.replicates.model_dump(mode="json"),
         "objective": spec.objective.model_dump(mode="json"),

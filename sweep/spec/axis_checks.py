@@ -5,51 +5,87 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from infra.findings import Finding, InvalidSettings
+from infra.findings import Finding, InvalidSettings, Location
 from search_spaces.axes import Axis
+from search_spaces.conditions import exclusive
 from search_spaces.patches import setting
 from search_spaces.points import (
+    SettledPoint,
     asks_about,
     condition_findings,
     condition_holds,
+    full_point,
     in_order,
     is_setting,
     overlap,
+    own_levels,
     settle_point,
 )
+from search_spaces.rules import Rule
+from sweep.spec.axis_requests import PlacedAxis
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.config import TrainerConfig
 
 MOST_POINTS = 5_000
 """A condition over more combinations than this is not proven to be reachable."""
+MOST_PAIRS = 2_000
+"""More pairs of levels are not tried one by one here; the plan settles every point anyway."""
+ALONE = frozenset({"one_factor", "leave_one_out", "add_one_in"})
+"""Kinds of design in which axes move one at a time."""
 
 
-def axes_findings(spec: SweepSpec, axes: Sequence[Axis], baseline: TrainerConfig) -> list[Finding]:
+def axes_findings(
+    spec: SweepSpec, placed: Sequence[PlacedAxis], baseline: TrainerConfig
+) -> list[Finding]:
     """Problems of resolved axes with each other, located in the sweep file."""
-    findings = _condition_findings(spec, axes)
+    axes = [each.axis for each in placed]
+    findings = _condition_findings(spec, placed)
     if findings:
         return findings
+    places = {each.axis.name: each.location for each in placed}
     try:
         in_order(axes)
     except InvalidSettings as error:
-        return [each.under("axes") for each in error.findings]
-    alone = spec.design.kind == "one_factor"
+        return [_at(each, places) for each in error.findings]
+    alone = spec.design.kind in ALONE
     if not alone:
         findings += _clashes(axes)
     findings += _level_problems(axes, baseline, alone=alone)
     for axis in axes:
         findings += _never_active(axis, axes, baseline, alone=alone)
-    return findings
+    return [_at(each, places) for each in findings]
 
 
-def _condition_findings(spec: SweepSpec, axes: Sequence[Axis]) -> list[Finding]:
-    failed = spec.axes.keys() - {axis.name for axis in axes}  # their levels are not known
-    levels = {axis.name: [level.name for level in axis.levels] for axis in axes}
+def rule_findings(
+    rules: Sequence[Rule], axes: Sequence[Axis], baseline: TrainerConfig
+) -> list[Finding]:
+    """Rules that the baseline itself breaks."""
+    point = full_point(SettledPoint(config=baseline, point={}, inactive=()), axes)
     return [
-        finding.under("axes", axis.name, "when")
-        for axis in axes
-        if axis.condition is not None and failed.isdisjoint(axis.condition.names())
-        for finding in condition_findings(axis.condition, levels)
+        Finding(
+            rule.location,
+            f"the baseline itself breaks this rule (`{rule}`); change it under `set`, or "
+            "change the rule",
+        )
+        for rule in rules
+        if rule.broken(baseline, point)
+    ]
+
+
+def _at(finding: Finding, places: Mapping[str, Location]) -> Finding:
+    """A finding located below an axis' name, moved to where the axis stands."""
+    name, *inside = finding.location
+    return Finding((*places[str(name)], *inside), finding.message)
+
+
+def _condition_findings(spec: SweepSpec, placed: Sequence[PlacedAxis]) -> list[Finding]:
+    failed = spec.axes.keys() - {each.axis.name for each in placed}  # their levels are not known
+    levels = {each.axis.name: [level.name for level in each.axis.levels] for each in placed}
+    return [
+        finding.under(*each.location, "when")
+        for each in placed
+        if each.axis.condition is not None and failed.isdisjoint(each.axis.condition.names())
+        for finding in condition_findings(each.axis.condition, levels)
     ]
 
 
@@ -57,6 +93,8 @@ def _clashes(axes: Sequence[Axis]) -> list[Finding]:
     """Settings that two axes change: their combination would depend on the order."""
     findings = []
     for first, second in itertools.combinations(axes, 2):
+        if exclusive(first.condition, second.condition):
+            continue
         shared = sorted(
             path
             for path in second.paths
@@ -66,12 +104,14 @@ def _clashes(axes: Sequence[Axis]) -> list[Finding]:
         if shared:
             message = f"changes {', '.join(shared)}, and so does the axis {first.name}"
             remedy = "in a grid one would undo the other; use design one_factor, or merge them"
-            findings.append(Finding(("axes", second.name), f"{message}; {remedy}"))
+            findings.append(Finding((second.name,), f"{message}; {remedy}"))
     return findings
 
 
 def _agree(path: str, first: Axis, second: Axis) -> bool:
     """Whether every level that touches a setting gives it the same value."""
+    if first.domain is not None or second.domain is not None:
+        return False
     levels = [*first.levels, *second.levels]
     changes = [
         (other, value)
@@ -87,24 +127,28 @@ def _level_problems(axes: Sequence[Axis], baseline: TrainerConfig, *, alone: boo
     findings: dict[str, Finding] = {}
     broken: set[tuple[str, str]] = set()
     for axis in axes:
-        for level in axis.levels:
+        for level in axis.tried_levels:
             for message in _point_problems(axes, baseline, {axis.name: level.name}):
                 broken.add((axis.name, level.name))
                 text = f"level '{level.name}': {message}"
-                findings.setdefault(text, Finding(("axes", axis.name), text))
-    pairs = [] if alone else itertools.combinations(axes, 2)
-    for point in itertools.chain.from_iterable(_pairs(*pair) for pair in pairs):
+                findings.setdefault(text, Finding((axis.name,), text))
+    for point in [] if alone else _pairs(axes):
         if broken.isdisjoint(point.items()):
             for message in _point_problems(axes, baseline, point):
                 where = ", ".join(f"{name}={level}" for name, level in point.items())
                 last = list(point)[-1]
-                findings.setdefault(message, Finding(("axes", last), f"{where}: {message}"))
+                findings.setdefault(message, Finding((last,), f"{where}: {message}"))
     return list(findings.values())
 
 
-def _pairs(first: Axis, second: Axis) -> Iterator[dict[str, str]]:
-    for one, other in itertools.product(first.levels, second.levels):
-        yield {first.name: one.name, second.name: other.name}
+def _pairs(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:
+    """Every pair of levels of two axes, unless they are too many."""
+    pairs = list(itertools.combinations(axes, 2))
+    if sum(len(one.tried_levels) * len(other.tried_levels) for one, other in pairs) > MOST_PAIRS:
+        return
+    for first, second in pairs:
+        for one, other in itertools.product(first.tried_levels, second.tried_levels):
+            yield {first.name: one.name, second.name: other.name}
 
 
 def _point_problems(
@@ -126,10 +170,10 @@ def _never_active(
     asked = () if alone else tuple(_asked(axis, axes))
     sizes = 1
     for other in asked:
-        sizes *= len(other.levels) + 1
+        sizes *= len(other.tried_levels) + 1
     if sizes > MOST_POINTS:
         return []
-    choices = [(None, *(level.name for level in other.levels)) for other in asked]
+    choices = [(None, *(level.name for level in other.tried_levels)) for other in asked]
     for levels in itertools.product(*choices):
         point = {
             other.name: level
@@ -140,7 +184,7 @@ def _never_active(
             settled = settle_point(baseline, asked, point)
         except InvalidSettings:
             continue
-        if condition_holds(axis.condition, settled.config, settled.point):
+        if condition_holds(axis.condition, settled.config, {**own_levels(axes), **settled.point}):
             return []
     settings = baseline.model_dump(mode="json")
     there = ", ".join(
@@ -151,7 +195,7 @@ def _never_active(
     where = "at the baseline, where every other axis of this design stays" if alone else "anywhere"
     reason = f" ({there})" if there and alone else ""
     message = f"never varies: `{axis.condition}` does not hold {where}{reason}"
-    return [Finding(("axes", axis.name, "when"), message)]
+    return [Finding((axis.name, "when"), message)]
 
 
 def _asked(axis: Axis, axes: Sequence[Axis]) -> list[Axis]:

@@ -13,14 +13,16 @@ from pathlib import Path
 
 from infra.errors import BackboneError, SpecError
 from infra.findings import Finding, InvalidSettings, validate
-from search_spaces.axes import Axis, AxisRequest, resolve_axis
+from search_spaces.axes import Axis
+from search_spaces.rules import Rule, constraint_rule, exclusion_rule
 from search_spaces.source_checks import source_findings
-from sweep.spec.axis_checks import axes_findings
-from sweep.spec.axis_spec import AxisSpec
+from sweep.spec.axis_checks import axes_findings, rule_findings
+from sweep.spec.axis_requests import reference_of, resolve_axes
 from sweep.spec.baseline import baseline_config
 from sweep.spec.load import sweep_document, sweep_of
 from sweep.spec.spec_checks import (
     budget_findings,
+    design_findings,
     objective_findings,
     place_findings,
     sweep_notes,
@@ -37,8 +39,13 @@ class ResolvedSweep:
 
     spec: SweepSpec
     baseline: TrainerConfig
+    """What arms are compared with; of a leave-one-out design that with every member in."""
     axes: tuple[Axis, ...]
-    """In the order of the file."""
+    """In the order of the file, sub-spaces after the axis they belong to."""
+    rules: tuple[Rule, ...] = ()
+    """What every arm must meet."""
+    asked: TrainerConfig | None = None
+    """The baseline as written; None when it is `baseline`."""
     notes: tuple[str, ...] = ()
     """What is allowed but worth knowing, such as a single seed."""
 
@@ -55,16 +62,29 @@ def resolve(spec: SweepSpec, source: Source | None = None) -> ResolvedSweep:
     """
     where = source or Source(name=f"sweep {spec.name}")
     findings: list[Finding] = []
-    baseline = _baseline(spec, where.folder, findings)
-    axes = _axes(spec, baseline, findings)
+    asked = _baseline(spec, where.folder, findings)
+    baseline = _reference(spec, asked)
+    placed = resolve_axes(
+        spec.axes, design=spec.design.kind, asked=asked, baseline=baseline, findings=findings
+    )
+    axes = tuple(each.axis for each in placed)
+    rules = _rules(spec, axes, findings)
     if baseline is not None:
         findings += objective_findings(spec, baseline)
-        findings += axes_findings(spec, axes, baseline)
+        findings += design_findings(spec)
+        found = axes_findings(spec, placed, baseline)
+        findings += found or rule_findings(rules, axes, baseline)
     findings += budget_findings(spec) + place_findings(spec)
     if findings or baseline is None:
         raise where.error(findings)
-    notes = sweep_notes(spec, baseline, axes)
-    return ResolvedSweep(spec=spec, baseline=baseline, axes=axes, notes=notes)
+    return ResolvedSweep(
+        spec=spec,
+        baseline=baseline,
+        axes=axes,
+        rules=rules,
+        asked=None if asked is baseline else asked,
+        notes=sweep_notes(spec, baseline, axes),
+    )
 
 
 def resolve_file(name: str | Path, overrides: Sequence[str] = ()) -> ResolvedSweep:
@@ -147,19 +167,28 @@ def _origin(finding: Finding, spec: SweepSpec) -> tuple[str | int, ...]:
     return ("baseline",)
 
 
-def _axes(
-    spec: SweepSpec, baseline: TrainerConfig | None, findings: list[Finding]
-) -> tuple[Axis, ...]:
-    axes = []
-    for name, entry in spec.axes.items():
+def _reference(spec: SweepSpec, asked: TrainerConfig | None) -> TrainerConfig | None:
+    if asked is None:
+        return None
+    try:
+        return reference_of(spec.design.kind, spec.axes, asked)
+    except InvalidSettings:
+        return asked  # the axis itself is refused, with its place
+
+
+def _rules(spec: SweepSpec, axes: Sequence[Axis], findings: list[Finding]) -> tuple[Rule, ...]:
+    """Constraints and exclusions; what they ask about may be an axis that could not be read."""
+    if findings:
+        return ()
+    rules = []
+    for index, text in enumerate(spec.constraints):
         try:
-            axes.append(resolve_axis(_request(name, entry), baseline))
+            rules.append(constraint_rule(text, ("constraints", index), axes))
         except InvalidSettings as error:
-            findings += [each.under("axes", name) for each in error.findings]
-    return tuple(axes)
-
-
-def _request(name: str, entry: AxisSpec | list[bool | int | float | str | None]) -> AxisRequest:
-    if isinstance(entry, AxisSpec):
-        return AxisRequest(name=name, levels=entry.levels, when=entry.when, question=entry.question)
-    return AxisRequest(name=name, levels=entry, location=())
+            findings += [each.under("constraints", index) for each in error.findings]
+    for index, combination in enumerate(spec.exclude):
+        try:
+            rules.append(exclusion_rule(combination, ("exclude", index), axes))
+        except InvalidSettings as error:
+            findings += [each.under("exclude", index) for each in error.findings]
+    return tuple(rules)

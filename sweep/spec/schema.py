@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from infra.field_shapes import entry_type, section
-from search_spaces.axes import NOT_TO_VARY
+from search_spaces.axis_levels import NOT_TO_VARY
 from search_spaces.catalog import AXES
 from search_spaces.patches import locate, setting_paths
 from sweep.spec.sweep_spec import SweepSpec
@@ -35,8 +35,11 @@ def sweep_schema() -> Schema:
     patch = {"$ref": "#/$defs/Patch"}
     properties["set"] = {**_kept(properties["set"]), **patch}
     properties["baseline"]["anyOf"] = [{"type": "string"}, patch]
-    levels = definitions["AxisSpec"]["properties"]["levels"]
-    levels["anyOf"] = [levels["anyOf"][0], {"type": "object", "additionalProperties": patch}]
+    axis = definitions["AxisSpec"]["properties"]
+    for key in ("levels", "members"):
+        listed, _, absent = axis[key]["anyOf"]
+        named = {"type": "object", "additionalProperties": patch}
+        axis[key]["anyOf"] = [listed, named, absent]
     properties["axes"]["properties"] = _axes_schema(definitions)
     return _headed(schema, "A sweep file of rmsweep")
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from infra.findings import Finding, hint
 from search_spaces.axes import Axis
+from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.config import BenchmarkConfig, TrainerConfig
 
@@ -59,6 +60,22 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
         )
         findings.append(Finding(("budget", "trials"), message))
     return findings
+
+
+def design_findings(spec: SweepSpec) -> list[Finding]:
+    """Designs that need an axis of another kind."""
+    kind = spec.design.kind
+    if kind in ("leave_one_out", "add_one_in") and not any(
+        isinstance(entry, AxisSpec) and entry.members is not None for entry in spec.axes.values()
+    ):
+        message = (
+            f"design {kind} varies sets, and no axis is one; give an axis `members`, such as "
+            "data_mix: {members: [scenes, digits, text]}"
+        )
+        return [Finding(("design",), message)]
+    if not spec.axes and kind in ("fractional", "random", "latin_hypercube"):
+        return [Finding(("design",), f"design {kind} needs an axis; there is none")]
+    return []
 
 
 def place_findings(spec: SweepSpec) -> list[Finding]:

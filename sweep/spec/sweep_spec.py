@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from infra.frozen import Frozen
-from sweep.spec.axis_spec import AxisEntry, Patch
+from sweep.spec.axis_spec import AxisEntry, Choice, Patch
 from sweep.spec.design_spec import DesignSpec, OneFactorDesign
 
 
@@ -69,6 +69,10 @@ class SweepSpec(Frozen):
     """Settings changed in the baseline, by dotted path."""
     axes: dict[str, AxisEntry] = Field(default_factory=dict)
     """What varies: a dotted path, a shipped axis' name, or any name with patches as levels."""
+    constraints: list[str] = Field(default_factory=list)
+    """Conditions every arm must meet, such as `head.layers == 1 or scale != 'xs'`."""
+    exclude: list[dict[str, Choice]] = Field(default_factory=list)
+    """Combinations that are left out: `{scale: xs, head.layers: [2, 3]}`."""
     design: DesignSpec = OneFactorDesign()
     replicates: ReplicatesSpec = ReplicatesSpec()
     objective: ObjectiveSpec = ObjectiveSpec()

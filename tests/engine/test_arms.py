@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.errors import SpecError
-from search_spaces.axes import Axis, AxisRequest, Scalar, resolve_axis
+from search_spaces.axes import Axis, resolve_axis
+from search_spaces.axis_levels import AxisRequest, Scalar
 from search_spaces.levels import Level
 from sweep.engine.arms import Arm, make_arms
-from sweep.engine.designs import DESIGNS, design_points
+from sweep.engine.designs import make_design
 from sweep.spec.design_spec import DesignSpec, GridDesign, OneFactorDesign
 from tests.engine.known_digests import KnownDigests
 from trainer.config import HeadConfig, TrainerConfig
@@ -35,8 +36,8 @@ def axis(
 def arms_of(
     design: DesignSpec, *axes: Axis, baseline: TrainerConfig = BASELINE
 ) -> Mapping[str, Arm]:
-    arms = make_arms(design, baseline=baseline, axes=axes, digests=KnownDigests())
-    return {arm.name: arm for arm in arms}
+    designed = make_arms(design, baseline=baseline, axes=axes, digests=KnownDigests())
+    return {arm.name: arm for arm in designed.arms}
 
 
 SCALE = axis("scale", {"xs": {"backbone.scale": "xs"}, "s": {"backbone.scale": "s"}})
@@ -163,10 +164,10 @@ def test_a_design_has_as_many_points_as_it_counts(sizes: list[int]) -> None:
         for number, size in enumerate(sizes)
     ]
 
+    counts = {"grid": math.prod(sizes), "one_factor": 1 + sum(size - 1 for size in sizes)}
     for spec in (GridDesign(), OneFactorDesign()):
-        points = [tuple(sorted(point.items())) for point in design_points(spec, axes)]
-        assert len(points) == len(set(points)) == DESIGNS[spec.kind].count(axes)
-    assert DESIGNS["grid"].count(axes) == math.prod(sizes)
+        points = [tuple(sorted(point.items())) for point in make_design(spec, axes).points()]
+        assert len(points) == len(set(points)) == counts[spec.kind]
 
 
 @settings(max_examples=20, deadline=None)

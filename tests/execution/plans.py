@@ -8,6 +8,7 @@ from pathlib import Path
 from infra.settings import Settings, load_settings
 from sweep.engine.arms import Arm
 from sweep.engine.cost_model import Interval
+from sweep.engine.designs import DesignFacts
 from sweep.engine.plan import PlannedTrial, SweepPlan
 from sweep.engine.price import Market, price_trials
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
@@ -52,6 +53,7 @@ def plan_of(
             )
             for arm, config in named.items()
         ),
+        design=DesignFacts(kind="one_factor"),
         estimate=price_trials(
             [], market=Market(device="cpu", devices=2, usd_per_device_hour=None, calibrated_on=0)
         ),

@@ -9,7 +9,8 @@ import pytest
 
 from infra.errors import MissingError
 from infra.findings import InvalidSettings
-from search_spaces.axes import Axis, AxisRequest, Scalar, axis_row, resolve_axis
+from search_spaces.axes import Axis, axis_row, resolve_axis
+from search_spaces.axis_levels import AxisRequest, Scalar
 from search_spaces.catalog import AXES, axis_rows, level_rows, setting_condition, shipped_axis
 from search_spaces.levels import trains_the_same
 from search_spaces.patches import apply_patch

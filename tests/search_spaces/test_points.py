@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.findings import InvalidSettings
-from search_spaces.axes import Axis, AxisRequest, Scalar, resolve_axis
+from search_spaces.axes import Axis, resolve_axis
+from search_spaces.axis_levels import AxisRequest, Scalar
 from search_spaces.condition_parser import parse_condition
 from search_spaces.points import condition_findings, in_order, settle_point
 from trainer.config import TrainerConfig

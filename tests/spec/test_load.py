@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from infra.errors import InputError, MissingError, SpecError
 from sweep.spec.axis_spec import AxisSpec
-from sweep.spec.design_spec import GridDesign
+from sweep.spec.design_spec import DesignSpec, GridDesign
 from sweep.spec.load import load_sweep, read_sweep
 
+DESIGN_KINDS = ", ".join(
+    repr(get_args(model.model_fields["kind"].annotation)[0])
+    for model in get_args(get_args(DesignSpec)[0])
+)
 FILE = """\
 name: reward-head
 question: Does a deeper, non-linear reward head help?
@@ -77,7 +82,7 @@ budget: {gpu_hours: 0, usd: true}
         "line 7, axes.head.activation.levels[1]: expected a single value "
         "(text, a number, true, false or null), came a list of 1",
         "line 8, axes.head.activation.wen: unknown key 'wen'; did you mean 'when'?",
-        "line 9, design: expected 'grid', 'one_factor', came the text 'gird'; did you mean 'grid'?",
+        f"line 9, design: expected {DESIGN_KINDS}, came the text 'gird'; did you mean 'grid'?",
         "line 10, replicates.seeds: expected a whole number, came the text '3'",
         "line 10, replicates.first_seed: expected a number of at least 0, came the number -1",
         "line 11, objective.mode: expected 'max' or 'min', came the text 'maximum'; "
