@@ -19,15 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.axes import Axis
+from sweep.engine.aliases import alias_lines
 
 Columns = NDArray[np.int64]
 """`(points, factors)`, level numbers from 0."""
 
 MOST_FACTORS = 31
-MOST_PAIRED = 20
-"""Factors up to which pairs are compared with pairs; 20 make 190 of them."""
 STRONGEST = 6
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +79,14 @@ class Fraction:
 
         `a = b x c`: what a does is what b and c do together. `a ~ b x c`: partly so.
         """
-        return tuple(_alias_lines(self))
+        return tuple(
+            alias_lines(
+                self.columns,
+                [factor.name for factor in self.factors],
+                sizes=[factor.levels for factor in self.factors],
+                strength=self.resolution - 1,
+            )
+        )
 
 
 def smallest_fraction(
@@ -248,62 +253,3 @@ def _product(arrays: Sequence[Columns], blocks: Sequence[Sequence[int]]) -> Colu
     for place, (array, block) in enumerate(zip(arrays, blocks, strict=True)):
         columns[:, list(block)] = array[rows[:, place]]
     return columns
-
-
-def _alias_lines(fraction: Fraction) -> Iterator[str]:
-    factors = range(len(fraction.factors))
-    singles: list[tuple[int, ...]] = [(factor,) for factor in factors]
-    pairs: list[tuple[int, ...]] = list(itertools.combinations(factors, 2))
-    paired = len(singles) <= MOST_PAIRED
-    contrasts = {effect: _contrasts(fraction, effect) for effect in (*singles, *pairs)}
-    same: dict[tuple[int, ...], tuple[int, ...]] = {}
-    partly: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-    compared = itertools.chain(
-        itertools.product(singles, pairs), itertools.combinations(pairs, 2) if paired else ()
-    )
-    for one, other in compared:
-        if len({*one, *other}) < fraction.resolution:
-            continue
-        shared = _shared(contrasts[one], contrasts[other])
-        if shared > 1 - _ROUNDING:
-            first = same.get(one, one)
-            same.setdefault(one, first)
-            same[other] = first
-        elif shared > _ROUNDING:
-            partly.setdefault(one, []).append(other)
-
-    def name(effect: tuple[int, ...]) -> str:
-        return " x ".join(fraction.factors[factor].name for factor in effect)
-
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for effect, first in same.items():
-        groups.setdefault(first, []).append(name(effect))
-    for names in groups.values():
-        yield " = ".join(names)
-    for effect, others in partly.items():
-        yield f"{name(effect)} ~ {', '.join(map(name, others))}"
-
-
-def _contrasts(fraction: Fraction, effect: Sequence[int]) -> NDArray[np.float64]:
-    """Orthonormal contrasts of an effect, `(points, degrees of freedom)`."""
-    made = np.ones((len(fraction.columns), 1))
-    for factor in effect:
-        coded = _helmert(fraction.factors[factor].levels)[fraction.columns[:, factor]]
-        made = (made[:, :, None] * coded[:, None, :]).reshape(len(made), -1)
-    return made
-
-
-@functools.cache
-def _helmert(levels: int) -> NDArray[np.float64]:
-    """Contrasts of equally frequent levels, with mean square one, `(levels, levels - 1)`."""
-    matrix = np.zeros((levels, levels - 1))
-    for column in range(1, levels):
-        matrix[:column, column - 1] = -1.0
-        matrix[column, column - 1] = column
-    scale: NDArray[np.float64] = np.sqrt(levels / (matrix**2).sum(axis=0))
-    return matrix * scale
-
-
-def _shared(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Largest correlation between what two effects do, 0 apart to 1 the same."""
-    return float(np.linalg.norm(one.T @ other / len(one), ord=2))
