@@ -59,8 +59,8 @@ def alias_lines(
     groups: dict[tuple[int, ...], list[str]] = {}
     for effect, first in same.items():
         groups.setdefault(first, []).append(name(effect))
-    for names in groups.values():
-        yield " = ".join(names)
+    for same_names in groups.values():
+        yield " = ".join(same_names)
     for effect, others in partly.items():
         yield f"{name(effect)} ~ {', '.join(map(name, others))}"
 
