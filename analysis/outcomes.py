@@ -7,7 +7,7 @@ Invariant: `selection` (choosing arms, weights, normalisation) reads validation 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -77,6 +77,13 @@ class Outcomes:
         """`(seeds, pairs)` -- an arm's outcomes, all seeds unless some are named."""
         rows = self.rows[arm]
         return self.values[[rows[seed] for seed in (rows if seeds is None else seeds)]]
+
+    def only(self, arms: Sequence[str]) -> Outcomes:
+        """The trials of some arms, on all pairs; an arm without outcomes is passed over."""
+        rows = [row for row, (arm, _) in enumerate(self.trials) if arm in set(arms)]
+        return replace(
+            self, trials=tuple(self.trials[row] for row in rows), values=self.values[rows]
+        )
 
     def where(self, mask: NDArray[np.bool_]) -> Outcomes:
         """The same trials on some of the pairs."""

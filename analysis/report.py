@@ -1,67 +1,38 @@
-"""The report: one HTML file that needs nothing else, for one sweep or several.
+"""`write_report`: execute a notebook, collect what its cells showed, write it in every form asked.
 
-Invariant: the page makes no request, escapes all that came from elsewhere, and can be written at
-any time - of a sweep that runs, that failed whole, or that has one arm.
+Invariant: the HTML file makes no request and runs no script but its own, and all that came from
+elsewhere is escaped in every form.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import report_words as words
-from analysis.ablation import Ablation, ablate
-from analysis.ensemble_result import EnsembleResult
-from analysis.ensembles import choose_ensemble
-from analysis.report_plots import SERIES, Scale, accuracy_scale, effect_scale, learning_curves
-from analysis.slices import ImageCheck, SliceTable, image_check, slice_table
-from analysis.tables import SweepTables, read_sweep
+from analysis.notebook import ExecutedNotebook, execute
+from analysis.notebook_api import reading
+from analysis.report_outputs import Piece, pieces
+from analysis.report_sections import style, template
 from infra.errors import DiskFullError, InputError, StoreError
 from infra.object_store import ObjectStore
 from infra.provenance import take_provenance
-from infra.settings import masked
 from sweep.records.ledger import Ledger
-from sweep.records.rows import TrialView
+from sweep.records.rows import SweepRow
 
-SLICED_ARMS = 7
-"""More arms than this do not fit a page's width side by side."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Trials that failed alike."""
-
-    arm: str
-    kind: str
-    message: str
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepPage:
-    """All that the page says of one sweep."""
-
-    tables: SweepTables
-    ablation: Ablation
-    answer: str
-    axis_scales: dict[str, Scale]
-    arm_scale: Scale
-    curves: Markup | None
-    slices: tuple[SliceTable, ...]
-    sliced_arms: tuple[str, ...]
-    images: ImageCheck | None
-    failures: tuple[Failure, ...]
-    unknowns: tuple[str, ...]
-    spec_yaml: str
-    usd: float | None
-    """What this sweep paid for, where the price of a device-hour is known."""
+Format = Literal["html", "markdown", "latex", "notebook"]
+SUFFIXES: dict[Format, str] = {
+    "html": ".html",
+    "markdown": ".md",
+    "latex": ".tex",
+    "notebook": ".ipynb",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,160 +40,135 @@ class ReportResult:
     """A written report."""
 
     path: Path
+    """The first of the files."""
+    paths: tuple[Path, ...]
     headline: str
     """The answer, of every sweep on a line of its own."""
     sweeps: tuple[str, ...]
     size_bytes: int
+    """Of the HTML page, written or not."""
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
         return {
             "path": str(self.path),
+            "paths": [str(path) for path in self.paths],
             "headline": self.headline,
             "sweeps": list(self.sweeps),
             "size_bytes": self.size_bytes,
         }
 
 
-def write_report(
-    ledger: Ledger, store: ObjectStore, sweep_ids: Sequence[str], out_path: Path | str
+def write_report(  # noqa: PLR0913 -- all optional ones by name
+    ledger: Ledger,
+    store: ObjectStore,
+    sweep_ids: Sequence[str],
+    out_path: Path | str,
+    *,
+    formats: Sequence[Format] = ("html",),
+    notebook: str | Path | None = None,
+    benchmark: str | None = None,
 ) -> ReportResult:
     """Write the report of some sweeps, and have it shown with them.
 
     Args:
         ledger: Where the sweeps are known.
-        store: Where their trials' files lie by default; gets `reports/<sweep id>.html` as well.
-        sweep_ids: One sweep, or several to be reported side by side.
-        out_path: The HTML file.
+        store: Where their trials' files lie by default; gets `reports/<sweep id>.*` as well.
+        sweep_ids: One sweep, or several to be compared.
+        out_path: The first of the files; further forms differ in their suffix.
+        formats: What is written at `out_path`.
+        notebook: A shipped one by name, or an `.ipynb` file with a parameter `sweeps`; `ablation`
+            for one sweep and `compare_sweeps` for several when absent.
+        benchmark: A test benchmark; the first one a sweep has when absent.
 
     Raises:
-        InputError: If no sweep is named, or the file cannot be written there.
+        InputError: If no sweep is named, the notebook fails, or nothing can be written there.
         MissingError: If a sweep does not exist.
     """
     if not sweep_ids:
         raise InputError("a report needs at least one sweep, got none")
-    sweeps = [read_sweep(ledger, sweep_id, store=store) for sweep_id in sweep_ids]
-    pages = [build_page(tables) for tables in sweeps]
-    ensemble, no_ensemble = _ensemble(sweeps)
-    html = render(pages, ensemble=ensemble, no_ensemble=no_ensemble)
-    data = html.encode()
+    rows = list({row.sweep_id: row for row in map(ledger.sweep, sweep_ids)}.values())
+    chosen = notebook or ("ablation" if len(rows) == 1 else "compare_sweeps")
+    parameters = {"sweeps": [row.sweep_id for row in rows], "benchmark": benchmark or ""}
+    with reading(ledger, store):
+        executed = execute(chosen, parameters)
+    shown = pieces(executed)
+    headline = "\n".join(piece.headline for piece in shown if piece.headline)
+    forms = _forms(executed, shown, rows)
     path = Path(out_path)
-    _write(path, data)
-    key = f"reports/{sweeps[0].sweep_id}.html"
-    store.write(key, data)
-    headline = "\n".join(page.answer for page in pages)
-    for page in pages:
-        ledger.enqueue_publication(
-            page.tables.sweep_id,
-            "report",
-            {"files": {"report.html": key}, "store": store.uri, "headline": page.answer},
-        )
+    paths = []
+    for number, form in enumerate(dict.fromkeys(formats)):
+        # The name given is kept for the first form, whatever its suffix.
+        paths.append(path if number == 0 else path.with_suffix(SUFFIXES[form]))
+        _write(paths[-1], forms[form])
+    _publish(ledger, store, rows, forms, headline)
     return ReportResult(
-        path=path,
+        path=paths[0],
+        paths=tuple(paths),
         headline=headline,
-        sweeps=tuple(tables.sweep_id for tables in sweeps),
-        size_bytes=len(data),
+        sweeps=tuple(row.sweep_id for row in rows),
+        size_bytes=len(forms["html"]),
     )
 
 
-def build_page(tables: SweepTables, benchmark: str | None = None) -> SweepPage:
-    """All that is said of one sweep, on one of its test benchmarks."""
-    ablation = ablate(tables, benchmark)
-    shown = _prominent_arms(ablation)
-    monitored = next(iter(tables.benchmarks_for("selection")), "validation")
-    svg = learning_curves(
-        tables.curves,
-        monitored=f"eval/{monitored}/accuracy",
-        highlighted=shown[:SERIES],
-        prefix=f"{tables.sweep_id}-",
-    )
-    usd_per_hour = tables.sweep.spec_json.get("budget", {}).get("usd_per_gpu_hour")
-    slices = [slice_table(ablation.outcomes, ablation.baseline, by="category")]
-    slices.append(slice_table(ablation.outcomes, ablation.baseline, by="source"))
-    return SweepPage(
-        tables=tables,
-        ablation=ablation,
-        answer=words.answer(tables, ablation),
-        axis_scales={axis.axis: effect_scale(axis.levels) for axis in ablation.axes},
-        arm_scale=accuracy_scale(ablation.arms),
-        curves=Markup(svg) if svg else None,  # drawn, and escaped, by matplotlib
-        slices=tuple(table for table in slices if table is not None),
-        sliced_arms=tuple(shown[:SLICED_ARMS]),
-        images=image_check(tables, ablation.outcomes),
-        failures=_failures(tables.trial_views),
-        unknowns=tuple(words.unknowns(tables, ablation)),
-        spec_yaml=yaml.safe_dump(
-            dict(tables.sweep.spec_json), sort_keys=False, allow_unicode=True, width=90
-        ),
-        usd=None if usd_per_hour is None else tables.spent.device_seconds / 3600 * usd_per_hour,
+def render(shown: Sequence[Piece], *, title: str, notebook: str) -> str:
+    """What a notebook showed as one HTML page."""
+    # As written in the page: the page allows the script with this digest and no other.
+    script = template("report.js").render().strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return str(
+        template("report.html.j2").render(
+            pieces=[piece for piece in shown if piece.html],
+            contents=[
+                {"anchor": piece.name, "title": piece.title}
+                for number, piece in enumerate(shown)
+                if piece.section and piece.html and piece.title and number
+            ],
+            title=title,
+            notebook=notebook,
+            style=Markup(style()),
+            script=Markup(script),
+            script_digest=digest,
+            provenance=take_provenance(),
+            written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
     )
 
 
-def render(
-    pages: Sequence[SweepPage], *, ensemble: EnsembleResult | None = None, no_ensemble: str = ""
-) -> str:
-    """The page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("analysis", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters.update(
-        points=words.points,
-        percent=words.percent,
-        p_value=words.p_value,
-        duration=words.hours,
-        moment=words.moment,
-        glyph=words.verdict_glyph,
-        masked=masked,
-        typeset=words.typeset,
-        breakable=words.breakable,
-    )
-    provenance = take_provenance()
-    return environment.get_template("report.html.j2").render(
-        pages=pages,
-        ensemble=ensemble,
-        no_ensemble=no_ensemble,
-        provenance=provenance,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
+def _forms(
+    executed: ExecutedNotebook, shown: Sequence[Piece], rows: Sequence[SweepRow]
+) -> dict[Format, bytes]:
+    import nbformat
+
+    title = ", ".join(row.name[:120] for row in rows)
+    markdown = "\n\n".join(piece.markdown.strip() for piece in shown if piece.markdown.strip())
+    latex = "\n".join(piece.latex for piece in shown if piece.latex)
+    needs = "% Needs \\usepackage{booktabs}; compile with XeLaTeX or LuaLaTeX for other scripts.\n"
+    return {
+        "html": render(shown, title=title, notebook=executed.name).encode(errors="replace"),
+        "markdown": f"{markdown}\n".encode(errors="replace"),
+        "latex": f"{needs}\n{latex}".encode(errors="replace"),
+        "notebook": nbformat.writes(executed.stripped()).encode(errors="replace"),
+    }
 
 
-def _prominent_arms(ablation: Ablation) -> list[str]:
-    """Baseline, best, then the others by objective."""
-    ranked = sorted(
-        (arm for arm in ablation.arms if arm.objective is not None or arm.accuracy is not None),
-        key=lambda arm: -(arm.objective if arm.objective is not None else -1.0),
-    )
-    names = [ablation.baseline, ablation.best, *(arm.arm for arm in ranked)]
-    names += [arm.arm for arm in ablation.arms]
-    return [name for name in dict.fromkeys(names) if name is not None]
-
-
-def _failures(views: Sequence[TrialView]) -> tuple[Failure, ...]:
-    """Failed trials, those of an arm with the same first line together."""
-    alike: dict[tuple[str, str, str], list[int]] = {}
-    for view in views:
-        if view.error_kind is None:
-            continue
-        lines = (view.error_message or "").strip().splitlines()
-        # A traceback says what happened on its last line.
-        said = next((line for line in reversed(lines) if line.strip()), "no message")
-        alike.setdefault((view.arm, view.error_kind, said[:300]), []).append(view.seed)
-    return tuple(
-        Failure(arm=arm, kind=kind, message=message, seeds=tuple(seeds))
-        for (arm, kind, message), seeds in alike.items()
-    )
-
-
-def _ensemble(sweeps: Sequence[SweepTables]) -> tuple[EnsembleResult | None, str]:
-    """The ensemble these sweeps would give, or why there is none."""
-    try:
-        return choose_ensemble(sweeps), ""
-    except InputError as error:
-        return None, str(error)
+def _publish(
+    ledger: Ledger,
+    store: ObjectStore,
+    rows: Sequence[SweepRow],
+    forms: dict[Format, bytes],
+    headline: str,
+) -> None:
+    files = {}
+    for form, data in forms.items():
+        key = f"reports/{rows[0].sweep_id}{SUFFIXES[form]}"
+        store.write(key, data)
+        files[f"report{SUFFIXES[form]}"] = key
+    said = headline.splitlines()
+    for number, row in enumerate(rows):
+        answer = said[number] if number < len(said) else headline
+        payload = {"files": files, "store": store.uri, "headline": answer}
+        ledger.enqueue_publication(row.sweep_id, "report", payload)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -123,8 +123,11 @@ def learning_curves(
         figure = Figure(figsize=(5.2 * len(panels), 3.3), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for axis, (metric, label, factor) in zip(axes, panels, strict=True):
+            name = metric.replace("/", "-")
             part = curves[curves["metric"] == metric]
-            ends = _draw_curves(axis, part, factor=factor, highlighted=highlighted[:SERIES])
+            ends = _draw_curves(
+                axis, part, factor=factor, highlighted=highlighted[:SERIES], name=name
+            )
             if axis is axes[0]:
                 _label_ends(axis, ends)
             axis.set_xlim(0, 102)
@@ -135,23 +138,24 @@ def learning_curves(
 
 
 def _draw_curves(
-    axis: Axes, curves: pd.DataFrame, *, factor: float, highlighted: Sequence[str]
+    axis: Axes, curves: pd.DataFrame, *, factor: float, highlighted: Sequence[str], name: str
 ) -> list[tuple[float, float, str, str]]:
     """The lines; where each highlighted one ends: value, percent of training, arm, colour."""
     ends = []
-    for arm, rows in curves.groupby("arm", sort=False):
+    for place, (arm, rows) in enumerate(curves.groupby("arm", sort=False)):
         number = highlighted.index(arm) if arm in highlighted else None
         colour = _MUTED if number is None else f"#02000{number}"
-        for _, one in rows.groupby("seed"):
+        for seed, one in rows.groupby("seed"):
             axis.plot(
-                100 * one["fraction"], factor * one["value"], color=colour, lw=0.7, alpha=0.45
-            )
+                100 * one["fraction"], factor * one["value"], color=colour, lw=0.7, alpha=0.45,
+                gid=f"{name}-arm-{place}-{seed}",
+            )  # fmt: skip
         if number is None:
             continue
         mean = rows.groupby("fraction")["value"].mean() * factor
         axis.plot(
             100 * mean.index, mean.to_numpy(), color=colour, lw=1.8, ls=_DASHES[number],
-            marker=_MARKERS[number], ms=4, zorder=3,
+            marker=_MARKERS[number], ms=4, zorder=3, gid=f"{name}-arm-{place}",
         )  # fmt: skip
         ends.append((float(mean.iloc[-1]), float(100 * mean.index[-1]), str(arm), colour))
     own = factor * curves.loc[curves["arm"].isin(list(highlighted)), "value"]
@@ -162,8 +166,8 @@ def _draw_curves(
     axis.tick_params(colors=_MUTED, length=3)
     axis.grid(axis="y", color=_LINE, lw=0.6)
     axis.set_axisbelow(True)
-    for name, spine in axis.spines.items():
-        spine.set_visible(name == "bottom")
+    for side, spine in axis.spines.items():
+        spine.set_visible(side == "bottom")
         spine.set_color(_LINE)
     return ends
 

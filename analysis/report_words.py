@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from analysis.ablation import Ablation, ArmResult
+from analysis.ablation import Ablation
 from analysis.effects import Effect
+from analysis.statistics.intervals import Accuracy
 from analysis.statistics.paired import Scope
 from analysis.tables import SweepTables
 from sweep.records.lifecycle import SweepState
@@ -33,7 +34,7 @@ def answer(tables: SweepTables, ablation: Ablation) -> str:
     if len(measured) == 1:
         only = measured[0]
         return (
-            f"Nothing to compare: only {only.arm} has results, {accuracy_text(only)} on "
+            f"Nothing to compare: only {only.arm} has results, {accuracy_text(only.accuracy)} on "
             f"{ablation.benchmark}."
         )
     early = (
@@ -97,11 +98,10 @@ def unknowns(tables: SweepTables, ablation: Ablation) -> list[str]:
     return said or ["Everything: there is no result yet."]
 
 
-def accuracy_text(arm: ArmResult) -> str:
+def accuracy_text(held: Accuracy | None) -> str:
     """`81.3% (79.0 to 83.6)`, or a dash."""
-    if arm.accuracy is None:
+    if held is None:
         return "\N{EN DASH}"
-    held = arm.accuracy
     return f"{100 * held.value:.1f}% ({100 * held.low:.1f} to {100 * held.high:.1f})"
 
 
@@ -122,6 +122,11 @@ def breakable(name: str) -> Markup:
     """A name, escaped, that may be broken after its punctuation."""
     parts = re.split(r"(?<=[=,+_/.])(?=\S)", name)
     return Markup("<wbr>").join(parts)
+
+
+def brief(text: str, longest: int = 120) -> str:
+    """A text, cut where it is longer than a page should show."""
+    return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def percent(value: float | None) -> str:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from rich.markup import escape
 
 from sweep.cli.console import number_text, out, print_json
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import open_workplace
+
+if TYPE_CHECKING:
+    from analysis.report import Format
+
+
+class ReportForm(StrEnum):
+    """What `report` writes."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    NOTEBOOK = "notebook"
+    ALL = "all"
+
 
 SweepNames = Annotated[list[str], typer.Argument(help="Sweeps by name or start of id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -26,26 +42,42 @@ def report(
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; SWEEP-report.html if absent.")
     ] = None,
+    form: Annotated[
+        ReportForm,
+        typer.Option("--format", help="A page, tables as Markdown or LaTeX, the notebook, or all."),
+    ] = ReportForm.HTML,
+    notebook: Annotated[
+        str | None,
+        typer.Option(help="ablation, compare_sweeps, ensemble, paper_tables, or an .ipynb file."),
+    ] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="A test benchmark; a sweep's first one if absent.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write the ablation report: one HTML file that needs nothing else."""
-    from analysis.report import write_report
+    """Write the report: one HTML file that needs nothing else, tables for a paper."""
+    from analysis.report import SUFFIXES, write_report
 
     workplace = open_workplace()
     rows = [workplace.ledger.sweep(name) for name in sweeps]
-    path = to or Path(f"{rows[0].sweep_id}-report.html")
+    formats = list(SUFFIXES) if form is ReportForm.ALL else [cast("Format", form.value)]
+    path = to or Path(f"{rows[0].sweep_id}-report{SUFFIXES[formats[0]]}")
     result = write_report(
         workplace.ledger,
         workplace.store(rows[0].storage),
         [row.sweep_id for row in rows],
         path,
+        formats=formats,
+        notebook=notebook,
+        benchmark=benchmark,
     )
     show_in_mlflow(workplace, rows)
     if json:
         print_json(result.to_json())
         return
-    out.print(result.headline)
-    out.print(f"report: {path}", soft_wrap=True)
+    out.print(escape(result.headline))
+    for written in result.paths:
+        out.print(f"report: {written}", soft_wrap=True, markup=False)
 
 
 def ensemble(

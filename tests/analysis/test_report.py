@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from analysis.ablation import ablate
-from analysis.markdown import arms_table, effects_table
 from analysis.report import ReportResult, write_report
 from analysis.report_plots import accuracy_scale, effect_scale
+from analysis.report_tables import arms_table, effects_table
 from analysis.tables import read_sweep
 from infra.errors import InputError, MissingError
 from sweep.records.lifecycle import SweepState, TrialState
@@ -31,13 +34,13 @@ class _Page(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.words: list[str] = []
-        self.tags: set[str] = set()
+        self.count: Counter[str] = Counter()
         self.feed(html)
         self.close()
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
+        self.count[tag] += 1
         if tag not in VOID:
             self.open.append(tag)
         self.ids += [value for name, value in attrs if name == "id" and value]
@@ -53,6 +56,10 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
+
+    @property
+    def tags(self) -> set[str]:
+        return set(self.count)
 
     @property
     def text(self) -> str:
@@ -75,6 +82,7 @@ def test_the_page_answers_compares_and_says_what_is_not_known(tmp_path: Path) ->
     assert result.headline in page.text.replace("\N{MINUS SIGN}", "-")
     for part in (
         "Does a deeper, non-linear reward head help?",
+        "The recipe and what was varied",
         "Effects by axis",
         "worse in general",
         "Accuracy of every arm",
@@ -92,17 +100,21 @@ def test_the_page_answers_compares_and_says_what_is_not_known(tmp_path: Path) ->
     assert result.to_json()["sweeps"] == [made.sweep_id]
 
 
-def test_the_page_needs_no_network_and_runs_nothing(tmp_path: Path) -> None:
+def test_the_page_needs_no_network_and_runs_no_script_but_its_own(tmp_path: Path) -> None:
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.1})))
 
     result, page = _write(made)
 
     html = result.path.read_text()
     assert all(link.startswith("#") for link in page.links)
-    assert not {"script", "link", "iframe", "img"} & page.tags
+    assert not {"link", "iframe", "img"} & page.tags
     addresses = set(re.findall(r"https?://[^\s\"'<)]+", html))
     assert all(address.startswith("http://www.w3.org/") for address in addresses)
     assert "@import" not in html
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert "default-src 'none'" in html
     assert result.size_bytes < 1_000_000
 
 
@@ -133,7 +145,7 @@ def test_what_came_from_elsewhere_is_escaped(tmp_path: Path) -> None:
 
     _, page = _write(made)
 
-    assert "script" not in page.tags
+    assert page.count["script"] == 1
     assert page.text.count("alert('x')") > 3
     assert "<CUDA out of memory>" in page.text
 
@@ -227,9 +239,10 @@ def test_markdown_tables_have_a_row_per_level_and_per_arm(tmp_path: Path) -> Non
     made = make_sweep(tmp_path, Recipe(arms=arms))
     ablation = ablate(read_sweep(made.ledger, made.sweep_id))
 
-    effects, listed = effects_table(ablation), arms_table(ablation)
+    effects = effects_table(ablation).markdown()
+    listed = arms_table(ablation).markdown()
 
-    assert len(effects.splitlines()) == 3
+    assert len([line for line in effects.splitlines() if line.startswith("|")]) == 3
     assert "head=b\\|c" in effects
     assert "worse in general" in effects
     assert "baseline (best on validation)" in listed

@@ -1,0 +1,128 @@
+"""Tables of a sweep as text: effects and arms, for Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from analysis.ablation import Ablation
+from analysis.report_words import accuracy_text, p_value, points
+from analysis.slices import ImageCheck, SliceTable
+from analysis.statistics.paired import Interval
+from analysis.text_tables import TextTable
+
+
+def effects_table(ablation: Ablation) -> TextTable:
+    """One row per level of every axis: difference, both intervals, corrected p, verdict."""
+    rows = []
+    for axis in ablation.axes:
+        for effect in axis.levels:
+            held, verdict = effect.comparison, effect.verdict
+            if held is None or verdict is None:
+                rows.append([effect.name, effect.reference, "", "", "", "", effect.note])
+                continue
+            corrected = verdict.general_p if verdict.general_p is not None else verdict.fixed_p
+            rows.append(
+                [
+                    effect.name,
+                    effect.reference,
+                    points(held.difference),
+                    _ends(held.general),
+                    _ends(held.fixed),
+                    p_value(corrected),
+                    verdict.text,
+                ]
+            )
+    return TextTable(
+        caption=f"Differences of accuracy on {ablation.benchmark}, in points.",
+        head=[
+            "level",
+            "against",
+            "points",
+            "95% new seeds and items",
+            "95% these models",
+            "p (Holm)",
+            "verdict",
+        ],
+        rows=rows,
+        right=(2, 3, 4, 5),
+        notes=_basis(ablation),
+        label="effects",
+    )
+
+
+def arms_table(ablation: Ablation) -> TextTable:
+    """One row per arm: accuracy with its interval, seeds, how its trials ended."""
+    rows = [
+        [
+            arm.arm + (" (best on validation)" if arm.arm == ablation.best else ""),
+            accuracy_text(arm.accuracy),
+            str(len(arm.seeds)),
+            arm.standing,
+        ]
+        for arm in ablation.arms
+    ]
+    return TextTable(
+        caption=f"Accuracy on {ablation.benchmark} in percent, with 95% intervals.",
+        head=["arm", f"accuracy on {ablation.benchmark}", "seeds", "trials"],
+        rows=rows,
+        right=(1, 2),
+        notes=_basis(ablation),
+        label="arms",
+    )
+
+
+def slices_table(table: SliceTable, arms: tuple[str, ...]) -> TextTable:
+    """One row per slice: accuracy of some arms in percent, with the mean of the slices last."""
+    shown = [arm for arm in arms if arm in table.arms]
+    rows = [
+        [
+            name,
+            str(count),
+            *(
+                f"{100 * cell.accuracy:.1f}" if (cell := table.cells.get((arm, name))) else ""
+                for arm in shown
+            ),
+        ]
+        for name, count in zip(table.slices, table.pairs, strict=True)
+    ]
+    rows.append(["mean of slices", "", *(f"{100 * table.macro[arm][0]:.1f}" for arm in shown)])
+    return TextTable(
+        caption=f"Accuracy in percent by {table.by}.",
+        head=[table.by, "pairs", *shown],
+        rows=rows,
+        right=tuple(range(1, len(shown) + 2)),
+        label=f"by-{table.by}",
+    )
+
+
+def images_table(check: ImageCheck) -> TextTable:
+    """One row per arm: accuracy with the right images, with shuffled ones, the difference."""
+    rows = [
+        [
+            arm.arm,
+            f"{100 * arm.seeing.value:.1f}",
+            f"{100 * arm.blind.value:.1f}",
+            points(arm.drop.difference if arm.drop else arm.seeing.value - arm.blind.value),
+        ]
+        for arm in check.arms
+    ]
+    return TextTable(
+        caption=f"Accuracy in percent on {check.pairs:,} pairs, with right and shuffled images.",
+        head=["arm", "right images", "shuffled images", "points"],
+        rows=rows,
+        right=(1, 2, 3),
+        label="images",
+    )
+
+
+def _basis(ablation: Ablation) -> list[str]:
+    """What the figures rest on, as one note."""
+    bases = {
+        effect.comparison.basis
+        for axis in ablation.axes
+        for effect in axis.levels
+        if effect.comparison is not None
+    }
+    return [f"{basis[:1].upper()}{basis[1:]}." for basis in sorted(bases)[:4]]
+
+
+def _ends(interval: Interval | None) -> str:
+    return "" if interval is None else f"{points(interval.low)} to {points(interval.high)}"

@@ -1,0 +1,25 @@
+"""The sections a notebook can show, by name: `show.effects(page)`."""
+
+from __future__ import annotations
+
+from analysis.report_comparison import comparison
+from analysis.report_sections import (
+    Section,
+    arms,
+    cost,
+    curves,
+    effects,
+    ensemble,
+    images,
+    recipe,
+    reproduce,
+    slices,
+    summary,
+    text,
+    unknowns,
+)
+
+__all__ = [
+    "Section", "arms", "comparison", "cost", "curves", "effects", "ensemble", "images", "recipe",
+    "reproduce", "slices", "summary", "text", "unknowns",
+]  # fmt: skip

@@ -1,0 +1,151 @@
+"""A report's other forms, and what a hostile or huge sweep does to each of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from analysis.report import ReportResult, write_report
+from analysis.text_tables import TextTable, latex_text, markdown_text
+from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
+
+HOSTILE = "\\input{/etc/passwd}|x](javascript:alert(1))<img src=x onerror=y>`_*$%&#~^{}\n\n# h"
+
+
+def _all_forms(made: MadeSweep, *others: MadeSweep) -> ReportResult:
+    ids = [each.sweep_id for each in (made, *others)]
+    return write_report(
+        made.ledger,
+        made.store,
+        ids,
+        made.home / "out" / "report.html",
+        formats=["html", "markdown", "latex", "notebook"],
+    )
+
+
+def test_every_form_is_written_beside_the_page_and_kept_in_the_store(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.2}), items=80))
+
+    result = _all_forms(made)
+
+    assert [path.suffix for path in result.paths] == [".html", ".md", ".tex", ".ipynb"]
+    markdown, latex = result.paths[1].read_text(), result.paths[2].read_text()
+    assert "## What is not known" in markdown
+    assert "| head=b | head=a |" in markdown
+    assert r"\toprule" in latex
+    assert r"head=b & head=a & $-$" in latex
+    node = nbformat.read(result.paths[3], as_version=4)
+    assert made.sweep_id in node.cells[2].source
+    assert not any(cell.get("outputs") for cell in node.cells)
+    kept = made.ledger.publications(made.sweep_id)[-1].payload["files"]
+    assert sorted(kept) == ["report.html", "report.ipynb", "report.md", "report.tex"]
+    assert all(made.store.exists(key) for key in kept.values())
+
+
+def test_a_hostile_level_is_text_in_every_form(tmp_path: Path) -> None:
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}),
+        MadeArm(name=f"head={HOSTILE}", point={"head": HOSTILE}, ability=0.3),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, question=HOSTILE, items=80))
+
+    result = _all_forms(made)
+
+    html, markdown, latex = (path.read_text() for path in result.paths[:3])
+    assert "<img src=x" not in html
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    assert "<img" not in rendered
+    assert 'href="javascript' not in rendered
+    assert "onerror=y&gt;" in rendered
+    assert r"\input" not in latex
+    assert not re.search(
+        r"(?<!\\)[$&#_%~^](?=[\w{}])", latex.replace("$-$", "").replace(" & ", " ")
+    )
+
+
+def test_names_of_ten_megabytes_make_a_page_one_can_open(tmp_path: Path) -> None:
+    huge = "n<b>" * 2_500_000
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}),
+        MadeArm(name=f"head={huge}", point={"head": huge}, ability=0.3),
+        MadeArm(name=f"head={huge[:200]}2", point={"head": f"{huge[:200]}2"}, ability=0.5),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, question=huge, items=40, seeds=1))
+
+    result = _all_forms(made)
+
+    assert result.size_bytes < 1_000_000
+    assert all(path.stat().st_size < 1_000_000 for path in result.paths)
+    assert result.paths[1].read_text().count("\N{HORIZONTAL ELLIPSIS} ") > 2
+
+
+def test_a_page_of_very_many_arms_shows_the_best_and_markdown_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.report_sections.MANY", 5)
+    abilities = {f"level-{number:02d}": 0.2 + number / 10 for number in range(12)}
+    made = make_sweep(tmp_path, Recipe(arms=one_axis(abilities), items=40, seeds=1))
+
+    result = _all_forms(made)
+
+    html = result.paths[0].read_text()
+    assert "The best 5 of 12 arms on validation" in html
+    assert "The first 5 of 11 levels" in html
+    assert result.paths[1].read_text().count("| head=level-") > 20
+
+
+def test_several_sweeps_are_compared_on_the_items_they_share(tmp_path: Path) -> None:
+    first = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.2}), items=80))
+    second = make_sweep(
+        tmp_path,
+        Recipe(name="scale", arms=one_axis({"s": 1.0, "m": 1.4}, axis="scale"), items=60),
+        ledger=first.ledger,
+    )
+
+    result = _all_forms(first, second)
+
+    markdown = result.paths[1].read_text()
+    assert re.search(r"All arms on the \d+ pairs all sweeps share, \d+ that some", markdown)
+    assert f"| {second.sweep_id} | scale=m |" in markdown
+    assert len(result.headline.splitlines()) == 2
+
+
+def test_sweeps_that_share_no_item_are_not_compared(tmp_path: Path) -> None:
+    first = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.2}), items=40))
+    second = make_sweep(
+        tmp_path,
+        Recipe(name="scale", arms=[], seeds=1),
+        ledger=first.ledger,
+    )
+
+    result = _all_forms(first, second)
+
+    assert "no trials planned" in result.headline
+
+
+@given(st.text())
+def test_any_text_stays_in_its_cell(text: str) -> None:
+    table = TextTable(caption=text, head=["a", "b"], rows=[[text, "end"]], notes=[text])
+
+    lines = table.markdown().splitlines()
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(table.markdown())
+
+    assert lines[2].endswith("| end |")
+    assert rendered.count("<td>") == 2
+    assert "<script" not in rendered.lower()
+    assert len(table.latex().splitlines()) == 12
+    assert "\n" not in latex_text(text) + markdown_text(text)
+
+
+@pytest.mark.parametrize("text", ["a_b", "50%", "x & y", "{}", "\\end{document}", "#1", "~^"])
+def test_latex_sees_no_command_in_text(text: str) -> None:
+    escaped = latex_text(text)
+
+    known = r"\\(textbackslash|textasciitilde|textasciicircum)\{\}|\\[{}$&#_%]"
+    assert not re.search(r"[\\{}$&#_%~^]", re.sub(known, "", escaped))
