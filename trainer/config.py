@@ -26,6 +26,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
+ItemCount = PositiveInt | Literal["all"]
+_USUAL_ITEMS = 2000
+
+
 class HeadConfig(Frozen):
     """From the pooled hidden state to one score; unused by the generative paradigm."""
 
@@ -128,7 +132,8 @@ class SourceConfig(Frozen):
     """One data source: a kind by name and the settings it takes."""
 
     kind: str
-    """`scenes`, `digits`, `text`, `file`, or one registered by entry point."""
+    """`scenes`, `digits`, `text`, `file`, an adapter such as `rlaif-v`, or one that an installed
+    package registers."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """Checked by the source itself."""
 
@@ -172,10 +177,15 @@ class BenchmarkConfig(Frozen):
 
     split: Split = "validation"
     """Selection uses validation items, reports use test items; never both."""
-    parts: dict[str, PositiveInt] = Field(default_factory=lambda: {"scenes": 200})
-    """Pairs by source name."""
+    parts: dict[str, ItemCount] = Field(default_factory=lambda: dict[str, ItemCount](scenes=200))
+    """Items by source name; `all` takes every item of the split, as a published benchmark wants."""
     shuffle_images: bool = False
     """Give every item another item's image: what is left is what the text alone tells."""
+
+    @property
+    def expected_items(self) -> int:
+        """Items to be scored, for estimates; where all are wanted, as many as benchmarks have."""
+        return sum(_USUAL_ITEMS if count == "all" else count for count in self.parts.values())
 
     @model_validator(mode="after")
     def _is_held_out(self) -> BenchmarkConfig:

@@ -19,6 +19,7 @@ from trainer.data.items import PreferenceItem
 from trainer.data.mixture import (
     benchmark_digest,
     benchmark_items,
+    benchmark_suite,
     check_held_out,
     data_digests,
     training_items,
@@ -210,7 +211,9 @@ class Trial:
         if keep and self._gang.leads:
             key = score_key(self._identity, benchmark.name)
             self._store.write(key, write_scores(scored.table))
-        metrics = benchmark_metrics(scored.table)
+        asked = self._config.evaluation.benchmarks[benchmark.name]
+        suite = benchmark_suite(self._config.data, asked)
+        metrics = benchmark_metrics(scored.table, suite=suite)
         return {f"eval/{benchmark.name}/{name}": value for name, value in metrics.items()}
 
     def _outcome(

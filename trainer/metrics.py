@@ -2,16 +2,22 @@
 
 Pure functions of the table; torch-free, so that the engine and the analysis use the same ones. A
 pair counts as right only when the better response scores strictly higher: ties are wrong, and
-reported.
+reported. Beside every accuracy stands what a trivial rule would have reached on the same pairs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from infra.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def pair_outcomes(table: pa.Table) -> pd.DataFrame:
@@ -53,47 +59,162 @@ def response_scores(table: pa.Table) -> pd.DataFrame:
     return first.reset_index()
 
 
-def benchmark_metrics(table: pa.Table) -> dict[str, float]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoredItem:
+    """The scores of one item's responses; arrays are by response, in the table's order."""
+
+    item_id: str
+    group_id: str
+    category: str
+    responses: np.ndarray
+    """Their own indices."""
+    ranks: np.ndarray
+    scores: np.ndarray
+    """Averaged over a judge's presentations."""
+    lengths: np.ndarray
+    """Characters."""
+    parsed: bool
+    """Whether every presentation gave a verdict."""
+    presentations: Mapping[int, np.ndarray]
+    """Scores by order of presentation; only order 0 unless a judge saw both responses."""
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """(better, worse) places of every pair of different ranks."""
+        places = range(len(self.ranks))
+        return [(i, j) for i in places for j in places if self.ranks[i] < self.ranks[j]]
+
+
+def scored_items(table: pa.Table) -> list[ScoredItem]:
+    """A score table item by item, in the order it first names them."""
+    columns = {name: table[name].to_pylist() for name in _READ}
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, key in enumerate(zip(columns["benchmark"], columns["item_id"], strict=True)):
+        rows.setdefault(key, []).append(row)
+    return [_scored_item(columns, members) for members in rows.values()]
+
+
+_READ = (
+    "benchmark", "item_id", "group_id", "category", "response", "rank", "score", "order", "parsed",
+    "response_characters",
+)  # fmt: skip
+
+
+def _scored_item(columns: Mapping[str, list[object]], rows: Sequence[int]) -> ScoredItem:
+    by_order: dict[int, dict[int, float]] = {}
+    first: dict[int, int] = {}
+    for row in rows:
+        response, order = int(str(columns["response"][row])), int(str(columns["order"][row]))
+        by_order.setdefault(order, {})[response] = float(str(columns["score"][row]))
+        first.setdefault(response, row)
+    responses = list(first)
+    shown = {
+        order: np.array([scores.get(response, np.nan) for response in responses])
+        for order, scores in by_order.items()
+    }
+    row = rows[0]
+    return ScoredItem(
+        item_id=str(columns["item_id"][row]),
+        group_id=str(columns["group_id"][row]),
+        category=str(columns["category"][row]),
+        responses=np.array(responses),
+        ranks=np.array([columns["rank"][first[response]] for response in responses]),
+        scores=np.nanmean(np.stack(list(shown.values())), axis=0),
+        lengths=np.array([columns["response_characters"][first[each]] for each in responses]),
+        parsed=all(bool(columns["parsed"][each]) for each in rows),
+        presentations=shown,
+    )
+
+
+def longer_first(items: Iterable[ScoredItem]) -> list[ScoredItem]:
+    """The items as a judge would score them that always prefers the longer response."""
+    return [_rescored(item, item.lengths.astype(float)) for item in items]
+
+
+def given_first(items: Iterable[ScoredItem]) -> list[ScoredItem]:
+    """The items as a judge would score them that always prefers the response given first."""
+    return [_rescored(item, -item.responses.astype(float)) for item in items]
+
+
+BASELINES = {"longer": longer_first, "first": given_first}
+"""What needs no model: a result that is not above these says little."""
+
+
+def _rescored(item: ScoredItem, scores: np.ndarray) -> ScoredItem:
+    return replace(item, scores=scores, parsed=True, presentations={0: scores})
+
+
+def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str, float]:
     """Metrics of one benchmark's score table.
+
+    Args:
+        table: Scores of one benchmark.
+        suite: A benchmark of the field, whose published metrics are added under their own names
+            (`trainer.field_metrics`).
 
     Returns:
         `accuracy`, `ties` (shares of pairs), `pairs`, `accuracy_<category>`, `margin` (mean score
         difference), `longer_wins` (share of unequal pairs in which the longer response scores
-        higher), and for judges `position_bias` (how much more often than half the response shown
-        first is preferred, from -0.5 to 0.5) and `parsed` (share of verdicts that were one).
+        higher), `baseline_longer` and `baseline_first` (accuracy of always preferring the longer
+        response, or the one given first), and for judges `position_bias` (how much more often than
+        half the response shown first is preferred, from -0.5 to 0.5) and `parsed` (share of
+        verdicts that were one).
 
     Raises:
-        InputError: If the table holds no pair of different ranks.
+        InputError: If the table holds no pair of different ranks, or the suite is unknown.
     """
-    pairs = pair_outcomes(table)
-    if pairs.empty:
+    from trainer.field_metrics import field_metrics
+
+    items = scored_items(table)
+    if not any(item.pairs() for item in items):
         raise InputError("a score table without a pair of different ranks has no accuracy")
+    metrics = _accuracies(items)
+    for name, judge in BASELINES.items():
+        metrics[f"baseline_{name}"] = _accuracies(judge(items))["accuracy"]
+    if suite is not None:
+        metrics |= field_metrics(items, suite)
+    return metrics | _judge_metrics(items)
+
+
+def _accuracies(items: Iterable[ScoredItem]) -> dict[str, float]:
+    differences: list[float] = []
+    lengths: list[float] = []
+    categories: list[str] = []
+    for item in items:
+        for better, worse in item.pairs():
+            differences.append(float(item.scores[better] - item.scores[worse]))
+            lengths.append(float(np.sign(item.lengths[better] - item.lengths[worse])))
+            categories.append(item.category)
+    difference, longer = np.array(differences), np.array(lengths)
     metrics = {
-        "accuracy": float(pairs["correct"].mean()),
-        "ties": float(pairs["tied"].mean()),
-        "pairs": float(len(pairs)),
-        "margin": float(pairs["margin_score"].mean()),
+        "accuracy": float((difference > 0).mean()),
+        "ties": float((difference == 0).mean()),
+        "pairs": float(len(difference)),
+        "margin": float(difference.mean()),
     }
-    if pairs["longer_wins"].notna().any():
-        metrics["longer_wins"] = float(pairs["longer_wins"].mean())
-    categories = pairs.groupby("category", sort=True)["correct"].mean()
-    metrics |= {
-        f"accuracy_{name}": float(value) for name, value in categories.items() if name != ""
-    }
-    return metrics | _judge_metrics(table)
+    if longer.any():
+        metrics["longer_wins"] = float((np.sign(difference) * longer > 0)[longer != 0].mean())
+    named = np.array(categories)
+    for name in sorted(set(categories) - {""}):
+        metrics[f"accuracy_{name}"] = float((difference > 0)[named == name].mean())
+    return metrics
 
 
-def _judge_metrics(table: pa.Table) -> dict[str, float]:
-    frame = table.to_pandas()
-    if frame["order"].max() == 0:
+def _judge_metrics(items: Sequence[ScoredItem]) -> dict[str, float]:
+    if max(max(item.presentations) for item in items) == 0:
         return {}
     # In order 0 responses are shown as given, so of two the one with the lower index came first.
-    wide = frame.pivot_table(index=["item_id", "response"], columns="order", values="score")
-    pairs = wide.reset_index()
-    pairs = pairs.merge(pairs, on="item_id", suffixes=("_a", "_b"))
-    pairs = pairs[pairs["response_a"] < pairs["response_b"]]
-    first_wins = np.concatenate([pairs["0_a"] > pairs["0_b"], pairs["1_b"] > pairs["1_a"]])
+    first_wins: list[bool] = []
+    for item in items:
+        as_given, swapped = item.presentations[0], item.presentations[1]
+        places = range(len(item.responses))
+        for one in places:
+            for other in places:
+                if item.responses[one] < item.responses[other]:
+                    first_wins += [
+                        bool(as_given[one] > as_given[other]),
+                        bool(swapped[other] > swapped[one]),
+                    ]
     return {
-        "position_bias": float(first_wins.mean() - 0.5),
-        "parsed": float(frame["parsed"].mean()),
+        "position_bias": float(np.mean(first_wins) - 0.5),
+        "parsed": float(np.mean([item.parsed for item in items])),
     }

@@ -22,7 +22,7 @@ from infra.frozen import Frozen
 from infra.object_store import ObjectStore, open_store
 from trainer.config import BenchmarkConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data.mixture import benchmark_items
+from trainer.data.mixture import benchmark_items, benchmark_suite
 from trainer.evaluate import Benchmark, evaluate
 from trainer.gang import Gang
 from trainer.metrics import benchmark_metrics, response_scores
@@ -204,7 +204,7 @@ def evaluate_model(
     items = benchmark_items(config.data, benchmark)
     table = scorer.score(items, benchmark=benchmark_name, split=benchmark.split)
     store.write(score_key(identity, benchmark_name), write_scores(table))
-    return benchmark_metrics(table)
+    return benchmark_metrics(table, suite=benchmark_suite(config.data, benchmark))
 
 
 def _scores_of(member: EnsembleMember, items: Sequence[PreferenceItem], benchmark: str) -> pa.Table:

@@ -1,18 +1,21 @@
 """Benchmarks as they are written on the command line.
 
-Three forms: the name of a benchmark the trial's config has, `NAME:SPLIT:SOURCE=PAIRS,...` over the
-config's sources, or `NAME=FILE` for all usable rows of a file of pairs.
+Four forms: the name of a benchmark the trial's config has, `NAME:SPLIT:SOURCE=PAIRS,...` over the
+config's sources (`all` for every item), `NAME=FILE` for all usable rows of a file of pairs, or
+`NAME=ADAPTER:PATH` for a published set, such as `vlrb=vl-rewardbench:test.parquet`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from infra.errors import InputError, MissingError
 from trainer.config import BenchmarkConfig, SourceConfig, TrainerConfig
+from trainer.data.adapters.adapter import adapters
 
 if TYPE_CHECKING:
     from sweep.records.rows import TrialView
@@ -35,12 +38,17 @@ def benchmark_of(text: str, config: TrainerConfig) -> tuple[str, BenchmarkConfig
         return text, known[text], config
     name, separator, rest = text.partition("=")
     if separator and ":" not in name:
-        return _of_file(name, Path(rest), config)
+        kind, colon, path = rest.partition(":")
+        if colon and kind in adapters():
+            return _of_rows(name, kind, path, config)
+        if not Path(rest).is_file():
+            raise MissingError(f"no file of pairs at {rest}")
+        return _of_rows(name, "file", rest, config)
     parts = text.split(":")
     if len(parts) != 3:
         raise InputError(
-            f"expected one of {', '.join(sorted(known))}, NAME:SPLIT:SOURCE=PAIRS,... or "
-            f"NAME=FILE, got {text!r}"
+            f"expected one of {', '.join(sorted(known))}, NAME:SPLIT:SOURCE=PAIRS,..., "
+            f"NAME=FILE or NAME=ADAPTER:PATH, got {text!r}"
         )
     wanted = {"split": parts[1], "parts": dict(_counted(part) for part in parts[2].split(","))}
     try:
@@ -50,23 +58,40 @@ def benchmark_of(text: str, config: TrainerConfig) -> tuple[str, BenchmarkConfig
         raise InputError(f"benchmark {text!r}: {said}") from error
 
 
-def _of_file(
-    name: str, path: Path, config: TrainerConfig
-) -> tuple[str, BenchmarkConfig, TrainerConfig]:
-    from trainer.data.pair_files import PairFileSettings, PairFileSource
+def evaluation_columns(metrics: Mapping[str, float]) -> list[str]:
+    """What is shown of an evaluation: its headlines, each beside what trivial rules reach."""
+    headlines = [
+        name.removeprefix("baseline_longer_")
+        for name in metrics
+        if name.startswith("baseline_longer_")
+    ]
+    return [
+        column
+        for name in headlines or ["accuracy"]
+        for column in (
+            name,
+            *(
+                f"baseline_{rule}" if name == "accuracy" else f"baseline_{rule}_{name}"
+                for rule in ("longer", "first")
+            ),
+        )
+    ]
 
-    if not path.is_file():
-        raise MissingError(f"no file of pairs at {path}")
-    settings = {"path": str(path.absolute()), "split": "test"}
-    rows = PairFileSource(PairFileSettings.model_validate(settings)).report().kept
-    source = SourceConfig(kind="file", settings=settings)
+
+def _of_rows(
+    name: str, kind: str, path: str, config: TrainerConfig
+) -> tuple[str, BenchmarkConfig, TrainerConfig]:
+    local = path if "://" in path else str(Path(path).expanduser().absolute())
+    source = SourceConfig(kind=kind, settings={"path": local, "split": "test"})
     data = config.data.model_copy(update={"sources": {**config.data.sources, name: source}})
-    wanted = BenchmarkConfig(split="test", parts={name: rows})
+    wanted = BenchmarkConfig(split="test", parts={name: "all"})
     return name, wanted, config.model_copy(update={"data": data})
 
 
-def _counted(part: str) -> tuple[str, int]:
+def _counted(part: str) -> tuple[str, int | Literal["all"]]:
     source, _, pairs = part.partition("=")
+    if pairs == "all":
+        return source, "all"
     if not pairs.isdigit():
-        raise InputError(f"expected SOURCE=PAIRS with a whole number, got {part!r}")
+        raise InputError(f"expected SOURCE=PAIRS with a whole number or all, got {part!r}")
     return source, int(pairs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import DataError, MissingError, Problem, SpecError
-from sweep.cli.benchmark_texts import benchmark_of, config_of
+from sweep.cli.benchmark_texts import benchmark_of, config_of, evaluation_columns
 from sweep.cli.console import number_text, out, print_json, print_table, print_warning
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile
 from sweep.cli.showing import show_in_mlflow
@@ -121,12 +121,18 @@ def evaluate(
             ]
         )
         return
+    columns = evaluation_columns(rows[0][1])
     cells = [
-        (view.arm, view.seed, number_text(metrics.get("accuracy")), "reused" if reused else "")
+        (
+            view.arm,
+            view.seed,
+            *(number_text(metrics.get(column)) for column in columns),
+            "reused" if reused else "",
+        )
         for view, metrics, reused in rows
     ]
-    columns = ("arm", "seed", f"{name} accuracy", "note")
-    print_table(row.sweep_id, columns, cells, right=("seed", f"{name} accuracy"))
+    heads = ("arm", "seed", *columns, "note")
+    print_table(f"{row.sweep_id}  {name}", heads, cells, right=("seed", *columns))
 
 
 def score(

@@ -213,7 +213,7 @@ def _real_or_tiny(entry: BackboneEntry) -> TokenCounts:
 
 def _items(config: TrainerConfig, benchmark: str) -> int:
     found = config.evaluation.benchmarks.get(benchmark)
-    return 0 if found is None else sum(found.parts.values())
+    return 0 if found is None else found.expected_items
 
 
 def _kinds(config: TrainerConfig) -> tuple[Hashable, ...]:

@@ -11,15 +11,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from infra.errors import DataError
 from trainer.config import BenchmarkConfig, DataConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.randomness import key_digest
 from trainer.data.sources import open_source
+from trainer.field_metrics import suites
 from trainer.identity import digest
 
 _BENCHMARK_SEED = 0
+_EVERY_ITEM = 10**9
 
 
 def training_items(config: DataConfig) -> list[PreferenceItem]:
@@ -88,8 +91,10 @@ def benchmark_items(data: DataConfig, benchmark: BenchmarkConfig) -> list[Prefer
     items: list[PreferenceItem] = []
     for name, count in sorted(benchmark.parts.items()):
         source = open_source(data.source(name))
-        drawn = source.items(benchmark.split, count, seed=_BENCHMARK_SEED)
-        if len(drawn) < count:
+        drawn = source.items(benchmark.split, _at_most(count), seed=_BENCHMARK_SEED)
+        if count == "all" and not drawn:
+            raise DataError(f"data source {name!r} has no {benchmark.split} items")
+        if count != "all" and len(drawn) < count:
             raise DataError(
                 f"a benchmark asks for {count} {benchmark.split} items of data source {name!r}, "
                 f"which has {len(drawn)}; ask for at most that many"
@@ -106,10 +111,19 @@ def benchmark_digest(data: DataConfig, benchmark: BenchmarkConfig) -> str:
         DataError: If a source holds nothing that can be used.
     """
     parts = {
-        name: open_source(data.source(name)).digest(benchmark.split, count, seed=_BENCHMARK_SEED)
+        name: open_source(data.source(name)).digest(
+            benchmark.split, _at_most(count), seed=_BENCHMARK_SEED
+        )
         for name, count in benchmark.parts.items()
     }
     return digest({"parts": parts, "shuffle_images": benchmark.shuffle_images})
+
+
+def benchmark_suite(data: DataConfig, benchmark: BenchmarkConfig) -> str | None:
+    """The benchmark of the field this is, by the adapter all its parts are read with; or none."""
+    kinds = {data.source(name).kind for name in benchmark.parts}
+    kind = kinds.pop()
+    return kind if not kinds and kind in suites() else None
 
 
 def with_shuffled_images(items: Sequence[PreferenceItem]) -> list[PreferenceItem]:
@@ -158,6 +172,10 @@ def check_held_out(training: Iterable[PreferenceItem], held_out: Iterable[Prefer
             f"{len(leaked)} held-out items share an image or a prompt with training items, the "
             f"first is {leaked[0].item_id}; give the overlapping files one common source"
         )
+
+
+def _at_most(count: int | Literal["all"]) -> int:
+    return _EVERY_ITEM if count == "all" else count
 
 
 def _exposed(item: PreferenceItem) -> list[str]:

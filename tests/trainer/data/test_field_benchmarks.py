@@ -1,0 +1,77 @@
+"""The field's benchmarks as parts of a config and as words on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import DataError, InputError, MissingError
+from sweep.cli.benchmark_texts import benchmark_of, evaluation_columns
+from tests.trainer.data.pair_file_writing import text_row, write_rows
+from tests.trainer.data.published_rows import BENCHMARKS
+from trainer.config import BenchmarkConfig, DataConfig, SourceConfig, TrainerConfig
+from trainer.data.mixture import benchmark_digest, benchmark_items, benchmark_suite
+
+
+@pytest.fixture
+def judgebench(tmp_path: Path) -> Path:
+    rows = [{**BENCHMARKS["judgebench"], "pair_id": str(n), "question": f"{n}?"} for n in range(9)]
+    return write_rows(tmp_path / "judgebench.jsonl", rows)
+
+
+def test_a_benchmark_of_the_field_is_taken_whole(judgebench: Path) -> None:
+    source = SourceConfig(kind="judgebench", settings={"path": str(judgebench)})
+    data = DataConfig(sources={"jb": source})
+    whole = BenchmarkConfig(split="test", parts={"jb": "all"})
+    items = benchmark_items(data, whole)
+
+    assert sorted(item.item_id for item in items) == [f"jb/{n}" for n in range(9)]
+    assert benchmark_suite(data, whole) == "judgebench"
+    counted = BenchmarkConfig(split="test", parts={"jb": 9})
+    assert benchmark_digest(data, counted) != benchmark_digest(
+        data, BenchmarkConfig(split="test", parts={"jb": 8})
+    )
+    with pytest.raises(DataError, match="has no validation items"):
+        benchmark_items(data, BenchmarkConfig(split="validation", parts={"jb": "all"}))
+
+
+def test_a_mixed_benchmark_is_of_no_suite(judgebench: Path) -> None:
+    source = SourceConfig(kind="judgebench", settings={"path": str(judgebench)})
+    data = DataConfig(sources={"jb": source})
+
+    assert benchmark_suite(data, BenchmarkConfig(parts={"jb": "all", "scenes": 3})) is None
+    assert benchmark_suite(data, BenchmarkConfig(parts={"scenes": 3})) is None
+
+
+def test_a_published_set_is_named_on_the_command_line(judgebench: Path) -> None:
+    name, wanted, config = benchmark_of(f"jb=judgebench:{judgebench}", TrainerConfig())
+
+    assert (name, wanted.parts, wanted.split) == ("jb", {"jb": "all"}, "test")
+    assert len(benchmark_items(config.data, wanted)) == 9
+    assert benchmark_suite(config.data, wanted) == "judgebench"
+
+
+def test_a_file_of_pairs_and_all_of_a_source_are_named_too(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "mine.jsonl", [text_row(n) for n in range(5)])
+    _, wanted, config = benchmark_of(f"mine={path}", TrainerConfig())
+    _, every, _ = benchmark_of("x:test:scenes=20,digits=all", TrainerConfig())
+
+    assert len(benchmark_items(config.data, wanted)) == 5
+    assert every.parts == {"scenes": 20, "digits": "all"}
+    with pytest.raises(MissingError, match="no file of pairs"):
+        benchmark_of("mine=nowhere.jsonl", TrainerConfig())
+    with pytest.raises(InputError, match="whole number or all"):
+        benchmark_of("x:test:scenes=some", TrainerConfig())
+
+
+def test_results_stand_beside_what_needs_no_model() -> None:
+    plain = {"accuracy": 0.7, "baseline_longer": 0.5, "baseline_first": 0.5}
+    suite = {**plain, "overall": 0.7, "macro": 0.6, "baseline_longer_overall": 0.4,
+             "baseline_longer_macro": 0.4, "baseline_first_overall": 1.0}  # fmt: skip
+
+    assert evaluation_columns(plain) == ["accuracy", "baseline_longer", "baseline_first"]
+    assert evaluation_columns(suite) == [
+        "overall", "baseline_longer_overall", "baseline_first_overall",
+        "macro", "baseline_longer_macro", "baseline_first_macro",
+    ]  # fmt: skip
