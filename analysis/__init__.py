@@ -2,15 +2,17 @@
 
 In a notebook::
 
-    from analysis.tables import open_sweep
-    from analysis.ablation import ablate
+    from analysis.notebook_api import open_page, show
 
-    sweep = open_sweep("reward-head")  # from this machine's ledger
-    sweep.arms  # pandas: one row per arm
-    sweep.items("test", purpose="reporting")  # one row per trial and pair
-    for axis in ablate(sweep, "test").axes:
+    page = open_page("reward-head")  # a sweep by name, from this machine's ledger
+    show.effects(page)  # a section of the report
+    page.tables.arms  # pandas: one row per arm
+    page.tables.items("test", purpose="reporting")  # one row per trial and pair
+    for axis in page.ablation.axes:
         for effect in axis.levels:
             print(effect.sentence)
+
+`analysis/notebooks/` holds whole ones: `ablation`, `compare_sweeps`, `ensemble`, `paper_tables`.
 
 Modules::
 
@@ -28,7 +30,12 @@ Modules::
     ensemble_candidates   trials that may join, with normalised margins
     ensemble_weights      plain average, greedy selection, cross-validation
     ensemble_result       what an ensemble is worth; `ensemble.json`
-    markdown              effects and arms as Markdown tables
-    report                one self-contained HTML page; words and plots in `report_*`
+    sweep_comparison      arms of several sweeps on the items they share
+    paper_rows            printed tables of a paper as reference data; `paper_checks` doubts them
+    notebook_api          what notebooks use; `show` has the sections
+    notebook              executes a notebook in this process
+    report                a notebook's sections as HTML, Markdown and LaTeX; parts in `report_*`
+    text_tables           a table as Markdown and LaTeX, everything in it escaped
+    short_names           arms, axes and levels short enough to be shown
     statistics            arrays in, verdicts out
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.report_comparison import comparison
+from analysis.report_paper import beside_ours, paper_noise, paper_overview, paper_table
 from analysis.report_sections import (
     Section,
     arms,
@@ -20,6 +21,7 @@ from analysis.report_sections import (
 )
 
 __all__ = [
-    "Section", "arms", "comparison", "cost", "curves", "effects", "ensemble", "images", "recipe",
-    "reproduce", "slices", "summary", "text", "unknowns",
+    "Section", "arms", "beside_ours", "comparison", "cost", "curves", "effects", "ensemble",
+    "images", "paper_noise", "paper_overview", "paper_table", "recipe", "reproduce", "slices",
+    "summary", "text", "unknowns",
 ]  # fmt: skip
