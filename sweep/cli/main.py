@@ -13,7 +13,15 @@ import typer
 from typer.exceptions import TyperException
 
 from infra.errors import RmsweepError
-from sweep.cli import decide_verbs, look_verbs, plan_verbs, run_verbs, train_verbs, ui_verb
+from sweep.cli import (
+    cluster_verbs,
+    decide_verbs,
+    look_verbs,
+    plan_verbs,
+    run_verbs,
+    train_verbs,
+    ui_verb,
+)
 from sweep.cli.console import print_error
 
 app = typer.Typer(
@@ -24,7 +32,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verbs in (plan_verbs, run_verbs, look_verbs, train_verbs, decide_verbs, ui_verb):
+for verbs in (
+    plan_verbs,
+    run_verbs,
+    cluster_verbs,
+    look_verbs,
+    train_verbs,
+    decide_verbs,
+    ui_verb,
+):
     verbs.add_to(app)
 
 INTERRUPTED = 130

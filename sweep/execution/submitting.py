@@ -1,0 +1,219 @@
+"""`submit`: a planned sweep, handed to a cluster's head as a Ray job; nothing of it runs here.
+
+What travels is the sweep with its baseline written out, this project's sources, and the names of
+places: never a secret, never data. The sources are named by content, so they travel once.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+import requests
+import yaml
+from packaging.requirements import Requirement
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from infra.clusters import ClusterEntry, environment_of
+from infra.errors import InputError, StoreError
+from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE, Sender
+
+if TYPE_CHECKING:
+    from sweep.engine.plan import SweepPlan
+    from trainer.config import TrainerConfig
+
+PACKAGES = ("sweep", "search_spaces", "trainer", "analysis", "infra")
+EXCLUDED = ("**/__pycache__/**", "**/*.pyc")
+ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
+_OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+_LOCAL = re.compile(r"^(/|\./|\.\./|~)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What the cluster has accepted."""
+
+    sweep_id: str
+    submission_id: str
+    """Ray's name for it."""
+    address: str
+
+
+class Head:
+    """The job server of a cluster's head; what Ray raises is translated here."""
+
+    def __init__(self, entry: ClusterEntry) -> None:
+        """Connect.
+
+        Raises:
+            InputError: If the token is wrong or missing.
+            StoreError: If nobody answers.
+        """
+        self.entry = entry
+        for name in ("dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging"):
+            logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # they set their own level
+        with _as_addressed(), self._translated():
+            self._client = JobSubmissionClient(entry.address)
+
+    @property
+    def ray_version(self) -> str:
+        """The Ray that runs there, as it said when it was connected to."""
+        return str(self._client._server_ray_version)
+
+    def submit(self, sweep_id: str, runtime_env: dict[str, Any]) -> Submission:
+        """Start the supervisor of a sweep there."""
+        submission_id = f"{sweep_id}-{secrets.token_hex(3)}"
+        with self._translated():
+            self._client.submit_job(
+                entrypoint=f"python -m sweep.execution.supervising {sweep_id}",
+                submission_id=submission_id,
+                runtime_env=runtime_env,
+                metadata={"rmsweep": "sweep", "sweep": sweep_id},
+                entrypoint_num_cpus=self.entry.driver_cpus or None,
+            )
+        return Submission(
+            sweep_id=sweep_id, submission_id=submission_id, address=self.entry.address
+        )
+
+    def state(self, submission_id: str) -> JobStatus:
+        """How the job stands."""
+        with self._translated():
+            return self._client.get_job_status(submission_id)
+
+    def log(self, submission_id: str) -> str:
+        """What supervisor and driver have written so far."""
+        with self._translated():
+            return str(self._client.get_job_logs(submission_id))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        address = self.entry.address
+        try:
+            yield
+        except AuthenticationError as error:
+            raise InputError(
+                f"the cluster at {address} did not accept this machine's token; set "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
+            ) from error
+        except (ConnectionError, requests.exceptions.RequestException) as error:
+            raise StoreError(
+                f"no Ray head answers at {address}; check the address, and that the dashboard's "
+                "port is open to this machine"
+            ) from error
+        except RuntimeError as error:
+            raise StoreError(f"the Ray head at {address} refused: {error}") from error
+
+
+def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
+    """Hand a sweep to a cluster; returns as soon as the cluster has accepted it.
+
+    Raises:
+        InputError: If a file is only on this machine, a place would die with the head, the token
+            is wrong, or the cluster runs another Ray.
+        StoreError: If no head answers.
+    """
+    environment = environment_of(entry)
+    _refuse_local_files(plan, entry)
+    head = Head(entry)
+    there = head.ray_version
+    if there != ray.__version__:
+        raise InputError(
+            f"the cluster runs Ray {there}, this machine has {ray.__version__}; a sweep needs the "
+            f"same on both: install ray=={there} here, or use a cluster with {ray.__version__}"
+        )
+    with tempfile.TemporaryDirectory(prefix="rmsweep-") as folder:
+        _write_parcel(plan, Path(folder))
+        runtime_env: dict[str, Any] = {
+            "working_dir": folder,
+            "py_modules": [str(path) for path in source_folders()],
+            "excludes": list(EXCLUDED),
+            "env_vars": environment,
+        }
+        if entry.environment == "pip":
+            runtime_env["pip"] = pinned_packages()
+        return head.submit(plan.sweep_id, runtime_env)
+
+
+def source_folders() -> list[Path]:
+    """The folders of this project's packages, wherever they are installed."""
+    root = Path(__file__).resolve().parents[2]
+    return [root / package for package in PACKAGES]
+
+
+def pinned_packages() -> list[str]:
+    """This machine's version of every package the project asks for."""
+    asked = (Requirement(text) for text in importlib.metadata.requires("rmsweep") or ())
+    return sorted(
+        f"{one.name}{_extras(one)}=={importlib.metadata.version(one.name)}"
+        for one in asked
+        if one.marker is None or one.marker.evaluate({"extra": ""})
+    )
+
+
+def _extras(requirement: Requirement) -> str:
+    return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+
+
+def _write_parcel(plan: SweepPlan, folder: Path) -> None:
+    spec = plan.spec.model_dump(mode="json", exclude_defaults=True)
+    (folder / SWEEP_FILE).write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
+    sender = Sender.here()
+    (folder / SENDER_FILE).write_text(sender.model_dump_json(), encoding="utf-8")
+
+
+def _refuse_local_files(plan: SweepPlan, entry: ClusterEntry) -> None:
+    """Name every file of the sweep that only this machine can see."""
+    local: dict[str, str] = {}
+    for arm in plan.arms:
+        for where, path in _paths(arm.config):
+            if not entry.sees(Path(path).expanduser().absolute()):
+                local.setdefault(path, where)
+    if not local:
+        return
+    listed = "\n".join(f"  {where}: {path}" for path, where in local.items())
+    folders = ", ".join(entry.shared) or "none"
+    raise InputError(
+        f"the cluster at {entry.address} cannot see these files; put them on s3://, or into a "
+        f"folder all its machines share (declared as `shared`: {folders}):\n{listed}"
+    )
+
+
+def _paths(config: TrainerConfig) -> Iterator[tuple[str, str]]:
+    """Settings of a trial that name a local file or folder."""
+    path = config.backbone.path
+    if path is not None and _is_local(path):
+        yield "backbone.path", path
+    used = {name for name, weight in config.data.weights.items() if weight > 0}
+    for benchmark in config.evaluation.benchmarks.values():
+        used.update(benchmark.parts)
+    for name in sorted(used):
+        for key, value in config.data.source(name).settings.items():
+            if isinstance(value, str) and _is_local(value):
+                yield f"data.sources.{name}.settings.{key}", value
+
+
+def _is_local(value: str) -> bool:
+    if "://" in value:
+        return value.startswith("file:")
+    return bool(_LOCAL.match(value)) or os.path.lexists(value)
+
+
+@contextmanager
+def _as_addressed() -> Iterator[None]:
+    """Ray lets two variables of the environment overrule the address a user gave."""
+    kept = {name: os.environ.pop(name) for name in _OVERRIDES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

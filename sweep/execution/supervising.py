@@ -1,0 +1,185 @@
+"""What a submission runs on the cluster: a supervisor that keeps one sweep's driver alive.
+
+`python -m sweep.execution.supervising SWEEP_ID`. The driver is a process of its own and holds no
+truth; whenever it ends before its sweep has, another one goes on from the ledger. If the head
+itself is lost, so is the supervisor: RayJob's back-off or a requeued batch job starts both again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from infra.errors import RmsweepError
+from infra.frozen import Frozen
+from infra.provenance import take_provenance
+from infra.settings import load_settings
+
+SWEEP_FILE = "sweep.yaml"
+SENDER_FILE = "sender.json"
+RESTARTS = 20
+"""Times a driver is started again before the supervisor gives up."""
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 120.0
+LIVED_SECONDS = 600.0
+"""A driver that lived this long was well; the count of restarts begins anew."""
+INPUT_IS_WRONG = 2
+INTERRUPTED = 130
+
+Say = Callable[[str], None]
+
+
+class Sender(Frozen):
+    """The machine a sweep was submitted from; the project's own sources travel with the sweep."""
+
+    python: str
+    packages: dict[str, str]
+
+    @classmethod
+    def here(cls) -> Sender:
+        """This machine."""
+        provenance = take_provenance()
+        packages = {name: v for name, v in provenance.packages.items() if name != "rmsweep"}
+        return cls(python=provenance.python, packages=packages)
+
+    def obstacles(self, here: Sender) -> list[str]:
+        """Why the sweep cannot run here: other versions that do not work together, in words."""
+        found = []
+        if _minor(self.python) != _minor(here.python):
+            found.append(_differ("Python", self.python, here.python))
+        for name, mine in self.packages.items():
+            theirs = here.packages.get(name)
+            if theirs is None:
+                found.append(f"{name} {mine} is missing on the cluster")
+            elif name == "ray" and mine != theirs:
+                found.append(_differ("Ray", mine, theirs))
+        return found
+
+    def differences(self, here: Sender) -> list[str]:
+        """Other versions that work, but may change the last digits of a result."""
+        return [
+            _differ(name, mine, here.packages[name])
+            for name, mine in self.packages.items()
+            if name != "ray" and here.packages.get(name, mine) != mine
+        ]
+
+
+class Supervisor:
+    """Runs a driver, again and again until its sweep has ended."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        has_ended: Callable[[], bool],
+        say: Say,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            command: Starts a driver.
+            has_ended: Whether the ledger says that the sweep is over.
+            say: Gets a line for the job's log.
+            pause: Waits between two drivers.
+        """
+        self._command = command
+        self._has_ended = has_ended
+        self._say = say
+        self._pause = pause
+        self._driver: subprocess.Popen[bytes] | None = None
+        self._told_to_stop = False
+
+    def run(self) -> int:
+        """Exit code of the last driver, once the sweep has ended or cannot go on."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            code = self._one_driver()
+            if self._told_to_stop:
+                return INTERRUPTED
+            if code in (0, INPUT_IS_WRONG) or self._has_ended():
+                return code
+            failures = 0 if time.monotonic() - began > LIVED_SECONDS else failures + 1
+            if failures > RESTARTS:
+                self._say(f"{RESTARTS} drivers ended before the sweep did; giving up")
+                return code
+            seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+            self._say(f"the driver {_ended_how(code)} before its sweep; again in {seconds:.0f} s")
+            self._pause(seconds)
+            if self._told_to_stop:
+                return INTERRUPTED
+
+    def stop(self, number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
+        """Pass the signal on: the driver checkpoints what runs, and no other follows."""
+        del frame
+        self._told_to_stop = True
+        if self._driver is not None and self._driver.poll() is None:
+            self._driver.send_signal(number)
+
+    def _one_driver(self) -> int:
+        self._driver = subprocess.Popen(self._command)
+        if self._told_to_stop:  # the signal came while the driver was being started
+            self._driver.send_signal(signal.SIGTERM)
+        return self._driver.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Supervise the sweep in this folder; the exit code of its driver."""
+    (sweep_id,) = sys.argv[1:] if arguments is None else arguments
+    sender = Sender.model_validate_json(Path(SENDER_FILE).read_text(encoding="utf-8"))
+    here = Sender.here()
+    obstacles = sender.obstacles(here)
+    if obstacles:
+        _say(
+            f"error: {'; '.join(obstacles)} (its python is {sys.executable}); start Ray there with "
+            "that environment first on the PATH, use another image, or `environment: pip`"
+        )
+        return INPUT_IS_WRONG
+    for difference in sender.differences(here):
+        _say(f"note: {difference}")
+    command = [sys.executable, "-m", "sweep.cli.main", "run", SWEEP_FILE, "--json"]
+    supervisor = Supervisor(command, has_ended=lambda: _has_ended(sweep_id), say=_say)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, supervisor.stop)
+    _say(f"supervising {sweep_id} in process {os.getpid()}")
+    return supervisor.run()
+
+
+def _has_ended(sweep_id: str) -> bool:
+    """What the ledger says; a ledger that does not answer says nothing, so the driver goes on."""
+    from sweep.records.ledger import Ledger
+    from sweep.records.lifecycle import ENDED_SWEEP_STATES
+
+    try:
+        with Ledger.open(load_settings().ledger_url) as ledger:
+            return ledger.sweep(sweep_id).state in ENDED_SWEEP_STATES
+    except RmsweepError:
+        return False
+
+
+def _ended_how(code: int) -> str:
+    return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+
+
+def _minor(python: str) -> list[str]:
+    return python.split(".")[:2]
+
+
+def _differ(name: str, mine: str, theirs: str) -> str:
+    return f"{name} is {mine} on the submitting machine and {theirs} on the cluster"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"rmsweep: {line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

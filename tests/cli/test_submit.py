@@ -1,0 +1,143 @@
+"""Submitting a sweep to a real Ray head with a dashboard and a token, as a user does."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.clusters import ClusterEntry
+from infra.errors import InputError, StoreError
+from sweep.execution.submitting import PACKAGES, Head, pinned_packages, source_folders
+from tests.cli.conftest import Command
+from tests.execution.ray_head import RayHead, ray_head
+
+SWEEP = """\
+name: submitted
+baseline:
+  backbone: {scale: xs}
+  data: {pairs: 32, weights: {text: 1}}
+  strategy: {batch_pairs: 16}
+  evaluation:
+    benchmarks:
+      validation: {split: validation, parts: {text: 20}}
+      test: {split: test, parts: {text: 20}}
+axes:
+  head.layers: [1, 2]
+replicates: {seeds: 1}
+"""
+LONGEST_SECONDS = 400.0
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[RayHead]:
+    with ray_head(cpus=2) as head:
+        yield head
+
+
+@pytest.fixture
+def token(head: RayHead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
+
+
+@pytest.fixture
+def file(home: Path, tmp_path: Path) -> Path:
+    home.mkdir()
+    file = tmp_path / "submitted.yaml"
+    file.write_text(SWEEP)
+    return file
+
+
+def test_every_package_of_the_project_travels() -> None:
+    assert [folder.name for folder in source_folders()] == list(PACKAGES)
+    assert all((folder / "__init__.py").is_file() for folder in source_folders())
+
+
+def test_the_pinned_environment_names_every_dependency_once_with_this_version() -> None:
+    pins = pinned_packages()
+
+    assert any(pin.startswith("ray[default,tune]==") for pin in pins)
+    assert any(pin.startswith("torch==") for pin in pins)
+    assert len({pin.split("==")[0] for pin in pins}) == len(pins)
+
+
+def test_nobody_at_the_address_is_said_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+        with pytest.raises(StoreError, match=f"no Ray head answers at {address}"):
+            Head(ClusterEntry(address=address))
+
+
+def test_a_file_only_this_machine_sees_is_refused_before_anything_is_sent(
+    rmsweep: Command,
+    file: Path,
+    home: Path,
+    tmp_path: Path,
+) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [
+        {"prompt": f"q{number}", "chosen": f"yes {number}", "rejected": f"no {number}"}
+        for number in range(100)
+    ]
+    pairs.write_text("\n".join(map(json.dumps, rows)))
+    file.write_text(
+        SWEEP.replace(
+            "weights: {text: 1}",
+            f"weights: {{mine: 1}}, sources: {{mine: {{kind: file, settings: {{path: {pairs}}}}}}}",
+        ).replace("{text: 20}", "{mine: 5}")
+    )
+    (home / "clusters.yaml").write_text(
+        f"lab: {{address: 'http://127.0.0.1:9', shared: ['{home}']}}"
+    )
+
+    answer = rmsweep("submit", str(file), "--cluster", "lab")
+
+    assert answer.code == 2
+    assert f"data.sources.mine.settings.path: {pairs}" in answer.err
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_wrong_token_is_refused(head: RayHead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)
+
+    with pytest.raises(InputError, match="did not accept this machine's token") as caught:
+        Head(ClusterEntry(address=head.address))
+    assert "ffff" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.usefixtures("token")
+def test_a_submitted_sweep_runs_to_its_end_on_the_cluster(
+    rmsweep: Command,
+    file: Path,
+    home: Path,
+    head: RayHead,
+) -> None:
+    (home / "clusters.yaml").write_text(f"lab: {{address: '{head.address}', shared: ['{home}']}}")
+
+    submitted = rmsweep("submit", str(file), "--cluster", "lab", "--json")
+    pending = json.loads(rmsweep("status", "submitted", "--json").out)
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while True:
+        shown = json.loads(rmsweep("show", "submitted", "--json").out)
+        if shown["state"] not in ("pending", "running") or time.monotonic() > deadline:
+            break
+        time.sleep(2)
+    told = json.loads(submitted.out)
+    log = Head(ClusterEntry(address=head.address)).log(told["submission"])
+
+    assert submitted.code == 0, submitted.err
+    assert pending["trials_total"] == told["trials"] == told["to_train"] == 2
+    assert shown["state"] == "succeeded", log
+    assert [trial["state"] for trial in shown["trials"]] == ["succeeded"] * 2
+    assert head.token not in log + json.dumps(shown)

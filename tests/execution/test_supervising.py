@@ -1,0 +1,130 @@
+"""The supervisor on the cluster: a driver that dies is followed by another, until the sweep ends.
+
+Drivers here are real processes that count themselves in a file.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweep.execution.supervising import Sender, Supervisor
+
+DRIVER = """
+import os, pathlib, signal, sys, time
+count = pathlib.Path(sys.argv[1])
+lived = len(count.read_text()) if count.exists() else 0
+count.write_text("x" * (lived + 1))
+{body}
+"""
+
+
+@pytest.fixture
+def count(tmp_path: Path) -> Path:
+    return tmp_path / "count"
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(count: Path, said: list[str]) -> Callable[..., Supervisor]:
+    def make(body: str, *, ends_at: int = 10**6) -> Supervisor:
+        return Supervisor(
+            [sys.executable, "-c", DRIVER.format(body=body), str(count)],
+            has_ended=lambda: len(count.read_text()) >= ends_at,
+            say=said.append,
+            pause=lambda seconds: None,
+        )
+
+    return make
+
+
+def test_a_killed_driver_is_followed_by_another(
+    supervisor: Callable[..., Supervisor], count: Path, said: list[str]
+) -> None:
+    body = "if lived < 2: os.kill(os.getpid(), signal.SIGKILL)"
+
+    assert supervisor(body).run() == 0
+    assert len(count.read_text()) == 3
+    assert "was ended by signal 9" in said[0]
+
+
+def test_a_sweep_that_failed_is_not_run_again(
+    supervisor: Callable[..., Supervisor], count: Path
+) -> None:
+    assert supervisor("sys.exit(1)", ends_at=1).run() == 1
+    assert len(count.read_text()) == 1
+
+
+def test_a_service_that_failed_is_tried_again(
+    supervisor: Callable[..., Supervisor], count: Path
+) -> None:
+    assert supervisor("sys.exit(1 if lived < 3 else 0)").run() == 0
+    assert len(count.read_text()) == 4
+
+
+def test_wrong_input_is_not_tried_again(supervisor: Callable[..., Supervisor], count: Path) -> None:
+    assert supervisor("sys.exit(2)").run() == 2
+    assert len(count.read_text()) == 1
+
+
+def test_drivers_that_always_die_are_given_up(
+    supervisor: Callable[..., Supervisor], said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.execution.supervising.RESTARTS", 2)
+
+    assert supervisor("sys.exit(1)").run() == 1
+    assert "giving up" in said[-1]
+
+
+def test_a_signal_reaches_the_driver_and_no_other_follows(
+    supervisor: Callable[..., Supervisor], count: Path
+) -> None:
+    supervised = supervisor(
+        "signal.signal(signal.SIGTERM, lambda *_: (count.write_text('xT'), sys.exit(130)))\n"
+        "count.write_text('r'); time.sleep(60)"
+    )
+
+    def stop() -> None:
+        while not count.exists() or count.read_text() != "r":
+            time.sleep(0.02)
+        supervised.stop(signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    assert supervised.run() == 130
+    thread.join()
+    assert count.read_text() == "xT"
+
+
+def test_other_versions_of_python_or_ray_are_obstacles_and_of_torch_only_noted() -> None:
+    here = Sender(python="3.11.7", packages={"ray": "2.60.0", "torch": "2.13.0"})
+    same = Sender(python="3.11.9", packages={"ray": "2.60.0", "torch": "2.12.0"})
+    other = Sender(python="3.12.1", packages={"ray": "2.59.0", "deepspeed": "0.19.8"})
+
+    assert same.obstacles(here) == []
+    assert same.differences(here) == [
+        "torch is 2.12.0 on the submitting machine and 2.13.0 on the cluster"
+    ]
+    assert other.obstacles(here) == [
+        "Python is 3.12.1 on the submitting machine and 3.11.7 on the cluster",
+        "Ray is 2.59.0 on the submitting machine and 2.60.0 on the cluster",
+        "deepspeed 0.19.8 is missing on the cluster",
+    ]
+
+
+def test_this_machine_has_no_obstacle_for_itself() -> None:
+    here = Sender.here()
+
+    assert here.obstacles(here) == here.differences(here) == []
+    assert os.environ.get("RAY_AUTH_TOKEN", "no token") not in here.model_dump_json()
