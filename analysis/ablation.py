@@ -13,15 +13,16 @@ import numpy as np
 from analysis.effects import (
     AxisEffects,
     Effect,
-    axis_effects,
+    axes_effects,
     effects,
     standing,
-    varied_axes,
 )
 from analysis.outcomes import Outcomes
 from analysis.statistics.intervals import Accuracy, arm_accuracy
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
+from sweep.records.lifecycle import TrialState
+from sweep.records.rows import TrialView
 from sweep.spec.sweep_spec import ObjectiveSpec
 
 
@@ -54,6 +55,16 @@ class SeedNoise:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Censored:
+    """An arm's trials that were stopped early."""
+
+    arm: str
+    seeds: tuple[int, ...]
+    fraction: float
+    """How far the furthest of them came, as a share of its training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ablation:
     """A sweep's effects on one benchmark."""
 
@@ -64,6 +75,8 @@ class Ablation:
     best: str | None
     """Arm with the best objective on validation items."""
     seed_noise: SeedNoise | None
+    censored: tuple[Censored, ...]
+    """Trials stopped before their end: neither bad nor good, and in no test."""
     outcomes: Outcomes
 
     def arm(self, name: str) -> ArmResult:
@@ -96,11 +109,10 @@ def ablate(
         benchmark=name,
         baseline=tables.baseline,
         arms=_arm_results(tables, outcomes, alpha),
-        axes=tuple(
-            axis_effects(tables, outcomes, axis, alpha=alpha) for axis in varied_axes(tables)
-        ),
+        axes=axes_effects(tables, outcomes, alpha=alpha),
         best=best,
         seed_noise=_seed_noise(outcomes),
+        censored=_censored(tables),
         outcomes=outcomes,
     )
 
@@ -150,7 +162,7 @@ def _arm_results(tables: SweepTables, outcomes: Outcomes, alpha: float) -> tuple
     for row in tables.arm_rows:
         seeds = outcomes.seeds(row.name)
         accuracy = (
-            arm_accuracy(outcomes.of(row.name), outcomes.groups, alpha=alpha) if seeds else None
+            arm_accuracy(outcomes.of(row.name), outcomes.codes, alpha=alpha) if seeds else None
         )
         results.append(
             ArmResult(
@@ -174,10 +186,26 @@ def _missing(tables: SweepTables, outcomes: Outcomes, arm: str, baseline: str | 
     return "the two share no seed"
 
 
+def _censored(tables: SweepTables) -> tuple[Censored, ...]:
+    found: dict[str, list[TrialView]] = {}
+    for trial in tables.trial_views:
+        if trial.state is TrialState.STOPPED_EARLY:
+            found.setdefault(trial.arm, []).append(trial)
+    return tuple(
+        Censored(
+            arm=arm,
+            seeds=tuple(trial.seed for trial in trials),
+            fraction=max(trial.fraction for trial in trials),
+        )
+        for arm, trials in found.items()
+    )
+
+
 def _seed_noise(outcomes: Outcomes) -> SeedNoise | None:
     squares, degrees, arms = 0.0, 0, 0
-    for arm in outcomes.arms:
-        means = np.nanmean(outcomes.of(arm), axis=1)
+    each = np.nanmean(outcomes.values, axis=1) if len(outcomes.trials) else np.zeros(0)
+    for seeds in outcomes.rows.values():
+        means = each[list(seeds.values())]
         if len(means) > 1:
             squares += float(((means - means.mean()) ** 2).sum())
             degrees += len(means) - 1

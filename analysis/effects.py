@@ -1,6 +1,7 @@
 """Levels against the baseline's: which arms tell them apart, and what the difference is.
 
-Invariant: the tests of one axis are one family, whose p-values are corrected together.
+Invariant: the tests of all axes of a sweep are one family, whose p-values are corrected together,
+so that a report of equal arms claims anything in one of twenty cases at most.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.outcomes import Outcomes, contrast
-from analysis.statistics.corrections import holm
+from analysis.outcomes import Outcomes, contrasts
+from analysis.statistics.corrections import benjamini_hochberg, holm
+from analysis.statistics.equivalence import equivalence_bound
 from analysis.statistics.paired import Comparison
 from analysis.statistics.planning import Advice, advise, minimum_detectable_effect
 from analysis.statistics.verdicts import Verdict, judge, sentence
@@ -30,6 +32,10 @@ class Effect:
     advice: Advice | None = None
     detectable: float | None = None
     """Smallest difference four sweeps of five like this one would find, after the correction."""
+    q_value: float | None = None
+    """Benjamini and Hochberg's, in the verdict's scope: for looking through long families."""
+    below: float | None = None
+    """Difference, either way, that two one-sided tests rule out."""
     note: str = ""
 
     @property
@@ -42,7 +48,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AxisEffects:
-    """The levels of one axis; their p-values are corrected as one family."""
+    """The levels of one axis; p-values are corrected over all axes together."""
 
     axis: str
     question: str
@@ -55,19 +61,19 @@ def effects(
     outcomes: Outcomes, asked: Sequence[Effect], *, alpha: float = 0.05
 ) -> tuple[Effect, ...]:
     """Fill in effects as one family: comparisons, Holm-corrected verdicts, advice."""
-    comparisons = [contrast(outcomes, effect.arm_pairs, alpha=alpha) for effect in asked]
-    general = holm([c.general.p_value if c and c.general else None for c in comparisons])
-    fixed = holm([c.fixed.p_value if c and c.fixed else None for c in comparisons])
+    comparisons = contrasts(outcomes, [effect.arm_pairs for effect in asked], alpha=alpha)
+    raw_general = [c.general.p_value if c and c.general else None for c in comparisons]
+    raw_fixed = [c.fixed.p_value if c and c.fixed else None for c in comparisons]
+    general, fixed = holm(raw_general), holm(raw_fixed)
+    general_q, fixed_q = benjamini_hochberg(raw_general), benjamini_hochberg(raw_fixed)
     # What a single test must reach after Holm's correction, at worst.
     strict = alpha / max(1, sum(comparison is not None for comparison in comparisons))
     filled = []
-    for effect, comparison, general_p, fixed_p in zip(
-        asked, comparisons, general, fixed, strict=True
-    ):
+    for index, (effect, comparison) in enumerate(zip(asked, comparisons, strict=True)):
         if comparison is None:
             filled.append(replace(effect, note=effect.note or "no seed of both arms was scored"))
             continue
-        verdict = judge(comparison, general_p=general_p, fixed_p=fixed_p, alpha=alpha)
+        verdict = judge(comparison, general_p=general[index], fixed_p=fixed[index], alpha=alpha)
         settled = verdict.general_p is not None and verdict.general_p <= alpha
         filled.append(
             replace(
@@ -75,6 +81,8 @@ def effects(
                 comparison=comparison,
                 verdict=verdict,
                 advice=advise(comparison, settled=settled, alpha=strict),
+                q_value=fixed_q[index] if comparison.general is None else general_q[index],
+                below=equivalence_bound(comparison, alpha=alpha),
                 detectable=minimum_detectable_effect(comparison, alpha=strict),
             )
         )
@@ -100,34 +108,44 @@ def varied_axes(tables: SweepTables) -> list[str]:
     return [axis for axis in dict.fromkeys([*named, *held]) if axis in held]
 
 
-def axis_effects(
-    tables: SweepTables, outcomes: Outcomes, axis: str, *, alpha: float = 0.05
-) -> AxisEffects:
-    """Every level of an axis against the baseline's, other axes being equal."""
+def axes_effects(
+    tables: SweepTables, outcomes: Outcomes, *, alpha: float = 0.05
+) -> tuple[AxisEffects, ...]:
+    """Every level of every axis against the baseline's, other axes being equal."""
     baseline = next((row for row in tables.arm_rows if row.name == tables.baseline), None)
-    reference = baseline.point.get(axis, "") if baseline is not None else ""
-    levels = dict.fromkeys(row.point[axis] for row in tables.arm_rows if axis in row.point)
-    asked = []
-    for level in levels:
-        if level == reference:
-            continue
-        pairs = _matched_arms(tables.arm_rows, axis, level, reference, baseline)
-        asked.append(
-            Effect(
-                name=f"{axis}={level}",
-                reference=f"{axis}={reference}" if reference else str(tables.baseline),
-                arm_pairs=pairs,
-                note=_why_not(tables, outcomes, pairs),
-            )
+    asked = {axis: _asked(tables, outcomes, axis, baseline) for axis in varied_axes(tables)}
+    family = iter(effects(outcomes, [e for found in asked.values() for e in found], alpha=alpha))
+    return tuple(
+        AxisEffects(
+            axis=axis,
+            question=_question(tables, axis),
+            reference=baseline.point.get(axis, "") if baseline is not None else "",
+            levels=tuple(next(family) for _ in found),
         )
-    definition = tables.sweep.spec_json.get("axes", {}).get(axis)
-    question = (definition.get("question") or "") if isinstance(definition, dict) else ""
-    return AxisEffects(
-        axis=axis,
-        question=question,
-        reference=reference,
-        levels=effects(outcomes, asked, alpha=alpha),
+        for axis, found in asked.items()
     )
+
+
+def _question(tables: SweepTables, axis: str) -> str:
+    definition = tables.sweep.spec_json.get("axes", {}).get(axis)
+    return (definition.get("question") or "") if isinstance(definition, dict) else ""
+
+
+def _asked(
+    tables: SweepTables, outcomes: Outcomes, axis: str, baseline: ArmRow | None
+) -> list[Effect]:
+    """The levels of an axis, each with the arms that tell it from the baseline's."""
+    reference = baseline.point.get(axis, "") if baseline is not None else ""
+    matched = _matched_arms(tables.arm_rows, axis, reference, baseline)
+    return [
+        Effect(
+            name=f"{axis}={level}",
+            reference=f"{axis}={reference}" if reference else str(tables.baseline),
+            arm_pairs=tuple(pairs),
+            note=_why_not(tables, outcomes, pairs),
+        )
+        for level, pairs in matched.items()
+    ]
 
 
 def _why_not(tables: SweepTables, outcomes: Outcomes, pairs: Sequence[tuple[str, str]]) -> str:
@@ -141,37 +159,38 @@ def _why_not(tables: SweepTables, outcomes: Outcomes, pairs: Sequence[tuple[str,
 
 
 def _matched_arms(
-    rows: Sequence[ArmRow], axis: str, level: str, reference: str, baseline: ArmRow | None
-) -> tuple[tuple[str, str], ...]:
-    """Arms at the level with those at the reference that are equal in everything else.
+    rows: Sequence[ArmRow], axis: str, reference: str, baseline: ArmRow | None
+) -> dict[str, list[tuple[str, str]]]:
+    """By level: arms at it with those at the reference that are equal in everything else.
 
     An axis that does not matter for an arm is not in its point and stands at the baseline's level;
     where nothing fits so, it does not tell the arm from others.
     """
     home = baseline.point if baseline is not None else {}
-    at_reference = [row for row in rows if row.point.get(axis, reference) == reference]
-    pairs = []
+    names = sorted({name for row in rows for name in row.point} - {axis})
+    at_reference: dict[tuple[str | None, ...], list[ArmRow]] = {}
     for row in rows:
-        if row.point.get(axis) != level:
+        if row.point.get(axis, reference) == reference:
+            at_reference.setdefault(_rest(row, names, home), []).append(row)
+    everywhere = [row for held in at_reference.values() for row in held]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for row in rows:
+        level = row.point.get(axis)
+        if level is None or level == reference:
             continue
-        others = {name for other in at_reference for name in (*row.point, *other.point)} - {axis}
-        partners = [
-            other.name
-            for other in at_reference
-            if all(_level(row, name, home) == _level(other, name, home) for name in others)
-        ]
-        partners = partners or [
-            other.name
-            for other in at_reference
+        partners = at_reference.get(_rest(row, names, home)) or [
+            other
+            for other in everywhere
             if all(
-                row.point[name] == other.point.get(name, row.point[name])
+                other.point.get(name, row.point[name]) == row.point[name]
                 for name in row.point
                 if name != axis
             )
         ]
-        pairs += [(row.name, partner) for partner in partners if partner != row.name]
-    return tuple(pairs)
+        pairs = found.setdefault(level, [])
+        pairs += [(row.name, other.name) for other in partners if other.name != row.name]
+    return found
 
 
-def _level(row: ArmRow, axis: str, home: Mapping[str, str]) -> str | None:
-    return row.point.get(axis, home.get(axis))
+def _rest(row: ArmRow, names: Sequence[str], home: Mapping[str, str]) -> tuple[str | None, ...]:
+    return tuple(row.point.get(name, home.get(name)) for name in names)

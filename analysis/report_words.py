@@ -168,13 +168,9 @@ def _worst_and_best(ablation: Ablation) -> str:
     told_apart: dict[str, list[str]] = {}
     for arm in ablation.arms:
         effect = arm.against_baseline
-        if effect is not None and effect.verdict is not None:
+        if effect is not None and effect.verdict is not None and effect.verdict.claims:
             told_apart.setdefault(effect.verdict.text, []).append(arm.arm)
-    parts = [
-        f"{text}: {', '.join(names)}"
-        for text, names in told_apart.items()
-        if text != "not distinguishable"
-    ]
+    parts = [f"{text}: {', '.join(names)}" for text, names in told_apart.items()]
     if not parts:
         return f"On {ablation.benchmark} no arm is distinguishable from {ablation.baseline}."
     return f"On {ablation.benchmark}, against {ablation.baseline}, {'; '.join(parts)}."

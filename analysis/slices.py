@@ -11,18 +11,21 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
 
-from analysis.effects import Effect, effects
-from analysis.outcomes import PAIR_KEY, Outcomes
-from analysis.statistics.components import Floats
+from analysis.outcomes import PAIR_KEY, Outcomes, contrasts
 from analysis.statistics.corrections import holm
-from analysis.statistics.intervals import Accuracy, arm_accuracy, cluster_bootstrap
+from analysis.statistics.intervals import Accuracy, arm_accuracy
 from analysis.statistics.paired import Comparison, Convention, compare
 from analysis.statistics.verdicts import judge
 from analysis.tables import SweepTables
 
-By = Literal["category", "source"]
-"""Columns of the score table that cut a benchmark into slices."""
+LENGTHS = ("better is shorter", "equally long", "better is longer")
+"""Slices by length, in characters."""
+
+By = Literal["category", "source", "modality", "length"]
+"""What cuts a benchmark into slices: a column of the score table, or which response is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,33 +78,44 @@ class ImageCheck:
 
 def slice_table(outcomes: Outcomes, baseline: str | None, by: By = "category") -> SliceTable | None:
     """Accuracy by slice; none when there are fewer than two slices to tell apart."""
-    labels = outcomes.pairs[by].to_numpy(dtype=object)
-    names = sorted({str(label) for label in labels if label})
+    labels = slice_labels(outcomes, by)
+    names = list(LENGTHS) if by == "length" else sorted(set(labels) - {""})
+    names = [name for name in names if (labels == name).any()]
     if len(names) < 2 or not outcomes.arms:
         return None
     cells: dict[tuple[str, str], SliceCell] = {}
-    asked: list[tuple[str, str, Effect, Outcomes]] = []
+    compared: list[tuple[str, str, Comparison | None]] = []
+    others = [arm for arm in outcomes.arms if baseline is not None and arm != baseline]
     for name in names:
         part = outcomes.where(labels == name)
-        for arm in outcomes.arms:
-            values = part.of(arm)
-            if np.isnan(values).all():
-                continue
-            cells[arm, name] = SliceCell(
-                accuracy=float(np.nanmean(values)), difference=None, verdict=""
-            )
-            if baseline is not None and arm != baseline:
-                effect = Effect(name=arm, reference=baseline, arm_pairs=((arm, baseline),))
-                asked.append((arm, name, effects(part, [effect])[0], part))
-    _add_differences(cells, [(arm, name, effect) for arm, name, effect, _ in asked])
+        found = contrasts(part, [((arm, str(baseline)),) for arm in others])
+        compared += [(arm, name, each) for arm, each in zip(others, found, strict=True)]
+        scored = np.isfinite(part.values)
+        right = np.where(scored, part.values, 0.0).sum(axis=1)
+        for arm, seeds in part.rows.items():
+            count = scored[list(seeds.values())].sum()
+            if count:
+                accuracy = float(right[list(seeds.values())].sum() / count)
+                cells[arm, name] = SliceCell(accuracy=accuracy, difference=None, verdict="")
+    _add_differences(cells, compared)
     return SliceTable(
         by=by,
         slices=tuple(names),
         pairs=tuple(int((labels == name).sum()) for name in names),
         arms=tuple(outcomes.arms),
         cells=cells,
-        macro={arm: _macro(outcomes, arm, by, names) for arm in outcomes.arms},
+        macro=_macro(outcomes, labels, names),
     )
+
+
+def slice_labels(outcomes: Outcomes, by: By) -> NDArray[np.object_]:
+    """`(P)` -- the slice of every pair; empty where it is in none."""
+    if by != "length":
+        held: NDArray[np.object_] = outcomes.pairs[by].astype(str).to_numpy(dtype=object)
+        return held
+    gap = np.sign(outcomes.pairs["length_gap"].to_numpy(dtype=np.float64)).astype(int)
+    lengths: NDArray[np.object_] = np.array(LENGTHS, dtype=object)[gap + 1]
+    return lengths
 
 
 def image_check(
@@ -126,9 +140,8 @@ def image_check(
 
 
 def _add_differences(
-    cells: dict[tuple[str, str], SliceCell], asked: list[tuple[str, str, Effect]]
+    cells: dict[tuple[str, str], SliceCell], found: list[tuple[str, str, Comparison | None]]
 ) -> None:
-    found = [(arm, name, effect.comparison) for arm, name, effect in asked]
     general = holm([c.general.p_value if c and c.general else None for _, _, c in found])
     fixed = holm([c.fixed.p_value if c and c.fixed else None for _, _, c in found])
     for (arm, name, comparison), general_p, fixed_p in zip(found, general, fixed, strict=True):
@@ -142,22 +155,35 @@ def _add_differences(
         )
 
 
-def _macro(outcomes: Outcomes, arm: str, by: By, names: list[str]) -> tuple[float, float, float]:
-    values = np.nanmean(outcomes.of(arm), axis=0)
-    labels = outcomes.pairs[by].to_numpy(dtype=object)
-    scored = np.isfinite(values)
-    members = np.array([labels[scored] == name for name in names], dtype=np.float64)
-
-    def mean_over_slices(numbers: Floats, weights: Floats) -> Floats:
-        right = (weights * numbers) @ members.T
-        count = weights @ members.T
+def _macro(
+    outcomes: Outcomes, labels: NDArray[np.object_], names: list[str]
+) -> dict[str, tuple[float, float, float]]:
+    """Mean over slices and its percentile interval, whole groups drawn, the same for every arm."""
+    groups = int(outcomes.codes.max()) + 1
+    generator = np.random.default_rng(0)
+    drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=1000)
+    weights = np.vstack([np.ones(groups), drawn])
+    places = [np.flatnonzero(labels == name) for name in names]
+    members = [
+        sparse.csr_array(
+            (np.ones(len(place)), (place, outcomes.codes[place])), (len(labels), groups)
+        )
+        for place in places
+    ]
+    found = {}
+    for arm in outcomes.arms:
+        values = outcomes.of(arm)
+        scored = np.isfinite(values)
+        right = np.where(scored, values, 0.0).sum(axis=0)
+        count = scored.sum(axis=0).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(np.mean(right / count, axis=1), dtype=np.float64)
-
-    groups = outcomes.groups[scored]
-    value = float(mean_over_slices(values[scored], np.ones((1, int(scored.sum()))))[0])
-    low, high = cluster_bootstrap(values[scored], groups, mean_over_slices, draws=1000)
-    return value, low, high
+            shares = [
+                (weights @ (right @ member)) / (weights @ (count @ member)) for member in members
+            ]
+        means = np.mean(shares, axis=0)
+        low, high = np.nanquantile(means[1:], (0.025, 0.975)) if np.isfinite(means[0]) else (0, 1)
+        found[arm] = (float(means[0]), float(low), float(high))
+    return found
 
 
 def _on_shared_pairs(one: Outcomes, other: Outcomes) -> tuple[Outcomes, Outcomes] | None:
@@ -174,10 +200,10 @@ def _blind_arm(seeing: Outcomes, blind: Outcomes, arm: str) -> BlindArm:
     drop = None
     if seeds:
         left, right = seeing.of(arm, seeds), blind.of(arm, seeds)
-        drop = compare(left, right, seeing.groups, convention=seeing.convention)
+        drop = compare(left, right, seeing.codes, convention=seeing.convention)
     return BlindArm(
         arm=arm,
-        seeing=arm_accuracy(seeing.of(arm), seeing.groups),
-        blind=arm_accuracy(blind.of(arm), blind.groups),
+        seeing=arm_accuracy(seeing.of(arm), seeing.codes),
+        blind=arm_accuracy(blind.of(arm), blind.codes),
         drop=drop,
     )

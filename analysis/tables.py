@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ import pyarrow as pa
 
 from analysis.alignment import Margins, Row, align_margins, align_outcomes
 from analysis.compaction import Compaction, Member, compact
-from analysis.frames import ITEM_COLUMNS, arms_frame, curves_frame, items_frames, trials_frame
+from analysis.frames import (
+    ARM_COLUMNS,
+    ITEM_COLUMNS,
+    arms_frame,
+    curves_frame,
+    items_frames,
+    trials_frame,
+)
 from analysis.layouts import Block, Layout
 from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, check_purpose
 from analysis.statistics.paired import Convention
@@ -103,7 +111,7 @@ class ScoreTables:
         return self._stores[uri]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SweepTables:
     """One sweep, read once; score tables are fetched when they are asked for."""
 
@@ -133,7 +141,17 @@ class SweepTables:
 
     def count(self, arm: str, ended: str) -> int:
         """How many of an arm's trials are in a column of `arms`, such as `failed`."""
-        return int(self.arms.loc[self.arms["arm"] == arm, ended].sum())
+        return self._counts.get((arm, ended), 0)
+
+    @cached_property
+    def _counts(self) -> Mapping[tuple[str, str], int]:
+        counted = [name for name in ARM_COLUMNS if name in self.arms.select_dtypes("number")]
+        by_arm = self.arms.groupby("arm", sort=False)[counted].sum()
+        return {
+            (str(arm), name): int(number)
+            for name in counted
+            for arm, number in by_arm[name].items()
+        }
 
     def succeeded(self) -> list[TrialView]:
         """Trials that trained to their end, in the order of the plan; others are not compared."""

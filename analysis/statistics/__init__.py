@@ -5,7 +5,8 @@ Modules::
     components    the parts of a variance: seeds, item groups, both together
     paired        an arm against its reference: difference, two intervals, two p-values
     intervals     accuracy of a model or an arm; bootstrap over groups
-    corrections   Holm's correction within a family of tests
+    corrections   Holm's correction within a family of tests; Benjamini and Hochberg's q-values
+    equivalence   the difference that two one-sided tests rule out
     verdicts      better, worse, not distinguishable - and to what it applies
     planning      smallest detectable effect; how many more seeds or items would settle it
 """

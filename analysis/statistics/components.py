@@ -13,7 +13,7 @@ shrinks the variance and raises its degrees of freedom at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,17 @@ class Parts:
     active_groups: NDArray[np.int64]
     """`(...)` -- groups whose own mean over seeds is not zero."""
     groups: int
+
+    def row(self, number: int) -> Parts:
+        """The parts of one row of the leading axis."""
+        return replace(
+            self,
+            mean=self.mean[number],
+            seed=self.seed[number],
+            group=self.group[number],
+            fixed=self.fixed[number],
+            active_groups=self.active_groups[number],
+        )
 
 
 def group_totals(values: Floats, groups: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -124,21 +124,51 @@ def compare_differences(
         ValueError: As `compare`.
     """
     values, codes, dropped = complete(differences, groups)
-    totals, sizes = group_totals(values, codes)
-    parts = variance_parts(totals, sizes)
-    return Comparison(
-        difference=float(parts.mean),
-        general=_interval(parts, Scope.GENERAL, alpha),
-        fixed=_interval(parts, Scope.FIXED, alpha),
-        per_seed=tuple(values.mean(axis=1).tolist()),
-        parts=parts,
-        seeds=values.shape[0],
-        items=values.shape[1],
-        groups=len(sizes),
-        discordant=float((values != 0).mean()),
-        dropped_items=dropped,
-        convention=convention,
+    (comparison,) = compare_many(
+        values[np.newaxis], codes, alpha=alpha, convention=convention, dropped_items=dropped
     )
+    return comparison
+
+
+def compare_many(
+    differences: Floats,
+    codes: NDArray[np.int64],
+    *,
+    alpha: float = 0.05,
+    convention: Convention = "ties are wrong",
+    dropped_items: int = 0,
+) -> list[Comparison]:
+    """As `compare_differences`, for many arms at once that share seeds and items, none missing.
+
+    Args:
+        differences: `(A, S, N)` -- finite.
+        codes: `(N,)` -- group numbers from 0, none left out.
+        alpha: 1 - alpha is the level of the intervals.
+        convention: How the outcomes treat ties.
+        dropped_items: Items that were left out before.
+    """
+    totals, sizes = group_totals(differences, codes)
+    parts = variance_parts(totals, sizes)
+    general = _intervals(parts, Scope.GENERAL, alpha)
+    fixed = _intervals(parts, Scope.FIXED, alpha)
+    per_seed = differences.mean(axis=2)
+    discordant = (differences != 0).mean(axis=(1, 2))
+    return [
+        Comparison(
+            difference=float(parts.mean[row]),
+            general=general[row],
+            fixed=fixed[row],
+            per_seed=tuple(per_seed[row].tolist()),
+            parts=parts.row(row),
+            seeds=differences.shape[1],
+            items=differences.shape[2],
+            groups=len(sizes),
+            discordant=float(discordant[row]),
+            dropped_items=dropped_items,
+            convention=convention,
+        )
+        for row in range(len(differences))
+    ]
 
 
 def complete(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, NDArray[np.int64], int]:
@@ -163,21 +193,24 @@ def complete(values: ArrayLike, groups: ArrayLike) -> tuple[Floats, NDArray[np.i
     return table[:, kept], codes.astype(np.int64), int((~kept).sum())
 
 
-def _interval(parts: Parts, scope: Scope, alpha: float) -> Interval | None:
+def _intervals(parts: Parts, scope: Scope, alpha: float) -> list[Interval | None]:
     if scope is Scope.GENERAL:
         half, p_value = general_half_width(parts, alpha), general_p_value(parts)
     else:
         half, p_value = fixed_half_width(parts, alpha), fixed_p_value(parts)
-    if not np.isfinite(half):
-        return None
-    mean = float(parts.mean)
-    return Interval(
-        scope=scope,
-        low=max(-1.0, mean - float(half)),
-        high=min(1.0, mean + float(half)),
-        p_value=float(p_value),
-        level=1 - alpha,
-    )
+    low, high = np.maximum(-1.0, parts.mean - half), np.minimum(1.0, parts.mean + half)
+    return [
+        Interval(
+            scope=scope,
+            low=float(low[row]),
+            high=float(high[row]),
+            p_value=float(p_value[row]),
+            level=1 - alpha,
+        )
+        if np.isfinite(half[row])
+        else None
+        for row in range(len(half))
+    ]
 
 
 def _count(number: int, word: str) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
+from analysis.statistics.components import Floats
 from analysis.statistics.paired import Comparison
+
+POWER = 0.8
+"""Share of sweeps in which what is said to be detectable is found."""
 
 MOST_SEEDS = 64
 """Beyond this many seeds no advice to train more is given."""
@@ -29,7 +34,7 @@ class Advice:
 
 
 def minimum_detectable_effect(
-    comparison: Comparison, *, seeds: int | None = None, alpha: float = 0.05, power: float = 0.8
+    comparison: Comparison, *, seeds: int | None = None, alpha: float = 0.05, power: float = POWER
 ) -> float | None:
     """Smallest true difference found in `power` of such sweeps, in general where there are seeds.
 
@@ -42,17 +47,34 @@ def minimum_detectable_effect(
     Returns:
         A difference of accuracies; `None` if the spread cannot be had (one group).
     """
-    parts = comparison.parts
-    if parts.groups < 2:
+    if comparison.parts.groups < 2:
         return None
-    by_group = _reach(parts.group_degrees, alpha, power)
-    if comparison.seeds < 2:
-        return float(by_group * np.sqrt(parts.fixed))
-    count = seeds or comparison.seeds
-    seed_variance = float(parts.seed) * comparison.seeds / count
-    by_seed = _reach(count - 1, alpha, power)
-    planned = by_seed**2 * seed_variance + by_group**2 * float(parts.group)
-    return float(np.sqrt(planned))
+    test = _Test.planned(comparison, seeds or comparison.seeds, alpha)
+    if test.deviation == 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while test.power(high * test.deviation) < power and high < 1e12:
+        high *= 2
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if test.power(middle * test.deviation) < power else (low, middle)
+    return high * test.deviation
+
+
+def power_of(
+    comparison: Comparison, difference: float, *, seeds: int | None = None, alpha: float = 0.05
+) -> float:
+    """Share of such sweeps that would find a true difference, its spread taken as the truth.
+
+    Args:
+        comparison: As `minimum_detectable_effect`.
+        difference: True difference of accuracies.
+        seeds: Plan for this many seeds instead of those there are.
+        alpha: Two-sided level of the test.
+    """
+    if comparison.parts.groups < 2:
+        return 0.0
+    return _Test.planned(comparison, seeds or comparison.seeds, alpha).power(abs(difference))
 
 
 def advise(comparison: Comparison, *, settled: bool, alpha: float = 0.05) -> Advice:
@@ -71,24 +93,27 @@ def advise(comparison: Comparison, *, settled: bool, alpha: float = 0.05) -> Adv
             kind="too small to matter",
             text="The difference seen is below one item; no plausible number of seeds settles it.",
         )
-    for count in range(comparison.seeds + 1, MOST_SEEDS + 1):
-        effect = minimum_detectable_effect(comparison, seeds=count, alpha=alpha)
-        if effect is not None and effect <= size:
-            more = count - comparison.seeds
-            return Advice(
-                kind="more seeds",
-                more_seeds=more,
-                text=f"About {more} more seed{'s' if more > 1 else ''} would settle a difference "
-                "of this size (4 times in 5).",
-            )
-    return _more_items(comparison, size, alpha)
+    if power_of(comparison, size, seeds=MOST_SEEDS, alpha=alpha) < POWER:
+        return _more_items(comparison, size, alpha)
+    few, enough = comparison.seeds, MOST_SEEDS
+    while enough - few > 1:  # power grows with seeds
+        middle = (few + enough) // 2
+        found = power_of(comparison, size, seeds=middle, alpha=alpha) >= POWER
+        few, enough = (few, middle) if found else (middle, enough)
+    more = enough - comparison.seeds
+    return Advice(
+        kind="more seeds",
+        more_seeds=more,
+        text=f"About {more} more seed{'s' if more > 1 else ''} would settle a difference "
+        "of this size (4 times in 5).",
+    )
 
 
 def _more_items(comparison: Comparison, size: float, alpha: float) -> Advice:
     parts = comparison.parts
     if parts.groups < 2:
         return Advice(kind="more items", text="All items are of one group: add other items.")
-    reach = _reach(parts.group_degrees, alpha, 0.8)
+    reach = float(-stdtrit(parts.group_degrees, alpha / 2) + ndtri(POWER))
     factor = reach**2 * float(parts.fixed) / size**2
     more = int(np.ceil(comparison.items * max(factor - 1, 0)))
     if factor > 100:
@@ -105,5 +130,39 @@ def _more_items(comparison: Comparison, size: float, alpha: float) -> Advice:
     )
 
 
-def _reach(degrees: float, alpha: float, power: float) -> float:
-    return float(-stdtrit(degrees, alpha / 2) + ndtri(power))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Test:
+    """The test of `components` with its variances known: how often it finds a difference."""
+
+    deviation: float
+    """Of the mean difference, over seeds and items."""
+    critical: Floats
+    """`(Q)` -- equally likely values the mean must exceed, as estimated variances vary."""
+
+    @classmethod
+    def planned(cls, comparison: Comparison, seeds: int, alpha: float) -> _Test:
+        parts = comparison.parts
+        group_square = _critical_square(parts.group_degrees, alpha, 16)
+        if comparison.seeds < 2:
+            group = float(parts.fixed)
+            return cls(deviation=group**0.5, critical=np.sqrt(group * group_square))
+        seed = float(parts.seed) * comparison.seeds / seeds
+        group = float(parts.group)
+        seed_square = _critical_square(seeds - 1, alpha, 64)
+        critical = np.sqrt(seed * seed_square[:, None] + group * group_square).reshape(-1)
+        return cls(deviation=(seed + group) ** 0.5, critical=critical)
+
+    def power(self, difference: float) -> float:
+        if self.deviation == 0:
+            return float(difference > 0)
+        above = ndtr((difference - self.critical) / self.deviation)
+        below = ndtr((-difference - self.critical) / self.deviation)
+        return float(np.mean(above + below))
+
+
+@lru_cache(maxsize=4096)
+def _critical_square(degrees: float, alpha: float, nodes: int) -> Floats:
+    """Squared t quantile times equally likely values of a variance estimate of true value 1."""
+    middles = (np.arange(nodes) + 0.5) / nodes
+    estimates = chdtri(degrees, 1 - middles) / degrees
+    return np.asarray(stdtrit(degrees, alpha / 2) ** 2 * estimates, dtype=np.float64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from analysis.statistics.equivalence import equivalence_bound
 from analysis.statistics.paired import Comparison, Interval, Scope
 
 Word = Literal["better", "worse", "not distinguishable"]
@@ -20,6 +21,9 @@ class Verdict:
 
     word: Word
     scope: Scope
+    """Of the word. `for these trained models only` with one seed, `in general` with more."""
+    models: Word
+    """What holds of these trained models on new items, whatever the luck of their seeds."""
     general_p: float | None
     """Corrected for the family of tests; absent with one seed."""
     fixed_p: float | None
@@ -29,9 +33,16 @@ class Verdict:
     @property
     def text(self) -> str:
         """The verdict with its scope, as it stands in tables."""
-        if self.word == "not distinguishable":
-            return self.word
-        return f"{self.word} {self.scope}"
+        if self.word != "not distinguishable":
+            return f"{self.word} {self.scope}"
+        if self.models != "not distinguishable":
+            return f"{self.word} ({self.models} {Scope.FIXED})"
+        return self.word
+
+    @property
+    def claims(self) -> bool:
+        """Whether a difference is claimed."""
+        return self.word != "not distinguishable"
 
 
 def judge(
@@ -41,16 +52,22 @@ def judge(
     fixed_p: float | None,
     alpha: float = 0.05,
 ) -> Verdict:
-    """The strongest claim the corrected p-values allow; the general scope is asked first."""
-    word: Word = "better" if comparison.difference > 0 else "worse"
-    if general_p is not None and general_p <= alpha:
-        scope = Scope.GENERAL
-    elif fixed_p is not None and fixed_p <= alpha:
-        scope = Scope.FIXED
+    """What the corrected p-values allow to be claimed.
+
+    With two seeds or more the claim is about recipes, so it needs the general test: two equal
+    recipes whose seeds differ much yield models that truly differ, and saying so would read as a
+    finding. What holds of the trained models alone is kept beside the claim.
+    """
+    seen: Word = "better" if comparison.difference > 0 else "worse"
+    none: Word = "not distinguishable"
+    models = seen if fixed_p is not None and fixed_p <= alpha else none
+    if general_p is None:
+        word, scope = models, Scope.FIXED
     else:
-        word = "not distinguishable"
-        scope = Scope.FIXED if general_p is None else Scope.GENERAL
-    return Verdict(word=word, scope=scope, general_p=general_p, fixed_p=fixed_p, alpha=alpha)
+        word, scope = seen if general_p <= alpha else none, Scope.GENERAL
+    return Verdict(
+        word=word, scope=scope, models=models, general_p=general_p, fixed_p=fixed_p, alpha=alpha
+    )
 
 
 def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict) -> str:
@@ -58,17 +75,32 @@ def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict
     change = f"{100 * comparison.difference:+.1f} points"
     if comparison.discordant == 0:
         return f"{name} and {reference} gave the same outcome on every item ({comparison.basis})."
-    if verdict.word == "not distinguishable":
-        widest = comparison.general or comparison.fixed
-        return f"{name} is not distinguishable from {reference}: {change}{_within(widest)}."
-    interval = comparison.general if verdict.scope is Scope.GENERAL else comparison.fixed
-    claim = (
-        f"{name} is {verdict.word} than {reference} {verdict.scope}: {change}{_within(interval)}"
-    )
-    if verdict.scope is Scope.FIXED:
+    if verdict.claims:
+        interval = comparison.general if verdict.scope is Scope.GENERAL else comparison.fixed
+        claim = (
+            f"{name} is {verdict.word} than {reference} {verdict.scope}: {change}"
+            f"{_within(interval)}"
+        )
+        if verdict.scope is Scope.FIXED:
+            return (
+                f"{claim}; that the recipe itself is {verdict.word} is not shown, since there is "
+                "only one seed."
+            )
+        return f"{claim}."
+    widest = comparison.general or comparison.fixed
+    said = f"{name} is not distinguishable from {reference}: {change}{_within(widest)}"
+    if verdict.models != "not distinguishable":
         why = _why(comparison, verdict.alpha)
-        return f"{claim}; that the recipe itself is {verdict.word} is not shown{why}."
-    return f"{claim}."
+        return (
+            f"{said}; it is {verdict.models} {Scope.FIXED}, and that the recipe itself is "
+            f"{verdict.models} is not shown{why}."
+        )
+    return f"{said}{_below(comparison)}."
+
+
+def _below(comparison: Comparison) -> str:
+    bound = equivalence_bound(comparison)
+    return "" if bound is None else f"; if there is a difference, it is below {100 * bound:.1f}"
 
 
 def _within(interval: Interval | None) -> str:
@@ -80,8 +112,6 @@ def _within(interval: Interval | None) -> str:
 
 
 def _why(comparison: Comparison, alpha: float) -> str:
-    if comparison.seeds == 1:
-        return ", since there is only one seed"
     if comparison.general is not None and comparison.general.p_value <= alpha:
         return " once corrected for the tests made together"
-    return f" with {comparison.seeds} seeds" if comparison.seeds <= 3 else ""
+    return f" with {comparison.seeds} seeds"

@@ -33,7 +33,7 @@ def test_planted_effects_are_found_and_equal_levels_are_not_told_apart(tmp_path:
     assert ablation.seed_noise.degrees == 16
 
 
-def test_p_values_of_an_axis_are_corrected_together(tmp_path: Path) -> None:
+def test_p_values_are_corrected_together(tmp_path: Path) -> None:
     levels = {"a": 1.0, "b": 0.9, "c": 0.9, "d": 0.9, "e": 0.9}
     made = make_sweep(tmp_path, Recipe(arms=one_axis(levels), items=200))
 
@@ -151,6 +151,34 @@ def test_a_weakness_in_one_category_shows_there_and_nowhere_else(tmp_path: Path)
     value, low, high = table.macro["head=b"]
     assert low < value < high
     assert slice_table(ablation.outcomes, ablation.baseline, by="source") is None
+
+
+def test_slices_by_length_tell_where_the_better_response_is_the_longer(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.6}), items=120, seeds=2))
+    outcomes = ablate(read_sweep(made.ledger, made.sweep_id)).outcomes
+
+    table = slice_table(outcomes, "baseline", by="length")
+
+    assert table is not None
+    assert table.slices == ("better is shorter", "better is longer")  # lengths differ by one
+    assert sum(table.pairs) == 120
+    longer = outcomes.pairs["length_gap"].to_numpy() > 0
+    shown = table.cells["head=b", "better is longer"].accuracy
+    assert shown == pytest.approx(outcomes.of("head=b")[:, longer].mean())
+
+
+def test_stopped_trials_are_listed_and_in_no_test(tmp_path: Path) -> None:
+    arms = [
+        *one_axis({"a": 1.0, "b": 1.0}),
+        MadeArm(name="head=c", point={"head": "c"}, ends={1: TrialState.STOPPED_EARLY}),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=100))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    (censored,) = ablation.censored
+    assert (censored.arm, censored.seeds, censored.fraction) == ("head=c", (1,), 0.4)
+    assert ablation.arm("head=c").seeds == (0, 2)
 
 
 def test_shuffled_images_tell_what_the_text_alone_gives(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.statistics.corrections import holm
+from analysis.statistics.corrections import benjamini_hochberg, holm
 
 
 def test_it_gives_the_textbook_values() -> None:
@@ -43,3 +43,20 @@ def test_corrected_values_keep_their_order_and_never_fall(p_values: list[float])
     assert all(after >= before for before, after in zip(p_values, corrected, strict=True))
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     assert [corrected[index] for index in order] == sorted(corrected)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_q_values_equal_statsmodels_and_never_exceed_holms(p_values: list[float]) -> None:
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    found = benjamini_hochberg(p_values)
+
+    expected = multitest.multipletests(p_values, method="fdr_bh")[1].tolist()
+    assert found == pytest.approx(expected)
+    for q_value, corrected in zip(found, holm(p_values), strict=True):
+        assert q_value is not None
+        assert corrected is not None
+        assert q_value <= corrected + 1e-12
+
+
+def test_q_values_pass_over_tests_that_could_not_be_made() -> None:
+    assert benjamini_hochberg([0.02, None, math.nan, 0.03]) == [0.03, None, None, 0.03]

@@ -42,8 +42,10 @@ def test_seeds_that_disagree_leave_a_verdict_on_the_trained_models_only() -> Non
 
     verdict = _judged(comparison)
 
-    assert verdict.text == "better for these trained models only"
+    assert verdict.text == "not distinguishable (better for these trained models only)"
+    assert not verdict.claims
     said = sentence("silu", "tanh", comparison, verdict)
+    assert said.startswith("silu is not distinguishable from tanh: +")
     assert "that the recipe itself is better is not shown with 3 seeds" in said
 
 
