@@ -18,6 +18,7 @@ from sweep.cli import (
     decide_verbs,
     look_verbs,
     plan_verbs,
+    replay_verb,
     run_verbs,
     train_verbs,
     ui_verb,
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for verbs in (
     plan_verbs,
+    replay_verb,
     run_verbs,
     cluster_verbs,
     look_verbs,

@@ -70,9 +70,7 @@ def view_of(workplace: Workplace, row: SweepRow) -> SweepView:
     from sweep.cli.planning import plan_again
 
     plan = plan_again(workplace, row)
-    fold = SweepFold(
-        row.sweep_id, plan.trials, budget=plan.spec.budget, objective=plan.spec.objective
-    )
+    fold = SweepFold(row.sweep_id, plan.trials, plan.spec)
     fold.apply_all(workplace.ledger.events(0, None, sweep_id=row.sweep_id))
     capacity = workplace.settings.cpus or os.cpu_count() or 1
     return fold.view(Observation(now=time.time(), capacity=capacity, driver="onlooker"))

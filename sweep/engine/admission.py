@@ -1,7 +1,8 @@
 """Which trials may start now: devices, gangs that wait for theirs, and what the budget still holds.
 
-Order is plan order. When the first trial in the queue does not fit the free devices, smaller ones
-behind it fill them, but only a limited number of times, so that a large gang never starves.
+Order is that of `SweepView.queue`. When the first trial in it does not fit the free devices,
+smaller ones behind it fill them, but only a limited number of times, so that a large gang never
+starves.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class Admission:
     """Who may start, and why nobody else may."""
 
     admitted: tuple[TrialStanding, ...]
-    """In plan order; all fit the free devices together."""
+    """In the order to start them; all fit the free devices together."""
     refused: str = ""
     """What the budget has against the next trial; empty when it has nothing."""
     oversized: TrialStanding | None = None
@@ -33,9 +34,10 @@ def admit(view: SweepView) -> Admission:
     purse = _Purse(view, running)
     queue = _Queue(view, free=view.observation.capacity - sum(trial.workers for trial in running))
     refused = ""
-    for trial in view.unsettled:
+    for key in view.queue:
         if queue.closed:
             break
+        trial = view.trials[key[-1]]
         if not view.startable(trial) or queue.is_oversized(trial):
             continue
         objection = purse.objection(trial)
@@ -139,10 +141,11 @@ class _Purse:
         return limit is not None and not trial.claimed and self._new_trials >= limit
 
     def _expected(self, trial: TrialStanding) -> float:
-        """Seconds to the trial's end; 0 until a trial has finished here."""
+        """Seconds to where it may train to by now; 0 until a trial has finished here."""
         # An unproven estimate must not refuse anybody; a limit that is reached stops what runs.
         pace = self._view.pace
-        return 0.0 if pace is None else trial.seconds_estimate * pace * (1.0 - trial.fraction)
+        left = max(0.0, trial.goal - trial.fraction)
+        return 0.0 if pace is None else trial.seconds_estimate * pace * left
 
 
 def _times_overtaken(view: SweepView, trial: TrialStanding) -> int:

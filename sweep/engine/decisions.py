@@ -7,13 +7,22 @@ that is logged in it (`sweep.engine.fold.replay`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
 from sweep.engine.admission import Admission, admit
 from sweep.engine.budget import seconds_until_spent, verdict
-from sweep.engine.view import RETRYABLE_KINDS, Observation, SweepView, TrialStanding
+from sweep.engine.decision_kinds import (
+    Decision,
+    DropTrial,
+    EndSweep,
+    PromoteArm,
+    StartTrial,
+    StopArm,
+    StopTrial,
+    Wait,
+)
+from sweep.engine.rungs import Judgement, judge
+from sweep.engine.view import RETRYABLE_KINDS, SweepView, TrialStanding
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 HOPELESS_AFTER = 3
@@ -22,105 +31,29 @@ HOPELESS_KINDS = frozenset({"bug", "data"})
 """Failures that would repeat themselves in every trial."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartTrial:
-    """Claim a trial and run it."""
-
-    kind: ClassVar[str] = "start_trial"
-    identity: str
-    resume: bool
-    """Go on from its last checkpoint."""
-    retry: bool = False
-    """It failed before; the claim must say so."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopTrial:
-    """Answer the trial's next report with stop: it checkpoints and ends."""
-
-    kind: ClassVar[str] = "stop_trial"
-    identity: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndSweep:
-    """Nothing is left to do, or nothing more may be done; nothing runs any more."""
-
-    kind: ClassVar[str] = "end_sweep"
-    state: SweepState
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """Nothing to do before the next event; look again at `until` in any case."""
-
-    kind: ClassVar[str] = "wait"
-    reason: str
-    until: float | None = None
-    """Seconds since 1970 at which a limit of the budget is reached."""
-
-
-Decision = StartTrial | StopTrial | EndSweep | Wait
-_KINDS: Mapping[str, type[Decision]] = {
-    made.kind: made for made in (StartTrial, StopTrial, EndSweep, Wait)
-}
-
-
 def decide(view: SweepView) -> tuple[Decision, ...]:
-    """What to do now, in the order to do it; empty once the sweep has ended."""
+    """What to do now, in the order to do it; empty once the sweep has ended.
+
+    Whatever is no `Wait` changes what comes next: look again after doing it.
+    """
     if view.state in ENDED_SWEEP_STATES:
         return ()
     running = view.running_here
-    if not view.unsettled:
+    if not view.open_trials:
         return (_conclusion(view),)
     ending = _reason_to_end(view)
     if ending is not None:
         return _wind_down(running, ending)
+    judged = _judged(view)
+    if judged:
+        return judged
     admission = admit(view)
-    if admission.admitted:
-        return tuple(_start(trial) for trial in admission.admitted)
+    now = (*_halted(view), *(_start(trial) for trial in admission.admitted))
+    if now:
+        return now
     if _held(view):
         return (Wait(reason=_waiting_for(view, running, admission), until=_deadline(view)),)
     return (_stuck(view, admission),)
-
-
-def to_dict(decision: Decision) -> dict[str, Any]:
-    """The decision as JSON values, for the ledger."""
-    return {"kind": decision.kind, **asdict(decision)}
-
-
-def from_dict(value: Mapping[str, Any]) -> Decision:
-    """The decision `to_dict` wrote.
-
-    Raises:
-        ValueError: If it is no decision's.
-    """
-    fields = dict(value)
-    made = _KINDS.get(str(fields.pop("kind", None)))
-    if made is None:
-        raise ValueError(f"expected a decision ({', '.join(_KINDS)}), got {dict(value)}")
-    if made is EndSweep:
-        fields["state"] = SweepState(fields["state"])
-    return made(**fields)
-
-
-def log_entry(view: SweepView, decisions: tuple[Decision, ...]) -> dict[str, Any]:
-    """What the ledger keeps of one `decide`: the decisions, and what no event tells of the view."""
-    observation = asdict(view.observation)
-    observation["held_elsewhere"] = sorted(view.observation.held_elsewhere)
-    return {
-        "seen": view.seen,
-        "observation": observation,
-        "decisions": [to_dict(decision) for decision in decisions],
-    }
-
-
-def observation_from(entry: Mapping[str, Any]) -> Observation:
-    """The observation `log_entry` wrote."""
-    fields = dict(entry["observation"])
-    return Observation(**{**fields, "held_elsewhere": frozenset(fields["held_elsewhere"])})
 
 
 def _reason_to_end(view: SweepView) -> EndSweep | None:
@@ -138,6 +71,51 @@ def _reason_to_end(view: SweepView) -> EndSweep | None:
         reason = f"{found.reason}; the last: {view.last_failure}"
         return EndSweep(state=SweepState.FAILED, reason=reason)
     return EndSweep(state=SweepState.STOPPED, reason=found.reason)
+
+
+def _judged(view: SweepView) -> tuple[Decision, ...]:
+    """Arms that go on from their rung, and arms that are stopped there."""
+    scheduler = view.scheduler
+    if scheduler.kind != "asha" or not view.rungs:
+        return ()
+    sign = 1.0 if view.objective.mode == "max" else -1.0
+    judgements = judge(view.rungs, reduction=scheduler.reduction, sign=sign)
+    return tuple(_verdict(each, scheduler.rungs) for each in judgements)
+
+
+def _verdict(judgement: Judgement, rungs: Sequence[float]) -> PromoteArm | StopArm:
+    at = f"at rung {judgement.rung + 1} ({rungs[judgement.rung]:.3g} of its training)"
+    score = "no figure" if judgement.score is None else f"{judgement.score:.4g}"
+    made = PromoteArm if judgement.goes_on else StopArm
+    if judgement.rank == 0:
+        reason = f"{at}: the baseline is trained to its end, every comparison needs it"
+    elif judgement.goes_on:
+        reason = f"{at}: rank {judgement.rank} of {judgement.among} there so far, with {score}"
+    else:
+        reason = (
+            f"{at}: rank {judgement.rank} with {score}, of at most {judgement.among} that can "
+            "come here"
+        )
+    return made(arm=judgement.arm, rung=judgement.rung, reason=reason)
+
+
+def _halted(view: SweepView) -> tuple[Decision, ...]:
+    """Trials that run no further: they wait at their rung, or their arm was stopped."""
+    here = view.observation.driver
+    pauses = tuple(
+        StopTrial(
+            identity=trial.identity,
+            reason="its arm was stopped early" if trial.stopped else "it waits at its rung",
+        )
+        for trial in view.running_here
+        if (trial.at_rung or trial.stopped) and not trial.stopping
+    )
+    drops = tuple(
+        DropTrial(identity=trial.identity, reason="its arm was stopped early")
+        for trial in view.stopped
+        if not (trial.ours and trial.driver == here)
+    )
+    return pauses + drops
 
 
 def _wind_down(running: tuple[TrialStanding, ...], ending: EndSweep) -> tuple[Decision, ...]:
@@ -162,7 +140,11 @@ def _conclusion(view: SweepView) -> EndSweep:
     """How a sweep ends in which every trial is settled."""
     failed = [trial for trial in view.trials if trial.given_up]
     if not failed:
-        return EndSweep(state=SweepState.SUCCEEDED, reason="all trials succeeded")
+        stopped = sum(trial.stopped for trial in view.trials)
+        reason = f"{_trials(stopped)} stopped early, the others succeeded"
+        if not stopped:
+            reason = "all trials succeeded"
+        return EndSweep(state=SweepState.SUCCEEDED, reason=reason)
     kinds = Counter(trial.failures[-1] for trial in failed)
     listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     reason = f"{len(failed)} of {_trials(len(view.trials))} failed ({listed})"

@@ -6,20 +6,20 @@ makes them and whenever.
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sweep.engine.budget import BudgetState, WallClock
-from sweep.engine.plan import PlannedTrial
+from sweep.engine.books import Books, ExpectedTrial
+from sweep.engine.contest import Contest
+from sweep.engine.tally import Tally, failure_kind
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
-from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+from sweep.spec.sweep_spec import SweepSpec
 
 DECISIONS_KIND = "decided"
 """Kind under which a driver records `decisions.log_entry` in the ledger."""
-_FIRST_ENDS = 3
 
 
 class SweepFold:
@@ -29,32 +29,16 @@ class SweepFold:
     come along and are left aside.
     """
 
-    def __init__(
-        self,
-        sweep_id: str,
-        trials: Sequence[PlannedTrial],
-        *,
-        budget: BudgetSpec,
-        objective: ObjectiveSpec,
-    ) -> None:
+    def __init__(self, sweep_id: str, trials: Sequence[ExpectedTrial], spec: SweepSpec) -> None:
         self.sweep_id = sweep_id
         self.seen = 0
         """Last event taken in."""
-        self._budget = budget
-        self._objective = objective
-        self._trials = [_pending(trial, position) for position, trial in enumerate(trials)]
-        self._position = {trial.identity: trial.position for trial in self._trials}
-        self._unsettled = dict.fromkeys(range(len(self._trials)))
-        self._in_flight: dict[int, None] = {}
+        self._spec = spec
+        self._tally = Tally()
+        sign = 1.0 if spec.objective.mode == "max" else -1.0
+        self._books = Books(Contest(spec.scheduler.rungs, sign=sign))
         self._state = SweepState.PENDING
         self._stop_requested = False
-        self._device_seconds = 0.0
-        self._wall = WallClock()
-        self._executed: set[str] = set()
-        self._failures = 0
-        self._first_ends: tuple[str, ...] = ()
-        self._last_failure = ""
-        self._paces: list[float] = []
         self._take: Mapping[str, Callable[[Event], None]] = {
             "sweep_acquired": self._acquired,
             "sweep_released": self._released,
@@ -67,6 +51,14 @@ class SweepFold:
             "attempt_lost": self._attempt_ended,
             "trial_moved": self._trial_moved,
         }
+        self._carry_out: Mapping[str, Callable[[Mapping[str, Any], int], None]] = {
+            "stop_trial": self._told_to_stop,
+            "promote_arm": self._promoted,
+            "stop_arm": self._arm_stopped,
+            "drop_trial": self._dropped,
+        }
+        for trial in trials:
+            self._books.add(trial)
 
     def apply(self, event: Event) -> None:
         """Take in the next event; one that was taken in before is left aside."""
@@ -74,11 +66,11 @@ class SweepFold:
             return
         self.seen = event.seq
         mine = event.sweep_id == self.sweep_id
-        known = event.identity in self._position if event.identity is not None else mine
+        known = event.identity in self._books if event.identity is not None else mine
         if known and event.kind in self._take:
             self._take[event.kind](event)
         if mine:
-            self._wall.last_sign = event.time
+            self._tally.wall.last_sign = event.time
 
     def apply_all(self, events: Iterable[Event]) -> None:
         """Take in events in order."""
@@ -87,90 +79,72 @@ class SweepFold:
 
     def may_run_elsewhere(self, driver: str) -> tuple[str, ...]:
         """Trials in state running that this driver does not run; ask the ledger who lives."""
-        trials = (self._trials[position] for position in self._in_flight)
-        return tuple(trial.identity for trial in trials if trial.driver != driver)
+        in_flight = self._books.in_flight
+        return tuple(trial.identity for trial in in_flight if trial.driver != driver)
+
+    def rung_steps(self, identity: str) -> tuple[int, ...]:
+        """Steps at which a trial is to report the objective."""
+        return self._books.of(identity).rung_steps
 
     def view(self, observation: Observation) -> SweepView:
         """The sweep as these events and this observation show it."""
-        trials = self._trials
-        in_flight = tuple(trials[position] for position in sorted(self._in_flight))
+        books = self._books
+        in_flight = books.in_flight
         return SweepView(
             sweep_id=self.sweep_id,
-            budget=self._budget,
-            objective=self._objective,
+            budget=self._spec.budget,
+            objective=self._spec.objective,
+            scheduler=self._spec.scheduler,
             state=self._state,
-            trials=tuple(trials),
-            unsettled=tuple([trials[position] for position in self._unsettled]),
+            trials=tuple(books.trials),
+            queue=tuple(books.queue),
             in_flight=in_flight,
-            spent=self._spent(in_flight, observation),
-            pace=_median(self._paces),
-            first_ends=self._first_ends,
-            last_failure=self._last_failure,
+            stopped=books.stopped,
+            open_trials=books.open_trials,
+            rungs=books.contest.standings(),
+            spent=self._tally.spent(in_flight, observation),
+            pace=self._tally.pace,
+            first_ends=self._tally.first_ends,
+            last_failure=self._tally.last_failure,
             stop_requested=self._stop_requested,
             seen=self.seen,
             observation=observation,
         )
 
-    def _spent(self, in_flight: tuple[TrialStanding, ...], observation: Observation) -> BudgetState:
-        seconds = self._device_seconds
-        devices = 0
-        for trial in in_flight:
-            if not trial.ours or trial.started is None:
-                continue
-            if trial.driver == observation.driver:
-                seconds += max(0.0, observation.now - trial.started) * trial.workers
-                devices += trial.workers
-            else:
-                # Its driver died; the ledger says what it cost once the trial is taken over.
-                seconds += trial.seconds * trial.workers
-        return BudgetState(
-            device_seconds=seconds,
-            wall_seconds=self._wall.seconds(observation.now),
-            running_devices=devices,
-            trials_started=len(self._executed),
-            failures=self._failures,
-        )
-
     # One method per kind of event
 
     def _acquired(self, event: Event) -> None:
-        self._wall.acquire(event.time)
+        self._tally.wall.acquire(event.time)
         self._stop_requested = False
 
     def _released(self, event: Event) -> None:
-        self._wall.release(event.time)
+        self._tally.wall.release(event.time)
 
     def _sweep_state(self, event: Event) -> None:
         self._state = SweepState(event.payload["state"])
         if self._state is SweepState.RUNNING:
-            self._start_anew()
-
-    def _start_anew(self) -> None:
-        """Whoever starts a sweep again gives what failed before another chance."""
-        self._failures = 0
-        self._first_ends = ()
-        for trial in self._trials:
-            if trial.failures:
-                self._put(replace(trial, failures=()))
+            self._tally.start_anew()
+            for trial in self._books.trials:
+                if trial.failures:
+                    self._books.put(replace(trial, failures=()))
 
     def _stop(self, event: Event) -> None:
         del event
         self._stop_requested = True
 
     def _decided(self, event: Event) -> None:
-        if event.payload["kind"] != DECISIONS_KIND:
-            return
-        for decision in event.payload["decision"]["decisions"]:
-            position = self._position.get(decision.get("identity", ""))
-            if decision["kind"] == "stop_trial" and position is not None:
-                self._put(replace(self._trials[position], stopping=True))
+        if event.payload["kind"] == DECISIONS_KIND:
+            for decision in event.payload["decision"]["decisions"]:
+                carry_out = self._carry_out.get(decision["kind"])
+                if carry_out is not None:
+                    carry_out(decision, event.seq)
 
     def _attempt_started(self, event: Event) -> None:
         trial = self._of(event)
         ours = event.sweep_id == self.sweep_id
         if ours:
-            self._executed.add(trial.identity)
-        self._put(
+            self._tally.executed.add(trial.identity)
+        self._books.put(
             replace(
                 trial,
                 state=TrialState.RUNNING,
@@ -187,7 +161,14 @@ class SweepFold:
 
     def _report(self, event: Event) -> None:
         trial, said = self._of(event), event.payload
-        self._put(
+        value = said["metrics"].get(self._spec.objective.key)
+        reached = trial.reached
+        if value is not None:
+            reached = tuple(
+                value if known is None and step <= said["step"] else known
+                for known, step in zip(reached, trial.rung_steps, strict=True)
+            )
+        self._books.put(
             replace(
                 trial,
                 step=said["step"],
@@ -195,19 +176,18 @@ class SweepFold:
                 seconds=said["seconds"],
                 metrics={**trial.metrics, **said["metrics"]},
                 resumable=trial.resumable or said.get("checkpoint_step") is not None,
+                reached=reached,
             )
         )
 
     def _attempt_ended(self, event: Event) -> None:
         trial, said = self._of(event), event.payload
         state = TrialState(said["state"])
-        failed = state is TrialState.FAILED
-        kind = str(said.get("error_kind") or "bug")
         if event.sweep_id == self.sweep_id:
-            self._device_seconds += said["device_seconds"]
+            self._tally.pay(said["device_seconds"])
             trial = replace(trial, device_seconds=trial.device_seconds + said["device_seconds"])
             if event.kind == "attempt_finished":
-                self._note_end(kind if failed else "ok", str(said.get("error_message") or ""))
+                self._tally.note_end(said)
         outcome = said.get("outcome")
         if outcome is not None:
             trial = replace(
@@ -216,6 +196,7 @@ class SweepFold:
                 fraction=outcome["fraction"],
                 metrics={**trial.metrics, **outcome["metrics"]},
             )
+        failed = (failure_kind(said),) if state is TrialState.FAILED else ()
         trial = replace(
             trial,
             state=state,
@@ -224,64 +205,36 @@ class SweepFold:
             seconds=0.0,
             ours=False,
             stopping=False,
-            failures=(*trial.failures, kind) if failed else trial.failures,
+            failures=trial.failures + failed,
             error_message=said.get("error_message"),
             waiting_since=event.seq,
         )
-        self._put(trial)
-        if state is TrialState.SUCCEEDED and (pace := _pace(trial)) is not None:
-            bisect.insort(self._paces, pace)
-
-    def _note_end(self, end: str, message: str) -> None:
-        self._first_ends = (*self._first_ends, end)[:_FIRST_ENDS]
-        if end == "ok":
-            return
-        self._failures += end != "preempted"
-        first_line = next(iter(message.strip().splitlines()), "")
-        self._last_failure = f"{end}: {first_line}" if first_line else end
+        self._books.put(trial)
+        if state is TrialState.SUCCEEDED:
+            self._tally.note_success(trial)
 
     def _trial_moved(self, event: Event) -> None:
         state = TrialState(event.payload["state"])
-        self._put(replace(self._of(event), state=state, waiting_since=event.seq))
+        self._books.put(replace(self._of(event), state=state, waiting_since=event.seq))
+
+    # One method per kind of decision that changes what follows
+
+    def _told_to_stop(self, decision: Mapping[str, Any], seq: int) -> None:
+        del seq
+        if decision["identity"] in self._books:
+            self._books.put(replace(self._books.of(decision["identity"]), stopping=True))
+
+    def _promoted(self, decision: Mapping[str, Any], seq: int) -> None:
+        self._books.promote(decision["arm"], rung=decision["rung"], seq=seq)
+
+    def _arm_stopped(self, decision: Mapping[str, Any], seq: int) -> None:
+        del seq
+        self._books.stop(decision["arm"])
+
+    def _dropped(self, decision: Mapping[str, Any], seq: int) -> None:
+        del seq
+        self._books.put(replace(self._books.of(decision["identity"]), dropped=True))
 
     def _of(self, event: Event) -> TrialStanding:
         assert event.identity is not None
-        return self._trials[self._position[event.identity]]
-
-    def _put(self, trial: TrialStanding) -> None:
-        position = trial.position
-        self._trials[position] = trial
-        if trial.settled:
-            self._unsettled.pop(position, None)
-        elif position not in self._unsettled:
-            self._unsettled = dict.fromkeys(sorted([*self._unsettled, position]))
-        if trial.state is TrialState.RUNNING:
-            self._in_flight[position] = None
-        else:
-            self._in_flight.pop(position, None)
-
-
-def _pending(trial: PlannedTrial, position: int) -> TrialStanding:
-    return TrialStanding(
-        identity=trial.identity,
-        arm=trial.arm,
-        seed=trial.seed,
-        workers=trial.workers,
-        seconds_estimate=trial.seconds_estimate,
-        position=position,
-    )
-
-
-def _pace(trial: TrialStanding) -> float | None:
-    """Measured over planned device time; None where this sweep did not pay for all of it."""
-    planned = trial.seconds_estimate * trial.workers
-    if trial.shared or not trial.attempts or planned <= 0 or trial.device_seconds <= 0:
-        return None
-    return trial.device_seconds / planned
-
-
-def _median(ordered: Sequence[float]) -> float | None:
-    if not ordered:
-        return None
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+        return self._books.of(event.identity)

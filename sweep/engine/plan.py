@@ -48,6 +48,11 @@ class PlannedTrial:
         """The middle of `seconds`."""
         return self.seconds.mid
 
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.config.total_steps
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPlan:
@@ -99,7 +104,7 @@ def make_plan(
     spec = resolved.spec
     designed = make_arms(
         spec.design,
-        baseline=_with_seed(resolved.baseline, spec.replicates.first_seed),
+        baseline=with_rungs(_with_seed(resolved.baseline, spec.replicates.first_seed), spec),
         axes=resolved.axes,
         digests=digests,
         rules=resolved.rules,
@@ -127,6 +132,18 @@ def make_plan(
         estimate=estimate,
         design=designed.facts,
     )
+
+
+def with_rungs(config: TrainerConfig, spec: SweepSpec) -> TrainerConfig:
+    """The config with the objective evaluated, and a checkpoint kept, at every rung."""
+    rungs = spec.scheduler.rungs
+    if not rungs:
+        return config
+    during = tuple(sorted({*config.evaluation.during, *rungs}))
+    evaluation = config.evaluation.model_copy(
+        update={"during": during, "monitor": spec.objective.benchmark}
+    )
+    return config.model_copy(update={"evaluation": evaluation})
 
 
 def with_finished(plan: SweepPlan, finished: Collection[str]) -> SweepPlan:
@@ -200,5 +217,6 @@ def _sweep_id(resolved: ResolvedSweep) -> str:
         "design": spec.design.model_dump(mode="json"),
         "replicates": spec.replicates.model_dump(mode="json"),
         "objective": spec.objective.model_dump(mode="json"),
+        "scheduler": spec.scheduler.model_dump(mode="json"),
     }
     return f"{spec.name}-{digest(asked)[:8]}"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from sweep.engine.price import simulated_makespan
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
-from sweep.spec.sweep_spec import ObjectiveSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,7 @@ def arm_results(view: SweepView) -> list[ArmResult]:
     by_arm: dict[str, list[TrialStanding]] = {}
     for trial in view.trials:
         by_arm.setdefault(trial.arm, []).append(trial)
-    key = objective_metric(view.objective)
+    key = view.objective.key
     results = []
     for arm, trials in by_arm.items():
         if all(t.state is TrialState.SUCCEEDED and key in t.metrics for t in trials):
@@ -98,13 +97,9 @@ def arm_results(view: SweepView) -> list[ArmResult]:
     return results
 
 
-def objective_metric(objective: ObjectiveSpec) -> str:
-    """The objective's name among a trial's metrics."""
-    return f"eval/{objective.benchmark}/{objective.metric}"
-
-
 def _fraction(trial: TrialStanding) -> float:
-    return 1.0 if trial.state is TrialState.SUCCEEDED else trial.fraction
+    done = trial.state is TrialState.SUCCEEDED or trial.stopped
+    return 1.0 if done else trial.fraction
 
 
 def _spend(view: SweepView) -> tuple[Spend, ...]:
@@ -125,13 +120,13 @@ def _spend(view: SweepView) -> tuple[Spend, ...]:
 
 def _seconds_left(view: SweepView) -> float | None:
     """Of what is left, in plan order on all devices, at the pace of the trials finished here."""
-    if not view.unsettled:
+    if not view.open_trials:
         return 0.0
     if view.pace is None:
         return None
     left = sorted(view.unsettled, key=lambda trial: trial.state is not TrialState.RUNNING)
     pace = view.pace
     return simulated_makespan(
-        ((t.seconds_estimate * pace * (1.0 - t.fraction), t.workers) for t in left),
+        ((t.seconds_estimate * pace * max(0.0, t.goal - t.fraction), t.workers) for t in left),
         devices=view.observation.capacity,
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sweep.engine.decisions import Decision, decide, from_dict, observation_from
+from sweep.engine.decision_kinds import Decision, from_dict, observation_from
+from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.records.rows import Event
 

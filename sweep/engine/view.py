@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sweep.engine.budget import BudgetState
+from sweep.engine.rungs import RungStanding
 from sweep.records.lifecycle import SweepState, TrialState
+from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+
+QueueKey = tuple[int, bool, int]
+"""Furthest rung first, then arms that were begun, then plan order."""
 
 RETRYABLE_KINDS = frozenset({"communication", "preempted"})
 """Failures that say something of the machine, not of the trial."""
@@ -31,6 +36,8 @@ class TrialStanding:
     """Planned wall seconds of the whole training."""
     position: int
     """In the order of the plan."""
+    total_steps: int = 1
+    """Optimizer steps of the whole training."""
     state: TrialState = TrialState.PENDING
     driver: str | None = None
     """Who runs it; None when it does not run."""
@@ -61,6 +68,18 @@ class TrialStanding:
     """Event with which it last became able to start."""
     claimed: int = 0
     """Event with which this sweep last claimed it; 0 when it never did."""
+    field: int = 0
+    """Number of the stage its arm competes in."""
+    rung_steps: tuple[int, ...] = ()
+    """Steps of its rungs, rising; none when nothing is stopped early."""
+    reached: tuple[float | None, ...] = ()
+    """The objective at each rung; None where it has not been told."""
+    target: int = 0
+    """Rung it may train to; from the number of rungs on, its end."""
+    stopped: bool = False
+    """This sweep stopped its arm early."""
+    dropped: bool = False
+    """... and has put it aside."""
 
     @property
     def given_up(self) -> bool:
@@ -73,7 +92,19 @@ class TrialStanding:
     @property
     def settled(self) -> bool:
         """Nothing more is to be done for it."""
-        return self.state is TrialState.SUCCEEDED or self.given_up
+        return self.state is TrialState.SUCCEEDED or self.given_up or self.dropped
+
+    @property
+    def at_rung(self) -> bool:
+        """It has come as far as it may, and waits for its arm to be judged."""
+        return self.target < len(self.reached) and self.reached[self.target] is not None
+
+    @property
+    def goal(self) -> float:
+        """Fraction of its training it may reach by now."""
+        if self.target >= len(self.rung_steps):
+            return 1.0
+        return self.rung_steps[self.target] / max(1, self.total_steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +130,20 @@ class SweepView:
     sweep_id: str
     budget: BudgetSpec
     objective: ObjectiveSpec
+    scheduler: SchedulerSpec = field(default_factory=NoScheduler)
     state: SweepState
     trials: tuple[TrialStanding, ...]
-    """In plan order, like the two below."""
-    unsettled: tuple[TrialStanding, ...]
-    """Those for which something is still to be done."""
+    """In plan order, like those below."""
+    queue: tuple[QueueKey, ...]
+    """Those that run or could, in the order to start them; the last figure is the position."""
     in_flight: tuple[TrialStanding, ...]
     """Those in state running, whoever runs them."""
+    stopped: tuple[TrialStanding, ...] = ()
+    """Those of arms stopped early that are not put aside yet."""
+    open_trials: int
+    """For how many something is still to be done."""
+    rungs: tuple[RungStanding, ...] = ()
+    """Who has reached which rung; empty when nothing is stopped early."""
     spent: BudgetState
     pace: float | None
     """Measured over planned device time, median of the trials finished here; None before any."""
@@ -121,6 +159,11 @@ class SweepView:
     """Smaller gangs that may start before a large one that waits for its devices."""
 
     @property
+    def unsettled(self) -> tuple[TrialStanding, ...]:
+        """Those for which something is still to be done."""
+        return tuple(trial for trial in self.trials if not trial.settled)
+
+    @property
     def running_here(self) -> tuple[TrialStanding, ...]:
         """Trials this driver runs for this sweep."""
         driver = self.observation.driver
@@ -128,7 +171,7 @@ class SweepView:
 
     def startable(self, trial: TrialStanding) -> bool:
         """Whether this driver may run it now, devices and budget aside."""
-        if trial.state is TrialState.RUNNING:
+        if trial.state is TrialState.RUNNING and not trial.stopped:
             held = trial.identity in self.observation.held_elsewhere
             return not held and trial.driver != self.observation.driver
-        return not trial.settled
+        return not (trial.settled or trial.stopped or trial.at_rung)

@@ -9,9 +9,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from sweep.engine.decisions import EndSweep, StartTrial, StopTrial, Wait, decide, log_entry
+from sweep.engine.decision_kinds import (
+    Decision,
+    DropTrial,
+    EndSweep,
+    StartTrial,
+    StopTrial,
+    Wait,
+    log_entry,
+)
+from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.plan import PlannedTrial, SweepPlan
 from sweep.engine.view import Observation, SweepView
@@ -20,6 +28,7 @@ from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.heartbeat import TTL_SECONDS
 from sweep.execution.order_book import OpenOrder, OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
+from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
 from sweep.execution.placement import device_count, gang_bundles
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -28,29 +37,8 @@ from sweep.records.rows import Holder
 ROUND_SECONDS = 1.0
 """Longest time between two looks at the ledger."""
 EVENTS_AT_ONCE = 5000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long the driver waits for whom, in seconds."""
-
-    grace: float = 30.0
-    """For a trial that was told to stop: until its next report and checkpoint."""
-    queueing: float = 60.0
-    """For an actor to begin, before no further ones are asked for."""
-    silence: float = 120.0
-    """For an actor that has stopped ticking."""
-
-
-DEFAULT_PATIENCE = Patience()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signs:
-    """What may end a driver before its sweep: asked in every round."""
-
-    interrupted: Callable[[], bool]
-    lost: Callable[[], bool]
+DECISIONS_AT_ONCE = 100
+"""Looks in a row that lead to something; then trials are heard again."""
 
 
 class SweepDriver:
@@ -74,9 +62,7 @@ class SweepDriver:
         self._signs = signs
         self._patience = patience
         self._on_round = on_round
-        self._fold = SweepFold(
-            plan.sweep_id, plan.trials, budget=plan.spec.budget, objective=plan.spec.objective
-        )
+        self._fold = SweepFold(plan.sweep_id, plan.trials, plan.spec)
         self._book = OrderBook(ledger)
         self._queue: deque[PlacedOrder] = deque()
         self._cluster: Cluster | None = None
@@ -109,7 +95,7 @@ class SweepDriver:
 
     def has_work(self) -> bool:
         """Whether any trial is still to be executed, here or elsewhere."""
-        return bool(self._view().unsettled)
+        return self._view().open_trials > 0
 
     def has_orders(self) -> bool:
         """Whether an order waits to be executed."""
@@ -128,19 +114,37 @@ class SweepDriver:
             return
         if self.ended is not None:
             return
+        for _ in range(DECISIONS_AT_ONCE):
+            if self._decide():
+                return
+
+    def _decide(self) -> bool:
+        """One view and what follows from it; whether nothing is left to do for now."""
         view = self._view()
         decisions = decide(view)
-        if any(not isinstance(decision, Wait) for decision in decisions):
+        waits = all(isinstance(decision, Wait) for decision in decisions)
+        if not waits:
             entry = log_entry(view, decisions)
             self._ledger.record_decision(self._plan.sweep_id, DECISIONS_KIND, entry)
         for decision in decisions:
-            if isinstance(decision, StartTrial):
-                self._start(decision)
-            elif isinstance(decision, StopTrial):
-                self._stop(decision)
-            elif isinstance(decision, EndSweep):
-                self._end(decision)
+            self._do(decision)
         self._on_round(view)
+        return waits or self.ended is not None
+
+    def _do(self, decision: Decision) -> None:
+        if isinstance(decision, StartTrial):
+            self._start(decision)
+        elif isinstance(decision, StopTrial):
+            self._stop(decision)
+        elif isinstance(decision, DropTrial):
+            self._ledger.move_trial(
+                decision.identity,
+                TrialState.STOPPED_EARLY,
+                sweep_id=self.sweep_id,
+                reason=decision.reason,
+            )
+        elif isinstance(decision, EndSweep):
+            self._end(decision)
 
     # What Tune's messengers ask and tell (the Dispatcher protocol)
 

@@ -17,17 +17,12 @@ from sweep.engine.plan import SweepPlan
 from sweep.engine.progress import Progress, progress
 from sweep.engine.view import SweepView
 from sweep.execution.cluster import Cluster, open_cluster
-from sweep.execution.driving import (
-    DEFAULT_PATIENCE,
-    ROUND_SECONDS,
-    Patience,
-    Signs,
-    SweepDriver,
-)
+from sweep.execution.driving import ROUND_SECONDS, SweepDriver
 from sweep.execution.evaluating import evaluate_on
 from sweep.execution.heartbeat import TTL_SECONDS, Heartbeat
 from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
+from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
 from sweep.execution.registration import register
 from sweep.execution.reuse import missing_evaluations
 from sweep.execution.tuning import execute_orders

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from infra.errors import DiskFullError, InputError, RmsweepError, SchemaError, StoreError
 from sweep.records.schema import SCHEMA_VERSION, meta, metadata
@@ -85,6 +85,19 @@ def open_database(url: str) -> Database:
     except RmsweepError:
         database.close()
         raise
+    return database
+
+
+def database_in_memory() -> Database:
+    """An empty database that ends with this process; only threads of it can see it."""
+    engine = sa.create_engine(
+        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    database = Database(engine)
+    with database.writing() as connection:
+        _create_or_check(connection, database.address)
     return database
 
 

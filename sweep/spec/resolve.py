@@ -25,6 +25,7 @@ from sweep.spec.spec_checks import (
     design_findings,
     objective_findings,
     place_findings,
+    scheduler_findings,
     sweep_notes,
 )
 from sweep.spec.sweep_spec import SweepSpec
@@ -74,6 +75,7 @@ def resolve(spec: SweepSpec, source: Source | None = None) -> ResolvedSweep:
         findings += design_findings(spec)
         found = axes_findings(spec, placed, baseline)
         findings += found or rule_findings(rules, axes, baseline)
+        findings += scheduler_findings(spec, baseline, axes)
     findings += budget_findings(spec) + place_findings(spec)
     if findings or baseline is None:
         raise where.error(findings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -76,6 +77,29 @@ def design_findings(spec: SweepSpec) -> list[Finding]:
     if not spec.axes and kind in ("fractional", "random", "latin_hypercube"):
         return [Finding(("design",), f"design {kind} needs an axis; there is none")]
     return []
+
+
+def scheduler_findings(
+    spec: SweepSpec, baseline: TrainerConfig, axes: Sequence[Axis]
+) -> list[Finding]:
+    """Rungs that some arm is too short to tell apart."""
+    rungs = spec.scheduler.rungs
+    if not rungs:
+        return []
+    lengths = {"the baseline": baseline.total_steps}
+    for axis in axes:
+        for level in axis.tried_levels:
+            lengths[f"{axis.name}={level.name}"] = level.applied(baseline).total_steps
+    shortest, steps = min(lengths.items(), key=lambda each: each[1])
+    stops = [0, *(round(part * steps) for part in rungs), steps]
+    if all(before < after for before, after in itertools.pairwise(stops)):
+        return []
+    message = (
+        f"rungs at {', '.join(f'{part:.3g}' for part in rungs)} of a training need a step each, "
+        f"but {shortest} has only {steps} optimizer step{'s' if steps > 1 else ''}; raise "
+        "scheduler.first, or train longer"
+    )
+    return [Finding(("scheduler", "first"), message)]
 
 
 def place_findings(spec: SweepSpec) -> list[Finding]:

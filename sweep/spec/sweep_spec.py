@@ -14,6 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from infra.frozen import Frozen
 from sweep.spec.axis_spec import AxisEntry, Choice, Patch
 from sweep.spec.design_spec import DesignSpec, OneFactorDesign
+from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 
 
 class ReplicatesSpec(Frozen):
@@ -30,6 +31,11 @@ class ObjectiveSpec(Frozen):
     benchmark: str = "validation"
     metric: str = "accuracy"
     mode: Literal["max", "min"] = "max"
+
+    @property
+    def key(self) -> str:
+        """The objective's name among a trial's metrics."""
+        return f"eval/{self.benchmark}/{self.metric}"
 
 
 class BudgetSpec(Frozen):
@@ -76,6 +82,8 @@ class SweepSpec(Frozen):
     design: DesignSpec = OneFactorDesign()
     replicates: ReplicatesSpec = ReplicatesSpec()
     objective: ObjectiveSpec = ObjectiveSpec()
+    scheduler: SchedulerSpec = NoScheduler()
+    """Whether arms that fall behind are stopped early."""
     budget: BudgetSpec = BudgetSpec()
     tracking: TrackingSpec = TrackingSpec()
     storage: str = "auto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.engine.decisions import EndSweep
+from sweep.engine.decision_kinds import EndSweep
 from sweep.records.ledger import Ledger
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.simulation import (

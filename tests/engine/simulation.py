@@ -14,22 +14,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sweep.engine.cost_model import Interval
-from sweep.engine.decisions import (
-    Decision,
-    EndSweep,
-    StartTrial,
-    StopTrial,
-    Wait,
-    decide,
-    log_entry,
-)
+from sweep.engine.decision_kinds import Decision, EndSweep, StartTrial, StopTrial, Wait, log_entry
+from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.plan import PlannedTrial
 from sweep.engine.view import Observation, SweepView
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Attempt, Holder, TrialRow
-from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from trainer.config import TrainerConfig
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
 
@@ -125,7 +118,8 @@ class SimulatedSweep:
 
     def fold(self) -> SweepFold:
         """A fold that has seen nothing."""
-        return SweepFold(self.sweep_id, self.trials, budget=self.budget, objective=ObjectiveSpec())
+        spec = SweepSpec(name="simulated", budget=self.budget)
+        return SweepFold(self.sweep_id, self.trials, spec)
 
     def work_of(self, identity: str) -> float:
         """Seconds a trial really takes."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sweep.engine.decisions import Wait, decide
+from sweep.engine.decision_kinds import Wait
+from sweep.engine.decisions import decide
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.spec.sweep_spec import BudgetSpec

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.engine.decisions import (
+from sweep.engine.decision_kinds import (
     EndSweep,
     StartTrial,
     StopTrial,
     Wait,
-    decide,
     from_dict,
     log_entry,
     observation_from,
     to_dict,
 )
+from sweep.engine.decisions import decide
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.spec.sweep_spec import BudgetSpec

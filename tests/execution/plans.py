@@ -11,6 +11,7 @@ from sweep.engine.cost_model import Interval
 from sweep.engine.designs import DesignFacts
 from sweep.engine.plan import PlannedTrial, SweepPlan
 from sweep.engine.price import Market, price_trials
+from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from trainer.config import TrainerConfig
 from trainer.identity import active_settings, digest
@@ -26,10 +27,11 @@ def plan_of(
     *,
     name: str = "scripted",
     budget: BudgetSpec | None = None,
+    scheduler: SchedulerSpec | None = None,
 ) -> SweepPlan:
     """A plan with one arm per config; equal trainings are one identity, in whichever sweep."""
     named = configs if isinstance(configs, Mapping) else {f"a{i}": c for i, c in enumerate(configs)}
-    spec = SweepSpec(name=name, budget=budget or BudgetSpec())
+    spec = SweepSpec(name=name, budget=budget or BudgetSpec(), scheduler=scheduler or NoScheduler())
     content = [
         spec.model_dump(mode="json"),
         {n: c.model_dump(mode="json") for n, c in named.items()},

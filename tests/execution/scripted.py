@@ -15,8 +15,8 @@ from pathlib import Path
 
 from infra.errors import DivergedTrial
 from infra.tracking import NullTracker
-from sweep.execution.driving import Patience
 from sweep.execution.orders import TrialOrder
+from sweep.execution.patience import Patience
 from sweep.execution.runner import Execution
 from trainer.config import DataConfig, MachineConfig, SourceConfig, TrainerConfig
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport
@@ -42,6 +42,7 @@ def script(
         seed=seed,
         data=DataConfig(
             weights={"script": 1.0},
+            pairs=64 * steps,  # one optimizer step for each of the script's
             sources={"script": SourceConfig(kind="script", settings=settings)},
         ),
         machine=MachineConfig(workers=workers),
@@ -89,7 +90,10 @@ class ScriptedGang:
                 step=step,
                 fraction=step / steps,
                 seconds=seconds,
-                metrics={"train/loss": 1.0 / step},
+                metrics={
+                    "train/loss": 1.0 / step,
+                    "eval/validation/accuracy": accuracy_of(self._order.config.seed),
+                },
                 checkpoint=CheckpointReference(step=step, manifest_sha256=_digest(step)),
             )
             if self._answers.get() == "stop":

@@ -14,7 +14,7 @@ from infra.settings import Settings
 from sweep.engine.plan import SweepPlan
 from sweep.engine.progress import Progress
 from sweep.execution.cluster import Cluster
-from sweep.execution.driving import Patience
+from sweep.execution.patience import Patience
 from sweep.execution.registration import register
 from sweep.execution.runner import SweepResult, run_sweep
 from sweep.records.ledger import Ledger

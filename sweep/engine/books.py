@@ -1,0 +1,161 @@
+"""`Books`: the trials of one sweep as they stand, and the indexes that make a view of them cheap.
+
+Every change of a trial goes through `put`, so queue, counts and rungs are never out of step.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import replace
+from typing import Protocol
+
+from sweep.engine.contest import Contest
+from sweep.engine.view import QueueKey, TrialStanding
+from sweep.records.lifecycle import TrialState
+
+
+class ExpectedTrial(Protocol):
+    """What the engine knows of a trial before anything happened to it."""
+
+    @property
+    def identity(self) -> str:
+        """Name of the training."""
+        ...
+
+    @property
+    def arm(self) -> str:
+        """Name of its arm."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Devices of its gang."""
+        ...
+
+    @property
+    def seconds_estimate(self) -> float:
+        """Planned wall seconds of the whole training."""
+        ...
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        ...
+
+
+class Books:
+    """Trials by position, in the order they came."""
+
+    def __init__(self, contest: Contest) -> None:
+        self.trials: list[TrialStanding] = []
+        self.queue: list[QueueKey] = []
+        """Those that run or could, in the order to start them."""
+        self.contest = contest
+        self._position: dict[str, int] = {}
+        self._arms: dict[str, list[int]] = {}
+        self._begun: set[str] = set()
+        """Arms of which a trial was ever started."""
+        self._open: set[int] = set()
+        self._keys: dict[int, QueueKey] = {}
+        self._in_flight: set[int] = set()
+        self._stopped: set[int] = set()
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._position
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def of(self, identity: str) -> TrialStanding:
+        """A trial by its identity."""
+        return self.trials[self._position[identity]]
+
+    def seeds(self, arm: str) -> list[TrialStanding]:
+        """All trials of an arm."""
+        return [self.trials[position] for position in self._arms[arm]]
+
+    @property
+    def open_trials(self) -> int:
+        """For how many something is still to be done."""
+        return len(self._open)
+
+    @property
+    def in_flight(self) -> tuple[TrialStanding, ...]:
+        """Those in state running."""
+        return tuple(self.trials[position] for position in sorted(self._in_flight))
+
+    @property
+    def stopped(self) -> tuple[TrialStanding, ...]:
+        """Those of arms stopped early that are not put aside yet."""
+        return tuple(self.trials[position] for position in sorted(self._stopped))
+
+    def add(self, planned: ExpectedTrial) -> None:
+        """Take in a trial to which nothing has happened."""
+        steps = self.contest.steps(planned.total_steps)
+        trial = TrialStanding(
+            identity=planned.identity,
+            arm=planned.arm,
+            seed=planned.seed,
+            workers=planned.workers,
+            seconds_estimate=planned.seconds_estimate,
+            position=len(self.trials),
+            total_steps=planned.total_steps,
+            rung_steps=steps,
+            reached=(None,) * len(steps),
+        )
+        self.trials.append(trial)
+        self._position[trial.identity] = trial.position
+        self._arms.setdefault(trial.arm, []).append(trial.position)
+        self.contest.join(trial)
+        self.put(trial)
+
+    def put(self, trial: TrialStanding) -> None:
+        """A trial stands otherwise now."""
+        position = trial.position
+        self.trials[position] = trial
+        _set(self._in_flight, position, there=trial.state is TrialState.RUNNING)
+        _set(self._stopped, position, there=trial.stopped and not trial.settled)
+        _set(self._open, position, there=not trial.settled)
+        if trial.state is not TrialState.PENDING and trial.arm not in self._begun:
+            self._begun.add(trial.arm)
+            for each in self.seeds(trial.arm):
+                self._enqueue(each)
+        self._enqueue(trial)
+        self.contest.refresh(self.seeds(trial.arm))
+
+    def promote(self, arm: str, *, rung: int, seq: int) -> None:
+        """An arm goes on from a rung."""
+        trials = self.seeds(arm)
+        self.contest.decided(trials[0], goes_on=True)
+        for trial in trials:
+            self.put(replace(trial, target=rung + 1, waiting_since=seq))
+
+    def stop(self, arm: str) -> None:
+        """An arm is stopped at the rung it stands at."""
+        trials = self.seeds(arm)
+        self.contest.decided(trials[0], goes_on=False)
+        for trial in trials:
+            self.put(replace(trial, stopped=True))
+
+    def _enqueue(self, trial: TrialStanding) -> None:
+        """Put a trial where it belongs among those that run or could."""
+        key = self._keys.pop(trial.position, None)
+        if key is not None:
+            del self.queue[bisect.bisect_left(self.queue, key)]
+        if trial.settled or trial.stopped or trial.at_rung:
+            return
+        if not trial.rung_steps:
+            key = (0, False, trial.position)  # plan order: seeds outermost, for balance
+        else:
+            key = (-trial.target, trial.arm not in self._begun, trial.position)
+        self._keys[trial.position] = key
+        bisect.insort(self.queue, key)
+
+
+def _set(positions: set[int], position: int, *, there: bool) -> None:
+    (positions.add if there else positions.discard)(position)

@@ -1,0 +1,155 @@
+"""From a sweep file and a table of curves to trials; axes are the table's own columns.
+
+The trainer is not asked: a point is settled by looking it up, not by making a trainer config. The
+designs, the order of trials and everything after them are those of real sweeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from infra.errors import Problem, SpecError
+from search_spaces.points import BASELINE
+from sweep.engine.designs import make_design
+from sweep.records.rows import ArmRow
+from sweep.replay.curves import Curve, CurveTable
+from sweep.replay.space import TableSpace, point_text, table_space, text_of
+from sweep.spec.sweep_spec import SweepSpec
+from trainer.identity import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTrial:
+    """One recorded training, as the engine expects it."""
+
+    identity: str
+    arm: str
+    seed: int
+    configuration: str
+    curve: Curve
+    seconds_estimate: float
+    workers: int = 1
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.curve.total_steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """What a replayed sweep will do."""
+
+    sweep_id: str
+    spec: SweepSpec
+    space: TableSpace
+    arms: tuple[ArmRow, ...]
+    trials: tuple[RecordedTrial, ...]
+
+    @property
+    def table(self) -> CurveTable:
+        """Its curves."""
+        return self.space.table
+
+
+def plan_replay(spec: SweepSpec, table: CurveTable, *, order: int = 0) -> ReplayPlan:
+    """The plan of a sweep on recorded curves.
+
+    Args:
+        spec: With axes, its design chooses among the table's configurations; without, all of them
+            are arms.
+        table: The curves.
+        order: Seed of the order in which configurations are tried when the file names no axes.
+
+    Raises:
+        SpecError: With everything the table cannot answer.
+    """
+    problems = _spec_problems(spec, table)
+    try:
+        space = table_space(spec, table)
+    except SpecError as error:
+        raise SpecError(error.source, [*problems, *error.problems]) from error
+    if problems:
+        raise SpecError(f"sweep {spec.name}", problems)
+    arms = _designed(space) if spec.axes else _all_of(space, order)
+    first = spec.replicates.first_seed
+    trials = tuple(
+        recorded_trial(table, arm.name, configuration, seed=seed)
+        for seed in range(first, first + spec.replicates.seeds)
+        for arm, configuration in arms
+    )
+    content = {"spec": spec.model_dump(mode="json"), "curves": table.digest, "order": order}
+    return ReplayPlan(
+        sweep_id=f"{spec.name}-{digest(content)[:8]}",
+        spec=spec,
+        space=space,
+        arms=tuple(arm for arm, _ in arms),
+        trials=trials,
+    )
+
+
+def recorded_trial(table: CurveTable, arm: str, configuration: str, *, seed: int) -> RecordedTrial:
+    """The trial of a configuration of the table; `seed` counts its repetitions from 0."""
+    identity = digest({"curves": table.digest, "configuration": configuration, "seed": seed})
+    return RecordedTrial(
+        identity=identity,
+        arm=arm,
+        seed=seed,
+        configuration=configuration,
+        curve=table.curves[configuration][seed],
+        seconds_estimate=table.median_seconds,
+    )
+
+
+def _spec_problems(spec: SweepSpec, table: CurveTable) -> list[Problem]:
+    problems = []
+    seeds = min(len(each) for each in table.curves.values())
+    last = spec.replicates.first_seed + spec.replicates.seeds
+    if last > seeds:
+        plural = "" if seeds == 1 else "s"
+        message = f"the curves hold {seeds} seed{plural} of some configuration, not {last}"
+        problems.append(Problem("replicates.seeds", message))
+    if spec.objective.mode != table.mode:
+        message = f"the curves' mode is {table.mode}, came {spec.objective.mode}"
+        problems.append(Problem("objective.mode", message))
+    return problems
+
+
+def _all_of(space: TableSpace, order: int) -> list[tuple[ArmRow, str]]:
+    """Every configuration, in random order, the baseline first."""
+    names = sorted(space.table.configurations)
+    shuffled = [names[index] for index in np.random.default_rng(order).permutation(len(names))]
+    if space.baseline is not None:
+        shuffled.remove(space.baseline)
+        shuffled.insert(0, space.baseline)
+    return [(arm_row(space, name, name), name) for name in shuffled]
+
+
+def _designed(space: TableSpace) -> list[tuple[ArmRow, str]]:
+    """The configurations the design asks for."""
+    design = make_design(space.spec.design, space.axes)
+    problems = design.problems()
+    if problems:
+        raise SpecError(f"sweep {space.spec.name}", problems)
+    found: dict[str, tuple[ArmRow, str]] = {}
+    for point in design.points():
+        if not point and space.baseline is None:
+            continue  # a design's reference, where the file names none
+        configuration = space.configuration(point)
+        found.setdefault(
+            configuration, (arm_row(space, configuration, point_text(point)), configuration)
+        )
+        if design.wanted is not None and len(found) >= design.wanted:
+            break
+    return list(found.values())
+
+
+def arm_row(space: TableSpace, configuration: str, name: str) -> ArmRow:
+    """A configuration as a ledger registers its arm."""
+    values = space.table.configurations[configuration]
+    return ArmRow(
+        name=BASELINE if configuration == space.baseline else name,
+        point={axis: text_of(value) for axis, value in values.items()},
+    )
