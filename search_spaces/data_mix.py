@@ -8,6 +8,7 @@ single-data-set rows differ in both. `scenes+digits` takes equal shares of the n
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from search_spaces.levels import Level, ShippedAxis
 from trainer.config import TrainerConfig
@@ -23,29 +24,35 @@ def known_sources(baseline: TrainerConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*BUILT_IN, *baseline.data.sources)))
 
 
+def _plain(baseline: TrainerConfig) -> dict[str, Any]:
+    """What makes `weights` alone say what is drawn, where the baseline has lists as well."""
+    data = baseline.data
+    return {"data.leave_out": [], "data.add_in": []} if data.leave_out or data.add_in else {}
+
+
 def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
     sources = known_sources(baseline)
     sizes = range(1, len(sources) + 1) if len(sources) <= _MOST_LISTED else (1, len(sources))
     mixes = [mix for size in sizes for mix in itertools.combinations(sources, size)]
-    used = [name for name, weight in baseline.data.weights.items() if weight > 0]
+    used = list(baseline.data.mix)
     left_out = [_without(name, baseline) for name in used] if len(used) > 1 else []
-    return (*(_mix(mix) for mix in mixes), *left_out)
+    return (*(_mix(mix, baseline) for mix in mixes), *left_out)
 
 
-def _mix(sources: tuple[str, ...]) -> Level:
+def _mix(sources: tuple[str, ...], baseline: TrainerConfig) -> Level:
     doc = f"only {sources[0]}" if len(sources) == 1 else f"equal shares of {', '.join(sources)}"
     return Level(
         name="+".join(sources),
-        patch={"data.weights": dict.fromkeys(sources, 1)},
+        patch=_plain(baseline) | {"data.weights": dict.fromkeys(sources, 1)},
         doc=doc,
     )
 
 
 def _without(source: str, baseline: TrainerConfig) -> Level:
-    weights = {name: weight for name, weight in baseline.data.weights.items() if name != source}
+    weights = {name: weight for name, weight in baseline.data.mix.items() if name != source}
     return Level(
         name=f"{_LEFT_OUT}{source}",
-        patch={"data.weights": weights},
+        patch=_plain(baseline) | {"data.weights": weights},
         doc=f"the baseline's mix without {source}",
     )
 
@@ -54,7 +61,7 @@ def _find(name: str, baseline: TrainerConfig) -> Level | None:
     parts = tuple(name.split("+"))
     known = known_sources(baseline)
     if len(set(parts)) == len(parts) and all(part in known for part in parts):
-        return _mix(parts)
+        return _mix(parts, baseline)
     return None
 
 

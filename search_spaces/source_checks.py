@@ -31,6 +31,17 @@ def _drawn(config: TrainerConfig) -> list[tuple[Location, str]]:
     trained: list[tuple[Location, str]] = [
         (("data", "weights", name), name) for name in config.data.weights
     ]
+    data = config.data
+    for field, names in (
+        (("leave_out",), data.leave_out),
+        (("add_in",), data.add_in),
+        (("caps",), tuple(data.caps)),
+        (("decontaminate", "against"), data.decontaminate.against),
+    ):
+        trained += [
+            (("data", *field, name if field == ("caps",) else place), name)
+            for place, name in enumerate(names)
+        ]
     measured: list[tuple[Location, str]] = [
         (("evaluation", "benchmarks", benchmark, "parts", name), name)
         for benchmark, settings in config.evaluation.benchmarks.items()

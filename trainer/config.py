@@ -12,10 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from infra.frozen import Frozen
+from trainer.head_config import CriticConfig, HeadConfig
 
 Paradigm = Literal["scalar", "critic", "generative"]
-Activation = Literal["none", "tanh", "silu", "gelu", "relu"]
-Pooling = Literal["last", "mean", "attention"]
 Schedule = Literal["constant", "linear", "cosine"]
 RankingLoss = Literal["bradley_terry", "plackett_luce", "cross_entropy"]
 NoiseCorrection = Literal["conservative", "unbiased", "forward"]
@@ -28,40 +27,6 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 ItemCount = PositiveInt | Literal["all"]
 _USUAL_ITEMS = 2000
-
-
-class HeadConfig(Frozen):
-    """From the pooled hidden state to one score; unused by the generative paradigm."""
-
-    layers: Annotated[int, Field(ge=1, le=5)] = 2
-    """Linear layers; 1 is a plain projection (paper, Table 2)."""
-    activation: Activation = "silu"
-    """Between layers; only matters from two layers up."""
-    hidden_size: PositiveInt | None = None
-    """Width of inner layers; the backbone's own width when absent. Matters from two layers up."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Before every layer."""
-    initial_scale: PositiveFloat = 1.0
-    """Multiplies the usual 1/sqrt(fan_in) standard deviation of the last layer."""
-    learn_scale: bool = False
-    """Multiply scores by a learned factor, 1 at the start, in training and scoring alike."""
-    pooling: Pooling = "last"
-    """Which of a response's hidden states the score is read from: the last token, their mean, or
-    their mean weighed by a learned query. Taken from the mask, never from padding."""
-    hidden_layer: PositiveInt | None = None
-    """Decoder layer the score is read from, counted from 1 and normalised as the last one is; the
-    last one when absent. A scalar model is cut off above it."""
-
-
-class CriticConfig(Frozen):
-    """The critic paradigm: write a critique, then score prompt + response + critique."""
-
-    critique_weight: NonNegative = 1.0
-    """Weight of the language-model loss on critiques."""
-    score_weight: PositiveFloat = 1.0
-    """Weight of the Bradley-Terry loss on scores."""
-    max_critique_tokens: PositiveInt = 24
-    """Longest critique the model writes for itself when it is evaluated."""
 
 
 class FreezeConfig(Frozen):
@@ -138,11 +103,35 @@ class SourceConfig(Frozen):
     """Checked by the source itself."""
 
 
+class DecontaminationConfig(Frozen):
+    """Which training items are left out because a benchmark holds them, or nearly."""
+
+    against: tuple[str, ...] = ()
+    """Names of sources whose held-out items must not be trained on."""
+    near: bool = True
+    """Whether near-duplicates go too: images that look alike, prompts that share most words."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of a benchmark prompt's word sequences that makes another a near-duplicate."""
+
+
 class DataConfig(Frozen):
     """What the model is trained on."""
 
     weights: dict[str, NonNegative] = Field(default_factory=lambda: {"scenes": 1.0})
     """Share of the training pairs by source name; they need not sum to one."""
+    leave_out: tuple[str, ...] = ()
+    """Sources that are not drawn from; the others keep their proportions."""
+    add_in: tuple[str, ...] = ()
+    """Sources drawn from as well: by their weight where `weights` gives one, else by the mean."""
+    temperature: Annotated[float, Field(ge=1)] | None = None
+    """Shares follow weight x size^(1/temperature): 1 takes sources by size, a large one by weight
+    alone, as does none. Only for sources that have a size."""
+    caps: dict[str, PositiveInt] = Field(default_factory=dict)
+    """Most different items of a source; its share is filled by repeating them."""
+    duplicates: Literal["keep", "drop", "drop_near"] = "keep"
+    """What becomes of items that came before, in this source or one with a smaller name: with the
+    same images, prompt and responses, or also with nearly the same words."""
+    decontaminate: DecontaminationConfig = DecontaminationConfig()
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
     """Definition of named sources; a name without one is the built-in kind of that name."""
     pairs: PositiveInt = 4096
@@ -154,9 +143,25 @@ class DataConfig(Frozen):
         """The definition of a named source."""
         return self.sources.get(name) or SourceConfig(kind=name)
 
+    @property
+    def mix(self) -> dict[str, float]:
+        """Positive weights of the sources that are drawn from, lists applied."""
+        weights = {name: weight for name, weight in self.weights.items() if weight > 0}
+        mean = sum(weights.values()) / len(weights) if weights else 1.0
+        weights |= {name: mean for name in self.add_in if name not in weights}
+        return {name: weight for name, weight in weights.items() if name not in self.leave_out}
+
+    @property
+    def filtered(self) -> bool:
+        """Whether items are left out for what other sources hold."""
+        return self.duplicates != "keep" or bool(self.decontaminate.against)
+
     @model_validator(mode="after")
     def _has_a_source(self) -> DataConfig:
-        if not any(weight > 0 for weight in self.weights.values()):
+        both = sorted(set(self.leave_out) & set(self.add_in))
+        if both:
+            raise ValueError(f"{both} cannot be both left out and added in")
+        if not self.mix:
             raise ValueError(f"weights needs a source with a positive weight, got {self.weights}")
         return self
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from trainer.config import Activation, HeadConfig
+from trainer.head_config import Activation, HeadConfig
 
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "none": nn.Identity,

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from trainer.config import TrainerConfig
+from trainer.config import DecontaminationConfig, TrainerConfig
 
 TRAINER_VERSION = "1"
 """Raised whenever the same config would train other weights."""
@@ -28,9 +28,15 @@ SWITCHED_OFF: Mapping[str, Any] = {
     "strategy.loss": "bradley_terry",
     "strategy.use_soft_labels": False,
     "strategy.ties": "drop",
+    "data.temperature": None,
+    "data.caps": {},
+    "data.duplicates": "keep",
+    "data.decontaminate": DecontaminationConfig().model_dump(mode="json"),
 }
 """Options that change nothing at these values. They are left out then, so that a new option
 renames no training that came before it."""
+
+_MIX_LISTS = ("leave_out", "add_in")
 
 PENDING = "pending"
 """Stands for a digest that cannot be had yet; an identity made with it is provisional."""
@@ -69,19 +75,28 @@ def active_settings(config: TrainerConfig) -> dict[str, Any]:
         del settings["head"]["activation"]
         del settings["head"]["hidden_size"]
     settings["strategy"] = _active_strategy(config, settings["strategy"])
+    settings["data"] = _active_data(config, settings["data"])
     for path, off in SWITCHED_OFF.items():
         section, _, name = path.rpartition(".")
         if section in settings and settings[section].get(name, _ABSENT) == off:
             del settings[section][name]
     if config.backbone.path is not None:
         settings["backbone"] = {"path": config.backbone.path}
-    weights = {name: weight for name, weight in config.data.weights.items() if weight > 0}
-    total = sum(weights.values())
-    settings["data"]["weights"] = {name: weight / total for name, weight in weights.items()}
-    settings["data"]["sources"] = {
-        name: config.data.source(name).model_dump(mode="json") for name in sorted(weights)
-    }
     return settings
+
+
+def _active_data(config: TrainerConfig, settings: dict[str, Any]) -> dict[str, Any]:
+    """The mix as it is drawn: lists applied to the weights, what is not drawn left out."""
+    data = config.data
+    weights = data.mix
+    total = sum(weights.values())
+    named = {*weights, *data.decontaminate.against}
+    active = {name: value for name, value in settings.items() if name not in _MIX_LISTS}
+    return active | {
+        "weights": {name: weight / total for name, weight in weights.items()},
+        "sources": {name: data.source(name).model_dump(mode="json") for name in sorted(named)},
+        "caps": {name: cap for name, cap in data.caps.items() if name in weights},
+    }
 
 
 def _active_strategy(config: TrainerConfig, settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import torch
 
-from trainer.config import Pooling
 from trainer.head import RewardHead
+from trainer.head_config import Pooling
 from trainer.tree_batch import TreeBatch
 
 

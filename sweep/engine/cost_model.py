@@ -191,8 +191,7 @@ def _vision_flops(entry: BackboneEntry, tokens: TokenCounts) -> float:
 def _mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
     counts = [
         (weight, _TOKENS.get(config.data.source(name).kind, _real_or_tiny(entry)))
-        for name, weight in config.data.weights.items()
-        if weight > 0
+        for name, weight in config.data.mix.items()
     ]
     total = sum(weight for weight, _ in counts)
 

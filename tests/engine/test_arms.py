@@ -18,7 +18,8 @@ from sweep.engine.arms import Arm, make_arms
 from sweep.engine.designs import make_design
 from sweep.spec.design_spec import DesignSpec, GridDesign, OneFactorDesign
 from tests.engine.known_digests import KnownDigests
-from trainer.config import HeadConfig, TrainerConfig
+from trainer.config import TrainerConfig
+from trainer.head_config import HeadConfig
 from trainer.identity import active_settings
 
 BASELINE = TrainerConfig()

@@ -24,7 +24,7 @@ ALONE = Gang(0, 1, torch.device("cpu"))
 
 def mixed_items(count: int = 12) -> list[PreferenceItem]:
     data = {"pairs": count, "weights": {"scenes": 1.0, "text": 1.0}}
-    return training_items(TrainerConfig.model_validate({"data": data}).data)
+    return list(training_items(TrainerConfig.model_validate({"data": data}).data))
 
 
 def benchmark_of(

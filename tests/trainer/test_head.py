@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config import Activation, HeadConfig
 from trainer.head import ACTIVATIONS, RewardHead
+from trainer.head_config import Activation, HeadConfig
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4, 5])

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from trainer.config import HeadConfig, Pooling
 from trainer.head import RewardHead
+from trainer.head_config import HeadConfig, Pooling
 from trainer.pooling import GrowingPool, pool
 from trainer.tree_batch import Tree, TreeBatch, pack_trees
 

@@ -10,10 +10,11 @@ import torch
 
 from tests.trainer.tiny_models import KINDS, TEXT_KINDS, tiny_backbone
 from trainer.backbone import Backbone
-from trainer.config import Paradigm, Pooling, TrainerConfig
+from trainer.config import Paradigm, TrainerConfig
 from trainer.data.items import PreferenceItem, Response
 from trainer.data.mixture import training_items
 from trainer.examples import Examples, ModelBatch
+from trainer.head_config import Pooling
 from trainer.reward_model import RewardModel
 from trainer.tree_batch import pack_trees, tree_mask
 

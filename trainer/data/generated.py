@@ -66,6 +66,10 @@ class GeneratedSource(ABC, Generic[Settings]):
             found = [with_label_noise(item, noise, seed=seed) for item in found]
         return found
 
+    def size(self, split: Split) -> int | None:
+        """None: code draws as many as are asked for."""
+        return None
+
     def digest(self, split: Split, count: int, *, seed: int) -> str:
         """Names the items `items` gives, without drawing them."""
         unused = set() if split == "train" else {"label_noise"}

@@ -16,37 +16,99 @@ from typing import Literal
 from infra.errors import DataError
 from trainer.config import BenchmarkConfig, DataConfig
 from trainer.data.items import PreferenceItem
+from trainer.data.mixed_items import ChosenItems, Part, mixed, named
 from trainer.data.randomness import key_digest
+from trainer.data.screening import EVERY_ITEM, Screen
 from trainer.data.sources import open_source
 from trainer.field_metrics import suites
 from trainer.identity import digest
 
 _BENCHMARK_SEED = 0
-_EVERY_ITEM = 10**9
 
 
-def training_items(config: DataConfig) -> list[PreferenceItem]:
+def training_items(config: DataConfig) -> Sequence[PreferenceItem]:
     """The pairs of one epoch, source after source; the trial's own seed orders them.
 
     A source that holds fewer items than its share is repeated, whole rounds first; repetitions are
     the same item again, with the same id.
 
     Raises:
-        DataError: If a source has no training items.
+        DataError: If a source has no training items, or none that may be trained on.
     """
-    items: list[PreferenceItem] = []
-    for name, count in training_counts(config).items():
-        drawn = open_source(config.source(name)).items("train", count, seed=config.seed)
-        if not drawn:
-            raise DataError(f"data source {name!r} has no training items")
-        rounds = -(-count // len(drawn))
-        items += (_named(name, drawn) * rounds)[:count]
-    return items
+    return mixed(training_parts(config))
+
+
+def training_parts(config: DataConfig, screen: Screen | None = None) -> list[Part]:
+    """The sources of the mix with the items that are drawn from each.
+
+    Args:
+        config: Of the data.
+        screen: Told what is left out; made from the config when absent.
+
+    Raises:
+        DataError: As `training_items`.
+    """
+    if screen is None and config.filtered:
+        screen = Screen(config)
+    return [
+        Part(name=name, items=_drawn(config, name, count, screen), count=count)
+        for name, count in training_counts(config).items()
+    ]
+
+
+def _drawn(
+    config: DataConfig, name: str, count: int, screen: Screen | None
+) -> Sequence[PreferenceItem]:
+    source = open_source(config.source(name))
+    wanted = asked = min(count, config.caps.get(name, count))
+    items = source.items("train", asked, seed=config.seed)
+    if not items:
+        raise DataError(f"data source {name!r} has no training items")
+    if screen is None:
+        return items
+    kept: list[int] = []
+    looked_at = 0
+    while True:
+        for place in range(looked_at, len(items)):
+            if len(kept) < wanted and screen.admits(items[place]):
+                kept.append(place)
+        looked_at = len(items)
+        if len(kept) == wanted or len(items) < asked:
+            break
+        # More items only come at the end, so what was looked at stays where it is.
+        asked *= 2
+        items = source.items("train", asked, seed=config.seed)
+    if not kept:
+        raise DataError(
+            f"no training item of data source {name!r} is left: {_told(screen)}; see "
+            "data.duplicates and data.decontaminate"
+        )
+    return [items[place] for place in kept] if isinstance(items, list) else ChosenItems(items, kept)
+
+
+def _told(screen: Screen) -> str:
+    return ", ".join(f"{count} are {reason}" for reason, count in screen.left_out.most_common())
 
 
 def training_counts(config: DataConfig) -> dict[str, int]:
-    """Training pairs by source, in the order of their names; sources without any are left out."""
-    counts = largest_remainder(config.weights, config.pairs)
+    """Training pairs by source, in the order of their names; sources without any are left out.
+
+    Raises:
+        DataError: If a temperature is asked for and a source has no size.
+    """
+    weights = dict(config.mix)
+    if config.temperature is not None:
+        for name in weights:
+            size = open_source(config.source(name)).size("train")
+            if size is None:
+                raise DataError(
+                    f"data.temperature needs sources with a size, and {name!r} never runs out; "
+                    "give shares by data.weights alone"
+                )
+            weights[name] *= min(size, config.caps.get(name, size)) ** (1 / config.temperature)
+    if not any(weights.values()):
+        raise DataError(f"no source of {', '.join(sorted(weights))} has training items")
+    counts = largest_remainder(weights, config.pairs)
     return {name: counts[name] for name in sorted(counts) if counts[name]}
 
 
@@ -76,9 +138,27 @@ def data_digests(config: DataConfig) -> dict[str, str]:
         MissingError: If a file is not here, as when only the cluster sees it.
         DataError: If a source holds nothing that can be used.
     """
+    counts = training_counts(config)
+    if not config.filtered:
+        return {
+            name: open_source(config.source(name)).digest(
+                "train", min(count, config.caps.get(name, count)), seed=config.seed
+            )
+            for name, count in counts.items()
+        }
+    # What is left out follows from all there is, here and in the sources compared with.
+    names = sorted({*counts, *config.decontaminate.against})
+    every = {
+        name: [
+            open_source(config.source(name)).digest(split, EVERY_ITEM, seed=config.seed)
+            for split in ("train", "validation", "test")
+        ]
+        for name in names
+    }
+    rules = config.model_dump(mode="json", include={"duplicates", "decontaminate", "caps"})
     return {
-        name: open_source(config.source(name)).digest("train", count, seed=config.seed)
-        for name, count in training_counts(config).items()
+        name: digest({"name": name, "counts": counts, "every": every, "rules": rules})
+        for name in counts
     }
 
 
@@ -99,7 +179,7 @@ def benchmark_items(data: DataConfig, benchmark: BenchmarkConfig) -> list[Prefer
                 f"a benchmark asks for {count} {benchmark.split} items of data source {name!r}, "
                 f"which has {len(drawn)}; ask for at most that many"
             )
-        items += _named(name, drawn)
+        items += [named(name, item) for item in drawn]
     return with_shuffled_images(items) if benchmark.shuffle_images else items
 
 
@@ -170,20 +250,17 @@ def check_held_out(training: Iterable[PreferenceItem], held_out: Iterable[Prefer
     if leaked:
         raise DataError(
             f"{len(leaked)} held-out items share an image or a prompt with training items, the "
-            f"first is {leaked[0].item_id}; give the overlapping files one common source"
+            f"first is {leaked[0].item_id}; give the overlapping files one common source, or name "
+            "the benchmark's in data.decontaminate.against"
         )
 
 
 def _at_most(count: int | Literal["all"]) -> int:
-    return _EVERY_ITEM if count == "all" else count
+    return EVERY_ITEM if count == "all" else count
 
 
 def _exposed(item: PreferenceItem) -> list[str]:
     return [image.key for image in item.images] or [f"prompt {item.prompt.strip()}"]
-
-
-def _named(name: str, items: Iterable[PreferenceItem]) -> list[PreferenceItem]:
-    return [replace(item, item_id=f"{name}/{item.item_id}", source=name) for item in items]
 
 
 def _rotation(items: Sequence[PreferenceItem], places: Sequence[int]) -> dict[int, int] | None:

@@ -95,6 +95,15 @@ class PairFileSource:
         found = IndexedItems(self._index, rows, self._groups)
         return found if self._index.on_disk else list(found)
 
+    def size(self, split: Split) -> int | None:
+        """Items of a split.
+
+        Raises:
+            MissingError: If there is no such file.
+            DataError: If it cannot be read, or holds no usable row.
+        """
+        return len(self._order(split, 0))
+
     def digest(self, split: Split, count: int, *, seed: int) -> str:
         """Names the content of the items `items` gives, wherever the file lies.
 

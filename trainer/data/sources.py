@@ -45,6 +45,14 @@ class PreferenceSource(Protocol):
         """
         ...
 
+    def size(self, split: Split) -> int | None:
+        """Items of a split; none where the source never runs out.
+
+        Raises:
+            DataError: As `items`.
+        """
+        ...
+
     def digest(self, split: Split, count: int, *, seed: int) -> str:
         """Names what `items` gives: equal digests mean equal items. Draws no image."""
         ...

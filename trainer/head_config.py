@@ -1,0 +1,47 @@
+"""How scores come out of hidden states: settings of the head, and of critiques before it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from infra.frozen import Frozen
+
+Activation = Literal["none", "tanh", "silu", "gelu", "relu"]
+Pooling = Literal["last", "mean", "attention"]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class HeadConfig(Frozen):
+    """From the pooled hidden state to one score; unused by the generative paradigm."""
+
+    layers: Annotated[int, Field(ge=1, le=5)] = 2
+    """Linear layers; 1 is a plain projection (paper, Table 2)."""
+    activation: Activation = "silu"
+    """Between layers; only matters from two layers up."""
+    hidden_size: PositiveInt | None = None
+    """Width of inner layers; the backbone's own width when absent. Matters from two layers up."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Before every layer."""
+    initial_scale: PositiveFloat = 1.0
+    """Multiplies the usual 1/sqrt(fan_in) standard deviation of the last layer."""
+    learn_scale: bool = False
+    """Multiply scores by a learned factor, 1 at the start, in training and scoring alike."""
+    pooling: Pooling = "last"
+    """Which of a response's hidden states the score is read from: the last token, their mean, or
+    their mean weighed by a learned query. Taken from the mask, never from padding."""
+    hidden_layer: PositiveInt | None = None
+    """Decoder layer the score is read from, counted from 1 and normalised as the last one is; the
+    last one when absent. A scalar model is cut off above it."""
+
+
+class CriticConfig(Frozen):
+    """The critic paradigm: write a critique, then score prompt + response + critique."""
+
+    critique_weight: NonNegative = 1.0
+    """Weight of the language-model loss on critiques."""
+    score_weight: PositiveFloat = 1.0
+    """Weight of the Bradley-Terry loss on scores."""
+    max_critique_tokens: PositiveInt = 24
+    """Longest critique the model writes for itself when it is evaluated."""
