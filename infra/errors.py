@@ -54,9 +54,12 @@ class Problem:
     """Expected, came, and what to do."""
     line: int | None = None
     """Line in the file, from 1."""
+    file: str | None = None
+    """The file, where it is not the one that was named."""
 
     def __str__(self) -> str:
         where = f"line {self.line}, " if self.line is not None else ""
+        where = f"{self.file} {where}" if self.file is not None else where
         return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
 
 

@@ -8,5 +8,6 @@
 - `axes`, `axis_levels`: what a sweep file asks for, as levels with patches.
 - `ranges`, `mixtures`, `members`: levels that are drawn, shares of a whole, subsets of a set.
 - `rules`: what every arm must meet (constraints, excluded combinations).
-- `points`: a chosen level per axis, settled into one trainer config.
+- `points`: how axes depend on one another through their conditions.
+- `settling`: a chosen level per axis, settled into one trainer config.
 """

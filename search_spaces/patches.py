@@ -63,6 +63,21 @@ def apply_patch(config: TrainerConfig, patch: Patch) -> TrainerConfig:
     return changed
 
 
+def patched_section(section_model: BaseModel, name: str, patch: Patch) -> BaseModel:
+    """One section of a config with a patch's settings changed; `apply_patch` without the rest.
+
+    Raises:
+        InvalidSettings: If the patch does not fit the section alone; `apply_patch` says it better.
+    """
+    changes, findings = _changes(patch)
+    if findings:
+        raise InvalidSettings(findings)
+    settings: dict[str, Any] = {name: section_model.model_dump(mode="json")}
+    for change in changes:
+        _set(settings, change)
+    return validate(type(section_model), settings[name])
+
+
 @functools.lru_cache(maxsize=4096)
 def locate(path: str) -> Place:
     """Where a dotted path leads.
@@ -105,6 +120,25 @@ def setting(settings: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 -- a
     here: Any = settings
     for part in locate(path).location:
         here = here.get(part) if isinstance(here, Mapping) else None
+    return here
+
+
+def setting_in(config: TrainerConfig, path: str) -> Any:  # noqa: ANN401 -- any setting
+    """What stands at a path of a config; None for an entry its table lacks.
+
+    Raises:
+        InvalidSettings: If no setting has that path.
+    """
+    return inside(config, locate(path).location)
+
+
+def inside(here: Any, location: Location) -> Any:  # noqa: ANN401 -- any setting
+    """What stands at a location in a model or a table; None where there is nothing."""
+    for part in location:
+        if isinstance(here, BaseModel):
+            here = getattr(here, str(part))
+        else:
+            here = here.get(part) if isinstance(here, Mapping) else None
     return here
 
 

@@ -1,94 +1,21 @@
-"""Points: a chosen level per axis, settled into one trainer config.
-
-Axes are applied after those their conditions ask about; an axis whose condition does not hold is
-dropped from the point and leaves the baseline's settings alone. Two points that differ only in
-dropped axes are therefore the same config.
-"""
+"""Conditions between axes: who asks about whom, whether one holds, what is wrong with one."""
 
 from __future__ import annotations
 
 import functools
 import graphlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from infra.errors import BackboneError
 from infra.field_shapes import bare, choices, section
 from infra.findings import Finding, InvalidSettings, described, hint, nearest
 from search_spaces.axes import Axis
 from search_spaces.conditions import Comparison, Condition, Constant, Name, Value
-from search_spaces.patches import apply_patch, locate, setting, setting_paths
-from trainer.catalog import lookup
+from search_spaces.patches import locate, setting_in, setting_paths
 from trainer.config import TrainerConfig
 
 BASELINE = "baseline"
 """What a condition reads for an axis that stands at the baseline without a level of its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettledPoint:
-    """A point after its conditions were asked."""
-
-    config: TrainerConfig
-    point: Mapping[str, str]
-    """Level by axis; axes whose condition does not hold are not in it."""
-    inactive: tuple[str, ...]
-    """Axes of the asked point that were dropped."""
-
-
-def settle_point(
-    baseline: TrainerConfig, axes: Sequence[Axis], point: Mapping[str, str]
-) -> SettledPoint:
-    """The config of one point; of many, ask a `PointSettler`.
-
-    Args:
-        baseline: The settings every axis starts from.
-        axes: All axes of the sweep, in any order.
-        point: Level by axis; an axis that is not named stays at the baseline.
-
-    Raises:
-        InvalidSettings: If levels contradict each other or name an unknown backbone.
-        KeyError: If an axis has no such level.
-    """
-    return PointSettler(baseline, axes).settle(point)
-
-
-class PointSettler:
-    """Settles points of the same axes; what does not depend on the point is worked out once."""
-
-    def __init__(self, baseline: TrainerConfig, axes: Sequence[Axis]) -> None:
-        self._baseline = baseline
-        self._axes = axes
-        self._order = in_order(axes)
-        self._standing = own_levels(axes)
-
-    def settle(self, point: Mapping[str, str]) -> SettledPoint:
-        """The config of a point.
-
-        Raises:
-            InvalidSettings: If levels contradict each other or name an unknown backbone.
-            KeyError: If an axis has no such level.
-        """
-        config = self._baseline
-        pending: dict[str, Any] = {}
-        chosen: dict[str, str] = {}
-        inactive = []
-        for axis in self._order:
-            if axis.name not in point:
-                continue
-            level = axis.level(point[axis.name])
-            if axis.condition is not None:
-                config, pending = apply_patch(config, pending) if pending else config, {}
-                if not condition_holds(axis.condition, config, {**self._standing, **chosen}):
-                    inactive.append(axis.name)
-                    continue
-            chosen[axis.name] = level.name
-            pending = {**pending, **level.patch}
-        config = apply_patch(config, pending) if pending else config
-        _check_backbone(config)
-        kept = {axis.name: chosen[axis.name] for axis in self._axes if axis.name in chosen}
-        return SettledPoint(config=config, point=kept, inactive=tuple(inactive))
 
 
 def own_levels(axes: Sequence[Axis]) -> dict[str, str]:
@@ -96,25 +23,10 @@ def own_levels(axes: Sequence[Axis]) -> dict[str, str]:
     return {axis.name: axis.baseline_level.name for axis in axes if axis.baseline_level is not None}
 
 
-def full_point(settled: SettledPoint, axes: Sequence[Axis]) -> dict[str, str]:
-    """The settled point with the baseline's level of the active axes that were not asked about."""
-    standing = {**own_levels(axes), **settled.point}
-    point = {}
-    for axis in axes:
-        if axis.name in settled.point:
-            point[axis.name] = settled.point[axis.name]
-        elif axis.name not in settled.inactive and (
-            axis.condition is None or condition_holds(axis.condition, settled.config, standing)
-        ):
-            point[axis.name] = standing.get(axis.name, BASELINE)
-    return point
-
-
 def condition_holds(condition: Condition, config: TrainerConfig, point: Mapping[str, str]) -> bool:
     """Whether a condition holds for these settings and levels; settings win over equal names."""
-    settings = config.model_dump(mode="json")
     values = {
-        name: setting(settings, name) if is_setting(name) else point.get(name, BASELINE)
+        name: setting_in(config, name) if is_setting(name) else point.get(name, BASELINE)
         for name in condition.names()
     }
     return condition.holds(values)
@@ -235,10 +147,3 @@ def _misfit(
 
 def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_backbone(config: TrainerConfig) -> None:
-    try:
-        lookup(config.backbone)
-    except BackboneError as error:
-        raise InvalidSettings([Finding(("backbone",), str(error))]) from error

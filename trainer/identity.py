@@ -166,6 +166,8 @@ _ABSENT = object()
 
 
 def _normal(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    if value is None or isinstance(value, str | int):  # most values; a Mapping is slow to ask for
+        return value
     if isinstance(value, Mapping):
         return {str(key): _normal(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

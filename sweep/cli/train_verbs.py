@@ -192,7 +192,7 @@ def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> T
         SpecError: If the file, an axis or a level is wrong; every problem at once.
     """
     from infra.findings import hint
-    from search_spaces.points import settle_point
+    from search_spaces.settling import settle_point
     from sweep.spec.resolve import resolve_file
 
     resolved = resolve_file(file, overrides)

@@ -14,8 +14,9 @@ from typing import Protocol
 from infra.errors import Problem, SpecError
 from infra.findings import InvalidSettings
 from search_spaces.axes import Axis
-from search_spaces.points import BASELINE, PointSettler, full_point, own_levels
+from search_spaces.points import BASELINE, own_levels
 from search_spaces.rules import Rule
+from search_spaces.settling import PointSettler
 from sweep.engine.designs import DRAWN, Design, DesignFacts, make_design
 from sweep.spec.design_spec import DesignSpec
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
@@ -113,7 +114,7 @@ class _Settling:
         rules: Sequence[Rule],
         digests: Digests,
     ) -> None:
-        self._axes, self._rules = axes, rules
+        self._rules, self._own = rules, own_levels(axes)
         self._settler = PointSettler(baseline, axes)
         self._identities = IdentityTexts(digests)
         self._reference, _ = self._identities(baseline)
@@ -136,7 +137,7 @@ class _Settling:
             self.problems += [_at_point(problem, asked) for problem in error.problems]
             return
         self.dropped.update(settled.inactive)
-        point = full_point(settled, self._axes)
+        point = self._settler.full_point(settled)
         if any(rule.broken(settled.config, point) for rule in self._rules):
             self.left_out += 1
             return
@@ -144,7 +145,7 @@ class _Settling:
         if text not in self._found:
             self._found[text] = Arm(
                 name=BASELINE if text == self._reference else _name(settled.point),
-                **_only_move(point, self._axes),
+                **_only_move(point, self._own),
                 point=point,
                 config=settled.config,
                 pending=pending,
@@ -220,14 +221,9 @@ class IdentityTexts:
         return text, data is None or backbone is None
 
 
-def _only_move(point: Mapping[str, str], axes: Sequence[Axis]) -> dict[str, str | None]:
+def _only_move(point: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str | None]:
     """The one axis away from the baseline and its level, if there is exactly one."""
-    own = own_levels(axes)
-    moved = [
-        axis.name
-        for axis in axes
-        if axis.name in point and point[axis.name] != own.get(axis.name, BASELINE)
-    ]
+    moved = [name for name, level in point.items() if level != own.get(name, BASELINE)]
     if len(moved) != 1:
         return {"axis": None, "level": None}
     return {"axis": moved[0], "level": point[moved[0]]}

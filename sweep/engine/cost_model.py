@@ -141,7 +141,7 @@ def arithmetic_seconds(config: TrainerConfig, device: DeviceRate, *, workers: in
     if config.strategy.precision == "fp32":
         rate /= device.fp32_slowdown
     rate *= workers * (SECOND_WORKER_GAIN if workers > 1 else 1.0)
-    tokens = _mean_tokens(config, entry)
+    tokens = mean_tokens(config, entry)
     steps = config.total_steps
     pairs = steps * config.strategy.batch_pairs
     training = pairs * _training_flops(config, entry, tokens) / rate
@@ -188,7 +188,8 @@ def _vision_flops(entry: BackboneEntry, tokens: TokenCounts) -> float:
     return 2.0 * entry.vision_parameters * 4 * tokens.image
 
 
-def _mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
+def mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
+    """Typical tokens of a pair, over the sources it is drawn from."""
     counts = [
         (weight, _TOKENS.get(config.data.source(name).kind, _real_or_tiny(entry)))
         for name, weight in config.data.mix.items()

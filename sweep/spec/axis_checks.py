@@ -10,18 +10,16 @@ from search_spaces.axes import Axis
 from search_spaces.conditions import exclusive
 from search_spaces.patches import setting
 from search_spaces.points import (
-    SettledPoint,
     asks_about,
     condition_findings,
     condition_holds,
-    full_point,
     in_order,
     is_setting,
     overlap,
     own_levels,
-    settle_point,
 )
 from search_spaces.rules import Rule
+from search_spaces.settling import PointSettler, SettledPoint, full_point
 from sweep.spec.axis_requests import PlacedAxis
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.config import TrainerConfig
@@ -125,16 +123,17 @@ def _agree(path: str, first: Axis, second: Axis) -> bool:
 def _level_problems(axes: Sequence[Axis], baseline: TrainerConfig, *, alone: bool) -> list[Finding]:
     """Levels, or pairs of levels, that make no trainer config."""
     findings: dict[str, Finding] = {}
+    settler = PointSettler(baseline, axes)
     broken: set[tuple[str, str]] = set()
     for axis in axes:
         for level in axis.tried_levels:
-            for message in _point_problems(axes, baseline, {axis.name: level.name}):
+            for message in _point_problems(settler, {axis.name: level.name}):
                 broken.add((axis.name, level.name))
                 text = f"level '{level.name}': {message}"
                 findings.setdefault(text, Finding((axis.name,), text))
     for point in [] if alone else _pairs(axes):
         if broken.isdisjoint(point.items()):
-            for message in _point_problems(axes, baseline, point):
+            for message in _point_problems(settler, point):
                 where = ", ".join(f"{name}={level}" for name, level in point.items())
                 last = list(point)[-1]
                 findings.setdefault(message, Finding((last,), f"{where}: {message}"))
@@ -151,11 +150,9 @@ def _pairs(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:
             yield {first.name: one.name, second.name: other.name}
 
 
-def _point_problems(
-    axes: Sequence[Axis], baseline: TrainerConfig, point: Mapping[str, str]
-) -> list[str]:
+def _point_problems(settler: PointSettler, point: Mapping[str, str]) -> list[str]:
     try:
-        settle_point(baseline, axes, point)
+        settler.settle(point)
     except InvalidSettings as error:
         return [finding.message for finding in error.findings]
     return []
@@ -173,6 +170,7 @@ def _never_active(
         sizes *= len(other.tried_levels) + 1
     if sizes > MOST_POINTS:
         return []
+    settler = PointSettler(baseline, asked)
     choices = [(None, *(level.name for level in other.tried_levels)) for other in asked]
     for levels in itertools.product(*choices):
         point = {
@@ -181,7 +179,7 @@ def _never_active(
             if level is not None
         }
         try:
-            settled = settle_point(baseline, asked, point)
+            settled = settler.settle(point)
         except InvalidSettings:
             continue
         if condition_holds(axis.condition, settled.config, {**own_levels(axes), **settled.point}):

@@ -8,7 +8,9 @@ from pathlib import Path
 from infra.errors import InputError, SpecError
 from infra.findings import Finding, InvalidSettings
 from search_spaces.patches import apply_patch
-from sweep.spec.load import find_file, is_sweep, read_document, sweep_of
+from sweep.spec.compose import read_composed
+from sweep.spec.files import find_file
+from sweep.spec.load import is_sweep, sweep_of
 from sweep.spec.overrides import parse_override
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.config import TrainerConfig
@@ -93,7 +95,7 @@ def _config_in(path: Path, seen: tuple[Path, ...]) -> TrainerConfig:
     if path in seen:
         chain = " -> ".join(each.name for each in (*seen, path))
         raise InvalidSettings([Finding((), f"baselines name each other in a circle: {chain}")])
-    document = read_document(path)
+    document = read_composed(path)
     try:
         if is_sweep(document):
             return _settled(sweep_of(document).spec, path.parent, (*seen, path))

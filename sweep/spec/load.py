@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.errors import InputError, MissingError, Problem, SpecError
-from infra.findings import InvalidSettings, hint, validate
-from search_spaces.recipes import recipe_names, recipe_path
+from infra.errors import Problem, SpecError
+from infra.findings import InvalidSettings, validate
+from sweep.spec.compose import read_composed
+from sweep.spec.files import find_file
 from sweep.spec.overrides import apply_overrides
 from sweep.spec.sweep_spec import SweepSpec
-from sweep.spec.yaml_source import Source, YamlDocument, read_yaml
+from sweep.spec.yaml_source import Source, YamlDocument
 from trainer.config import TrainerConfig
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +47,8 @@ def read_sweep(name: str | Path, overrides: Sequence[str] = ()) -> SweepFile:
 
 
 def sweep_document(name: str | Path, overrides: Sequence[str] = ()) -> YamlDocument:
-    """What a sweep file holds, overrides put in, nothing checked yet."""
-    document = read_document(find_file(name))
+    """What a sweep file and those it builds on hold, overrides put in, nothing checked yet."""
+    document = read_composed(find_file(name))
     return apply_overrides(document, overrides) if overrides else document
 
 
@@ -72,42 +71,3 @@ def sweep_of(document: YamlDocument) -> SweepFile:
 def is_sweep(document: YamlDocument) -> bool:
     """Whether a document is a sweep file; a trainer config has none of its keys."""
     return bool(set(document.data) & set(SweepSpec.model_fields))
-
-
-def find_file(name: str | Path, folder: Path | None = None) -> Path:
-    """The file a name means: a path, seen from `folder` first, or a shipped recipe.
-
-    Raises:
-        MissingError: If there is none; names the nearest recipe or file.
-    """
-    path = Path(name).expanduser()
-    if path.suffix not in SUFFIXES and path.parent == Path() and not path.is_file():
-        return recipe_path(str(name))
-    candidates = [folder / path, path] if folder is not None else [path]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    if path.is_dir():
-        raise MissingError(f"expected a file, but {path} is a folder")
-    beside = candidates[0].parent
-    names = [file.name for file in beside.iterdir()] if beside.is_dir() else []
-    shipped = f"; shipped: {', '.join(recipe_names())}" if not names else ""
-    raise MissingError(f"there is no file {path}{hint(path.name, names) or shipped}")
-
-
-def read_document(path: Path) -> YamlDocument:
-    """The mapping a YAML file holds.
-
-    Raises:
-        SpecError: If it is no YAML mapping.
-        InputError: If it cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"expected UTF-8 text, came byte {error.object[error.start]:#04x}"
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SpecError(str(path), [Problem("", message, line)]) from error
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return read_yaml(text, str(path), folder=path.parent)

@@ -127,7 +127,9 @@ def _with_the_rest(error: SpecError, document: YamlDocument) -> SpecError:
         return error
     except SpecError as rest:
         problems = {str(problem): problem for problem in (*error.problems, *rest.problems)}
-        ordered = sorted(problems.values(), key=lambda problem: problem.line or 0)
+        ordered = sorted(
+            problems.values(), key=lambda problem: (problem.file or "", problem.line or 0)
+        )
         return SpecError(error.source, ordered)
     return error
 

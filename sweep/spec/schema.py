@@ -25,6 +25,18 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
+_COMPOSITION: Schema = {
+    "extends": {
+        "type": "string",
+        "description": "A sweep file or recipe this one is a variant of; what stands here wins.",
+    },
+    "include": {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "Files with parts of sweeps, later ones over earlier ones.",
+    },
+}
+"""Keys that are gone once a file is read (`sweep.spec.compose`)."""
+
 
 def sweep_schema() -> Schema:
     """The schema of a sweep file."""
@@ -41,6 +53,8 @@ def sweep_schema() -> Schema:
         named = {"type": "object", "additionalProperties": patch}
         axis[key]["anyOf"] = [listed, named, absent]
     properties["axes"]["properties"] = _axes_schema(definitions)
+    properties["axes"]["additionalProperties"]["anyOf"].append({"type": "null"})
+    properties |= _COMPOSITION
     return _headed(schema, "A sweep file of rmsweep")
 
 
@@ -115,7 +129,8 @@ def _axes_schema(definitions: Schema) -> Schema:
 def _axis_schema(items: Schema, description: Schema) -> Schema:
     bare = {key: value for key, value in items.items() if key not in ("default", "description")}
     values = {"type": "array", "items": bare}
-    return {"anyOf": [values, {"$ref": "#/$defs/AxisSpec"}], **description}
+    absent = {"type": "null"}
+    return {"anyOf": [values, {"$ref": "#/$defs/AxisSpec"}, absent], **description}
 
 
 def _kept(schema: Schema) -> Schema:

@@ -39,6 +39,8 @@ class Source:
     """Line of every key and list entry, from 1."""
     overridden: Mapping[Location, str] = field(default_factory=dict)
     """The command-line override a value came from."""
+    files: Mapping[Location, str] = field(default_factory=dict)
+    """The file a line is of, where that is another."""
 
     def problem(self, finding: Finding) -> Problem:
         """The finding with its line, or with the override it came from."""
@@ -48,13 +50,13 @@ class Source:
             if here in self.overridden:
                 return Problem(path, f"{finding.message} (from --set {self.overridden[here]})")
             if here in self.lines:
-                return Problem(path, finding.message, self.lines[here])
+                return Problem(path, finding.message, self.lines[here], self.files.get(here))
         return Problem(path, finding.message)
 
     def error(self, findings: list[Finding]) -> SpecError:
         """All findings as one error, in the order of their lines."""
         problems = dict.fromkeys(self.problem(finding) for finding in findings)
-        ordered = sorted(problems, key=lambda problem: problem.line or 0)
+        ordered = sorted(problems, key=lambda problem: (problem.file or "", problem.line or 0))
         return SpecError(self.name, ordered)
 
 

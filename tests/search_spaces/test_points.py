@@ -14,7 +14,8 @@ from infra.findings import InvalidSettings
 from search_spaces.axes import Axis, resolve_axis
 from search_spaces.axis_levels import AxisRequest, Scalar
 from search_spaces.condition_parser import parse_condition
-from search_spaces.points import condition_findings, in_order, settle_point
+from search_spaces.points import condition_findings, in_order
+from search_spaces.settling import settle_point
 from trainer.config import TrainerConfig
 from trainer.identity import active_settings
 

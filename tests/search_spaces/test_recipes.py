@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from infra.errors import MissingError
-from search_spaces.points import settle_point
 from search_spaces.recipes import recipe_names, recipe_path, recipe_summary
+from search_spaces.settling import settle_point
 from sweep.spec.baseline import load_trainer_config
-from sweep.spec.load import is_sweep, read_document
+from sweep.spec.files import read_document
+from sweep.spec.load import is_sweep
 from sweep.spec.resolve import resolve_file
 
 SWEEPS = [name for name in recipe_names() if is_sweep(read_document(recipe_path(name)))]

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 
 from search_spaces.recipes import recipe_names, recipe_path
-from sweep.spec.load import is_sweep, read_document
+from sweep.spec.files import read_document
+from sweep.spec.load import is_sweep
 from sweep.spec.schema import schema_files, sweep_schema, trainer_schema
 
 

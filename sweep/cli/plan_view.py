@@ -1,0 +1,246 @@
+"""A plan for people: what varies, every arm or a digest of very many, and what it takes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sweep.cli.console import duration_text, out, print_table
+
+if TYPE_CHECKING:
+    from search_spaces.axes import Axis
+    from sweep.engine.arms import Arm
+    from sweep.engine.cost_model import Interval
+    from sweep.engine.footprint import Footprint
+    from sweep.engine.plan import PlannedTrial, SweepPlan
+
+ARMS_SHOWN = 40
+"""More arms than this are shown by axis and level instead."""
+LEVELS_SHOWN = 12
+ALIASES_SHOWN = 12
+_DIGITS = 10
+
+
+def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
+    """The plan: its arms, then the design's facts, then the price.
+
+    Args:
+        plan: What would be done.
+        waits: By identity, what a trial waits for: another sweep that trains it now.
+    """
+    out.print(f"[bold]{plan.sweep_id}[/bold]  {plan.spec.question}")
+    if len(plan.arms) <= ARMS_SHOWN:
+        _print_arms(plan, waits)
+    else:
+        _print_levels(plan)
+    for line in _design_lines(plan):
+        out.print(line, style="dim", soft_wrap=True)
+    out.print(_counted(plan, waits))
+    for label, text in _facts(plan):
+        out.print(f"{label:<14}{text}")
+    measured = plan.estimate.market.calibrated_on
+    out.print(
+        f"price from {measured} earlier trials"
+        if measured
+        else "price by arithmetic alone; it sharpens once a trial has been measured",
+        style="dim",
+    )
+
+
+def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
+    by_arm = _by_arm(plan)
+    footprints = _footprints(plan)
+    rows = []
+    for arm in plan.arms:
+        trials = by_arm[arm.name]
+        finished = sum(trial.finished for trial in trials)
+        waiting = sum(trial.identity in waits for trial in trials)
+        rows.append(
+            (
+                arm.name,
+                len(trials),
+                finished or "",
+                waiting or "",
+                trials[0].workers,
+                _size(footprints[arm.name].device_gib),
+                duration_text(trials[0].seconds.mid),
+                "pending" if arm.pending else trials[0].identity[:_DIGITS],
+            )
+        )
+    columns = ["arm", "seeds", "reused", "waits", "workers", "memory", "time each", "identity"]
+    kept = [
+        index
+        for index, column in enumerate(columns)
+        if column not in ("reused", "waits") or any(row[index] for row in rows)
+    ]
+    print_table(
+        "",
+        [columns[index] for index in kept],
+        [[row[index] for index in kept] for row in rows],
+        right=[column for column in columns[1:-1]],
+    )
+
+
+def _print_levels(plan: SweepPlan) -> None:
+    """One row per axis and level: how many arms have it and what they take."""
+    by_arm = _by_arm(plan)
+    rows: list[tuple[object, ...]] = []
+    for axis in plan.axes:
+        groups: dict[str, list[Arm]] = defaultdict(list)
+        for arm in plan.arms:
+            if axis.name in arm.point:
+                groups[_level_group(axis, arm)].append(arm)
+        shown = list(groups)[:LEVELS_SHOWN]
+        for index, level in enumerate(shown):
+            trials = [trial for arm in groups[level] for trial in by_arm[arm.name]]
+            rows.append(_level_row(axis.name if index == 0 else "", level, groups[level], trials))
+        if len(groups) > len(shown):
+            rows.append(("", f"and {len(groups) - len(shown)} more levels", "", "", ""))
+    columns = ("axis", "level", "arms", "trials", "time each")
+    print_table("", columns, rows, right=("arms", "trials", "time each"))
+    out.print(f"{len(plan.arms):,} arms are shown by level; --json lists them all", style="dim")
+
+
+def _level_row(
+    axis: str, level: str, arms: Sequence[Arm], trials: Sequence[PlannedTrial]
+) -> tuple[object, ...]:
+    least = min(trial.seconds.mid for trial in trials)
+    most = max(trial.seconds.mid for trial in trials)
+    span = duration_text(least)
+    if most > 1.1 * least:
+        span = f"{span} to {duration_text(most)}"
+    return (axis, level, f"{len(arms):,}", f"{len(trials):,}", span)
+
+
+def _level_group(axis: Axis, arm: Arm) -> str:
+    """The level, or the whole range where levels were drawn."""
+    if axis.domain is None:
+        return arm.point[axis.name]
+    own = axis.baseline_level
+    return "baseline" if own is not None and own.name == arm.point[axis.name] else str(axis.domain)
+
+
+def _design_lines(plan: SweepPlan) -> list[str]:
+    """What can and cannot be told apart in the design."""
+    facts = plan.design
+    lines = []
+    if facts.resolution is not None:
+        lines.append(f"fraction of resolution {facts.resolution}; cannot be told apart:")
+        shown = facts.aliases[:ALIASES_SHOWN]
+        lines += [f"  {line}" for line in shown] or ["  nothing up to pairs of axes"]
+        if len(facts.aliases) > len(shown):
+            lines.append(f"  and {len(facts.aliases) - len(shown)} more groups; --json has all")
+    if facts.left_out:
+        lines.append(f"{facts.left_out:,} combinations break a rule and are left out")
+    return [*lines, *facts.remarks]
+
+
+def _counted(plan: SweepPlan, waits: dict[str, str]) -> str:
+    finished = sum(trial.finished for trial in plan.trials)
+    parts = [f"{len(plan.arms):,} arms", f"{len(plan.trials):,} trials", f"{finished:,} reused"]
+    for sweep, count in sorted(Counter(waits.values()).items()):
+        parts.append(f"{count:,} under way in {sweep}")
+    parts.append(f"{len(plan.to_execute) - len(waits):,} to train")
+    return ", ".join(parts)
+
+
+def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+    """What the plan takes, one line each."""
+    estimate = plan.estimate
+    hours = estimate.device_hours
+    yield "device-hours", f"{hours.mid:,.2f}  ({hours.low:,.2f} to {hours.high:,.2f})"
+    if estimate.usd is not None:
+        usd = estimate.usd
+        yield "money", f"${usd.mid:,.2f}  (${usd.low:,.2f} to ${usd.high:,.2f})"
+    if estimate.makespan_hours is not None:
+        span = estimate.makespan_hours
+        low, mid, high = (duration_text(3600 * each) for each in (span.low, span.mid, span.high))
+        market = estimate.market
+        yield "wall time", f"{mid}  ({low} to {high}) on {market.devices} x {market.device}"
+    else:
+        workers = max(trial.workers for trial in plan.trials)
+        devices = estimate.market.devices
+        yield "wall time", f"never: a trial needs {workers} devices at once, there are {devices}"
+    footprints = _footprints(plan)
+    by_arm = _by_arm(plan)
+    stored = sum(
+        footprints[arm.name].stored_gib * sum(not one.finished for one in by_arm[arm.name])
+        for arm in plan.arms
+    )
+    largest = max(footprints.values(), key=lambda each: each.device_gib)
+    checkpoint = max(each.checkpoint_gib for each in footprints.values())
+    yield "storage", f"{_size(stored)} of models; {_size(checkpoint)} the largest checkpoint"
+    yield "memory", f"{_size(largest.device_gib)} on a device of the largest trial (estimate)"
+
+
+def _by_arm(plan: SweepPlan) -> dict[str, list[PlannedTrial]]:
+    by_arm: dict[str, list[PlannedTrial]] = defaultdict(list)
+    for trial in plan.trials:
+        by_arm[trial.arm].append(trial)
+    return by_arm
+
+
+def _footprints(plan: SweepPlan) -> dict[str, Footprint]:
+    from sweep.engine.footprint import footprint
+
+    device = plan.estimate.market.device
+    return {arm.name: footprint(arm.config, device=device) for arm in plan.arms}
+
+
+def _size(gib: float) -> str:
+    if gib >= 1000:
+        return f"{gib / 1024:,.1f} TiB"
+    return f"{gib:,.1f} GiB" if gib >= 1 else f"{gib * 1024:,.0f} MiB"
+
+
+def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
+    """All of the plan, for programs."""
+    from dataclasses import asdict
+
+    estimate = plan.estimate
+    footprints = _footprints(plan)
+    return {
+        "sweep": plan.sweep_id,
+        "question": plan.spec.question,
+        "pending": plan.pending,
+        "design": asdict(plan.design),
+        "arms": [
+            {
+                "name": arm.name,
+                "axis": arm.axis,
+                "level": arm.level,
+                "point": dict(arm.point),
+                "footprint": asdict(footprints[arm.name]),
+            }
+            for arm in plan.arms
+        ],
+        "trials": [
+            {
+                "identity": trial.identity,
+                "arm": trial.arm,
+                "seed": trial.seed,
+                "workers": trial.workers,
+                "seconds": trial.seconds.mid,
+                "reused": trial.finished,
+                "waits_for": waits.get(trial.identity),
+                "pending": trial.pending,
+            }
+            for trial in plan.trials
+        ],
+        "estimate": {
+            "trials": estimate.trials,
+            "device_hours": _interval_json(estimate.device_hours),
+            "usd": _interval_json(estimate.usd),
+            "makespan_hours": _interval_json(estimate.makespan_hours),
+            "device": estimate.market.device,
+            "devices": estimate.market.devices,
+            "calibrated_on": estimate.market.calibrated_on,
+        },
+    }
+
+
+def _interval_json(interval: Interval | None) -> dict[str, float] | None:
+    if interval is None:
+        return None
+    return {"low": interval.low, "mid": interval.mid, "high": interval.high}
