@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ARMS_SHOWN = 40
 """More arms than this are shown by axis and level instead."""
 LEVELS_SHOWN = 12
+LONGEST_ARM = 48
 ALIASES_SHOWN = 12
 _DIGITS = 10
 
@@ -51,14 +52,18 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
 def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
     by_arm = _by_arm(plan)
     footprints = _footprints(plan)
+    # Arms that move on many axes are read by column, the others by name.
+    by_column = max(len(arm.name) for arm in plan.arms) > LONGEST_ARM
+    names = ["arm"] if not by_column else [axis.name.rpartition(".")[2] for axis in plan.axes]
     rows = []
     for arm in plan.arms:
+        named = [arm.name] if not by_column else [arm.point.get(a.name, "-") for a in plan.axes]
         trials = by_arm[arm.name]
         finished = sum(trial.finished for trial in trials)
         waiting = sum(trial.identity in waits for trial in trials)
         rows.append(
             (
-                arm.name,
+                *named,
                 len(trials),
                 finished or "",
                 waiting or "",
@@ -68,17 +73,20 @@ def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
                 "pending" if arm.pending else trials[0].identity[:_DIGITS],
             )
         )
-    columns = ["arm", "seeds", "reused", "waits", "workers", "memory", "time each", "identity"]
+    figures = ["seeds", "reused", "waits", "workers", "memory", "time each"]
+    columns = [*names, *figures, "identity"]
     kept = [
         index
         for index, column in enumerate(columns)
-        if column not in ("reused", "waits") or any(row[index] for row in rows)
+        if column not in figures
+        or (len({row[index] for row in rows}) > 1 if by_column else any(r[index] for r in rows))
     ]
     print_table(
         "",
         [columns[index] for index in kept],
         [[row[index] for index in kept] for row in rows],
-        right=[column for column in columns[1:-1]],
+        right=figures,
+        wrap=names if by_column else None,
     )
 
 

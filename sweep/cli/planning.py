@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infra.errors import MissingError
+from infra.errors import InputError, MissingError
+from infra.findings import hint
 from infra.settings import Settings
 from sweep.cli.workplace import Workplace
-from sweep.engine.cost_model import MeasuredTrial
+from sweep.engine.cost_model import CPU_CORE, DEVICE_RATES, DeviceRate, MeasuredTrial
 from sweep.engine.plan import SweepPlan, make_plan, with_finished
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import SweepRow
@@ -26,6 +27,8 @@ from trainer.data.mixture import data_digests
 
 SWEEPS_LEARNED_FROM = 5
 """Newest sweeps whose trial times correct the price."""
+TRIALS_LEARNED_FROM = 500
+"""More trials make the price no better and the plan slower."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,47 @@ class LocalDigests:
         return backbone_digest(config, models=self.settings.models)
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What a sweep would run on."""
+
+    devices: int
+    device: DeviceRate = CPU_CORE
+
+
+def named_cluster(devices: int | None, device: str | None) -> Cluster | None:
+    """The cluster two options name; None when neither was given.
+
+    Raises:
+        InputError: If the kind of device is unknown.
+    """
+    if devices is None and device is None:
+        return None
+    if device is not None and device not in DEVICE_RATES:
+        raise InputError(f"unknown device '{device}'{hint(device, DEVICE_RATES)}")
+    rate = CPU_CORE if device is None else DEVICE_RATES[device]
+    return Cluster(devices=devices or 1, device=rate)
+
+
 def plan_file(
-    workplace: Workplace, file: str | Path, overrides: Sequence[str] = ()
+    workplace: Workplace,
+    file: str | Path,
+    overrides: Sequence[str] = (),
+    cluster: Cluster | None = None,
 ) -> tuple[SweepPlan, tuple[str, ...]]:
     """The plan of a sweep file, and what is worth knowing about it.
+
+    Args:
+        workplace: Whose ledger and data are asked.
+        file: Path of a sweep file, or name of a shipped recipe.
+        overrides: `path=value` put in before the file is checked.
+        cluster: What it would run on; this machine when absent.
 
     Raises:
         SpecError: With every problem of the file.
     """
     resolved = resolve_file(file, overrides)
-    return _plan(workplace, _settled(resolved)), resolved.notes
+    return _plan(workplace, _settled(resolved), cluster), resolved.notes
 
 
 def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
@@ -76,6 +110,16 @@ def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
     return replace(plan, sweep_id=row.sweep_id)
 
 
+def under_way(workplace: Workplace, plan: SweepPlan) -> dict[str, str]:
+    """Trials of the plan that another sweep trains now: its id by identity; they are joined."""
+    identities = [trial.identity for trial in plan.to_execute]
+    return {
+        one.identity: one.sweep_id
+        for one in workplace.ledger.attempts(identities)
+        if one.state == TrialState.RUNNING and one.sweep_id != plan.sweep_id
+    }
+
+
 def _settled(resolved: ResolvedSweep) -> ResolvedSweep:
     """The same sweep with its baseline written out: it no longer refers to any file."""
     asked = resolved.asked or resolved.baseline
@@ -84,12 +128,17 @@ def _settled(resolved: ResolvedSweep) -> ResolvedSweep:
     return replace(resolved, spec=spec)
 
 
-def _plan(workplace: Workplace, resolved: ResolvedSweep) -> SweepPlan:
+def _plan(
+    workplace: Workplace, resolved: ResolvedSweep, cluster: Cluster | None = None
+) -> SweepPlan:
+    here = Cluster(devices=workplace.settings.cpus or os.cpu_count() or 1)
+    cluster = cluster or here
     plan = make_plan(
         resolved,
         digests=LocalDigests(workplace.settings),
         history=_history(workplace),
-        devices=workplace.settings.cpus or os.cpu_count() or 1,
+        devices=cluster.devices,
+        device=cluster.device,
     )
     identities = [trial.identity for trial in plan.trials]
     return with_finished(plan, _finished(workplace, identities))
@@ -105,6 +154,8 @@ def _history(workplace: Workplace) -> list[MeasuredTrial]:
     measured: dict[str, MeasuredTrial] = {}
     for sweep in newest[:SWEEPS_LEARNED_FROM]:
         for view in workplace.ledger.trials(sweep.sweep_id):
+            if len(measured) >= TRIALS_LEARNED_FROM:
+                return list(measured.values())
             if view.state is TrialState.SUCCEEDED and view.device_seconds > 0:
                 measured[view.identity] = MeasuredTrial(
                     config=TrainerConfig.model_validate(view.config_json),

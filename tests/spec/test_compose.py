@@ -119,8 +119,7 @@ axes: {head.layers: [1, 9]}
     assert found == [
         "line 5, set.head.layrs: unknown setting 'head.layrs'; did you mean 'head.layers'?",
         "line 6, axes.head.layers[1]: expected a number of at most 5, came the number 9",
-        f"{part} line 3, axes.strategy.epochs[1]: expected a number above 0.0, came the "
-        "number -1",
+        f"{part} line 3, axes.strategy.epochs[1]: expected a number above 0.0, came the number -1",
     ]
 
 

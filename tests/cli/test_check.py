@@ -1,0 +1,96 @@
+"""`check`: compact for five trials and ten thousand, complete as JSON, refused with ways out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+SMALL = """\
+name: small
+question: Which source pays its way?
+baseline: basereward-tiny
+axes:
+  data_mix: {members: [scenes, digits, text]}
+design: {kind: leave_one_out}
+"""
+LARGE = """\
+name: large
+baseline: basereward-tiny
+axes:
+  strategy.learning_rate: {low: 1e-5, high: 1e-2, log: true, steps: 10}
+  head.layers: [1, 2, 3, 4, 5]
+  strategy.warmup: {low: 0, high: 0.3, steps: 8}
+  scale: [xs, s]
+design: {kind: grid}
+constraints: ["scale == 'xs' or head.layers < 5"]
+"""
+MIXED = """\
+name: mixed
+baseline: basereward-tiny
+axes:
+  head.layers: [1, 2]
+  head.pooling: [last, mean]
+  scale: [xs, s]
+  strategy.label_smoothing: [0, 0.1]
+design: {kind: fractional, resolution: 4}
+"""
+
+
+def test_a_small_plan_shows_every_arm_and_what_it_takes(rmsweep: Command, tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL, encoding="utf-8")
+
+    answer = rmsweep("check", str(path), "--devices", "4")
+
+    assert answer.code == 0
+    for arm in ("baseline", "data_mix=without-scenes", "data_mix=without-text"):
+        assert arm in answer.out
+    assert "4 arms, 12 trials, 0 reused, 12 to train" in answer.out
+    assert "on 4 x cpu-core" in answer.out
+    assert "MiB" in answer.out
+    assert len(answer.out.splitlines()) < 20
+
+
+def test_a_large_plan_is_shown_by_level_and_listed_whole_as_json(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text(LARGE, encoding="utf-8")
+
+    shown = rmsweep("check", str(path))
+    listed = json.loads(rmsweep("check", str(path), "--json").out)
+
+    assert len(shown.out.splitlines()) < 45
+    assert "720 arms are shown by level; --json lists them all" in shown.out
+    assert "80 combinations break a rule and are left out" in shown.out
+    assert len(listed["arms"]) == 720
+    assert len(listed["trials"]) == 2160
+    assert len({trial["identity"] for trial in listed["trials"]}) == 2160
+    assert listed["design"]["left_out"] == 80
+    assert all(arm["footprint"]["device_gib"] > 0 for arm in listed["arms"])
+
+
+def test_a_fraction_says_what_it_cannot_tell_apart(rmsweep: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mixed.yaml"
+    path.write_text(MIXED, encoding="utf-8")
+
+    answer = rmsweep("check", str(path))
+
+    assert "fraction of resolution 4; cannot be told apart:" in answer.out
+    assert "head.layers x head.pooling = scale x strategy.label_smoothing" in answer.out
+    assert "layers  pooling  scale" in answer.out
+
+
+def test_a_device_nobody_knows_is_refused(rmsweep: Command) -> None:
+    answer = rmsweep("check", "demo", "--device", "h10")
+
+    assert answer.code == 2
+    assert "unknown device 'h10'; did you mean 'h100'?" in answer.err
+
+
+def test_a_gang_larger_than_the_cluster_is_named(rmsweep: Command) -> None:
+    answer = rmsweep("check", "paper-table-2-head", "--devices", "4", "--device", "h100")
+
+    assert "never: a trial needs 8 devices at once, there are 4" in answer.out
