@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from infra.errors import InputError
 from sweep.records import attempting, ending, holding, journal, overview, reading, registering
+from sweep.records.amending import Amendments
 from sweep.records.database import open_database
 from sweep.records.ending import AttemptEnd
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState, sweep_states_before
-from sweep.records.log import Clock, Log
+from sweep.records.log import Clock
 from sweep.records.registering import NewSweep, require_sweep
 from sweep.records.rows import (
     ArmRow,
@@ -36,7 +37,7 @@ from sweep.records.schema import sweeps
 from trainer.reporting import TrialOutcome, TrialReport
 
 
-class Ledger(Log):
+class Ledger(Amendments):
     """Reads and writes the ledger; threads may share one, forked processes open their own."""
 
     @classmethod

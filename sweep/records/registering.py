@@ -52,7 +52,7 @@ def register(
             holds a password.
     """
     _refuse_passwords(sweep.spec_json)
-    spec_digest = digest({k: v for k, v in sweep.spec_json.items() if k not in CHANGEABLE})
+    spec_digest = content_digest(sweep.spec_json)
     found = connection.execute(
         sa.select(sweeps.c.spec_digest, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
     ).first()
@@ -61,8 +61,9 @@ def register(
         connection.execute(
             sa.update(sweeps)
             .where(sweeps.c.sweep_id == sweep.sweep_id)
-            .values(spec=dict(sweep.spec_json), tracking_uri=masked(sweep.tracking_uri))
+            .values(tracking_uri=masked(sweep.tracking_uri))
         )
+        replace_spec(connection, sweep.sweep_id, sweep.spec_json, now=sweep.created)
         return extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created) > 0
     connection.execute(
         sa.insert(sweeps).values(
@@ -82,10 +83,40 @@ def register(
         "sweep_registered",
         time=sweep.created,
         sweep_id=sweep.sweep_id,
-        payload={"name": sweep.name, "arms": len(arms), "trials": len(trials)},
+        payload={
+            "name": sweep.name,
+            "arms": len(arms),
+            "trials": len(trials),
+            "budget": sweep.spec_json.get("budget", {}),
+        },
     )
     extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created)
     return True
+
+
+def content_digest(spec_json: Json) -> str:
+    """Equal for specs that ask for the same, whatever they may spend and wherever they show it."""
+    return digest({key: value for key, value in spec_json.items() if key not in CHANGEABLE})
+
+
+def replace_spec(connection: Connection, sweep_id: str, spec_json: Json, *, now: float) -> None:
+    """Keep another spec for a sweep; a budget that changes is an event of its own.
+
+    Raises:
+        InputError: If it holds a password.
+    """
+    _refuse_passwords(spec_json)
+    query = sa.select(sweeps.c.spec).where(sweeps.c.sweep_id == sweep_id)
+    before = connection.execute(query).scalar_one()
+    connection.execute(
+        sa.update(sweeps)
+        .where(sweeps.c.sweep_id == sweep_id)
+        .values(spec=dict(spec_json), spec_digest=content_digest(spec_json))
+    )
+    budget = spec_json.get("budget", {})
+    if budget != before.get("budget", {}):
+        payload = {"budget": dict(budget)}
+        journal.append(connection, "budget_set", time=now, sweep_id=sweep_id, payload=payload)
 
 
 def extend(

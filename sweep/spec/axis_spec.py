@@ -74,7 +74,10 @@ class AxisSpec(Frozen):
             missing = "high" if self.high is None else "low"
             raise ValueError(f"a range needs low and high, {missing} is missing")
         for key, owners in _COMPANIONS.items():
-            stands = key in self.model_fields_set
+            # By value: a sweep in the ledger has every key written out.
+            stands = getattr(self, key) != type(self).model_fields[key].get_default(
+                call_default_factory=True
+            )
             if stands and all(getattr(self, owner) is None for owner in owners):
                 beside = " or ".join(_WAYS[owner] for owner in owners)
                 raise ValueError(f"{key} only means something beside {beside}")

@@ -51,7 +51,7 @@ def test_every_problem_of_a_file_is_named_at_once_with_its_line(tmp_path: Path) 
         """\
 name: many
 set:
-  data.weights: {scenes: 1, pictures: 1}
+  data.weights: {scenes: 1, scnes: 1}
 axes:
   head.layers: [1, 2, 9]
   head.activaton: [none, tanh]
@@ -68,8 +68,7 @@ budget: {usd: 1, trials: 2}
     )
 
     assert found == [
-        "line 3, set.data.weights: unknown data source 'pictures'; "
-        "known: scenes, digits, text, file",
+        "line 3, set.data.weights: unknown data source 'scnes'; did you mean 'scenes'?",
         "line 5, axes.head.layers[2]: expected a number of at most 5, came the number 9",
         "line 6, axes.head.activaton: 'head.activaton' is neither a shipped axis nor a setting, "
         "so its levels must be named patches; did you mean 'head.activation'?",
@@ -235,3 +234,17 @@ def test_what_is_allowed_but_worth_knowing_is_noted() -> None:
 
     assert any("one seed per arm" in note for note in notes)
     assert any("no axes" in note for note in notes)
+
+
+def test_a_sweep_written_out_whole_is_the_same_sweep() -> None:
+    axes = {
+        "head.layers": {"levels": [1, 2], "question": "How deep?"},
+        "strategy.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True, "steps": 3},
+        "data_mix": {"members": ["scenes", "digits"], "always": ["scenes"]},
+    }
+    spec = SweepSpec.model_validate({"name": "a", "axes": axes, "design": {"kind": "add_one_in"}})
+
+    again = SweepSpec.model_validate(spec.model_dump(mode="json"))
+
+    assert again == spec
+    assert resolve(again) == resolve(spec)

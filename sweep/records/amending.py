@@ -1,0 +1,95 @@
+"""What may change in a sweep that is registered: its space grows, its budget moves, an arm stops.
+
+What was trained and asked is never taken away: an extended sweep holds every trial it held before,
+under the same identity. Every change is an event, so that decisions before and after it can be
+told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from infra.errors import InputError, MissingError
+from infra.findings import hint
+from sweep.records import journal, registering
+from sweep.records.log import Log
+from sweep.records.rows import ArmRow, Json, TrialRow
+from sweep.records.schema import arms as arms_table
+from sweep.records.schema import memberships, sweeps
+
+
+class Amendments(Log):
+    """The part of the ledger that changes registered sweeps."""
+
+    def extend_sweep(
+        self, sweep_id: str, spec_json: Json, *, arms: Sequence[ArmRow], trials: Sequence[TrialRow]
+    ) -> int:
+        """Give a sweep a larger space under the same id; how many trials are new.
+
+        Args:
+            sweep_id: Of a registered sweep.
+            spec_json: What it asks for from now on.
+            arms: All of them, old and new.
+            trials: Likewise.
+
+        Raises:
+            InputError: If a trial it had is missing, or is now another training.
+            MissingError: If there is no such sweep.
+        """
+        now = self._clock()
+        with self.database.writing() as connection:
+            registering.require_sweep(connection, sweep_id)
+            _refuse_losses(connection, sweep_id, trials)
+            registering.replace_spec(connection, sweep_id, spec_json, now=now)
+            return registering.extend(connection, sweep_id, arms=arms, trials=trials, now=now)
+
+    def set_budget(self, sweep_id: str, budget: Json) -> None:
+        """Let a sweep spend more or less from now on; its driver learns of it at its next look.
+
+        Raises:
+            MissingError: If there is no such sweep.
+        """
+        now = self._clock()
+        with self.database.writing() as connection:
+            registering.require_sweep(connection, sweep_id)
+            query = sa.select(sweeps.c.spec).where(sweeps.c.sweep_id == sweep_id)
+            spec = connection.execute(query).scalar_one()
+            registering.replace_spec(
+                connection, sweep_id, {**spec, "budget": dict(budget)}, now=now
+            )
+
+    def request_arm_stop(self, sweep_id: str, arm: str) -> None:
+        """Ask for an arm to be stopped: what runs of it checkpoints and ends, the rest never runs.
+
+        Raises:
+            MissingError: If there is no such sweep or arm; names the nearest.
+        """
+        now = self._clock()
+        with self.database.writing() as connection:
+            registering.require_sweep(connection, sweep_id)
+            query = sa.select(arms_table.c.name).where(arms_table.c.sweep_id == sweep_id)
+            names = connection.execute(query).scalars().all()
+            if arm not in names:
+                raise MissingError(f"sweep {sweep_id} has no arm '{arm}'{hint(arm, names)}")
+            journal.append(
+                connection, "arm_stop_requested", time=now, sweep_id=sweep_id, payload={"arm": arm}
+            )
+
+
+def _refuse_losses(connection: Connection, sweep_id: str, trials: Sequence[TrialRow]) -> None:
+    query = sa.select(memberships.c.arm, memberships.c.seed).where(
+        memberships.c.sweep_id == sweep_id
+    )
+    kept = {(trial.arm, trial.seed) for trial in trials}
+    lost = [
+        f"{row.arm} seed {row.seed}" for row in connection.execute(query) if tuple(row) not in kept
+    ]
+    if lost:
+        shown = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if lost[3:] else "")
+        raise InputError(
+            f"sweep {sweep_id} holds {shown}, which the larger space no longer has; an extension "
+            "only adds - to change a space, fork the sweep"
+        )
