@@ -92,6 +92,21 @@ def plan_file(
     return _plan(workplace, _settled(resolved), cluster), resolved.notes
 
 
+def plan_spec(workplace: Workplace, spec: SweepSpec, *, sweep_id: str | None = None) -> SweepPlan:
+    """The plan of a sweep that stands in no file.
+
+    Args:
+        workplace: Whose ledger and data are asked.
+        spec: What it asks for.
+        sweep_id: Under which it is known; its own when absent.
+
+    Raises:
+        SpecError: With every problem of it.
+    """
+    plan = _plan(workplace, _settled(resolve(spec)))
+    return plan if sweep_id is None else replace(plan, sweep_id=sweep_id)
+
+
 def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
     """The plan of a sweep the ledger holds.
 

@@ -19,23 +19,32 @@ def register(plan: SweepPlan, ledger: Ledger, settings: Settings) -> None:
         plan.sweep_id,
         spec.name,
         spec.model_dump(mode="json"),
-        arms=[
-            ArmRow(name=arm.name, axis=arm.axis, level=arm.level, point=arm.point)
-            for arm in plan.arms
-        ],
-        trials=[
-            TrialRow(
-                identity=trial.identity,
-                arm=trial.arm,
-                seed=trial.seed,
-                config_json=trial.config.model_dump(mode="json"),
-                workers=trial.workers,
-            )
-            for trial in plan.trials
-        ],
+        arms=arm_rows(plan),
+        trials=trial_rows(plan),
         tracking_uri=_or_auto(spec.tracking.uri, settings.tracking_uri),
         storage=_or_auto(spec.storage, settings.storage),
     )
+
+
+def arm_rows(plan: SweepPlan) -> list[ArmRow]:
+    """The plan's arms as the ledger keeps them."""
+    return [
+        ArmRow(name=arm.name, axis=arm.axis, level=arm.level, point=arm.point) for arm in plan.arms
+    ]
+
+
+def trial_rows(plan: SweepPlan) -> list[TrialRow]:
+    """The plan's trials as the ledger keeps them, in the order to run them."""
+    return [
+        TrialRow(
+            identity=trial.identity,
+            arm=trial.arm,
+            seed=trial.seed,
+            config_json=trial.config.model_dump(mode="json"),
+            workers=trial.workers,
+        )
+        for trial in plan.trials
+    ]
 
 
 def _or_auto(asked: str, own: str) -> str:
