@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.errors import InputError
-from sweep.cli.console import out, print_json, print_table, print_warning
-from sweep.cli.workplace import Workplace, open_workplace
+from sweep.cli.changed_files import change_lines
+from sweep.cli.console import out, print_json, print_table
+from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
-    from sweep.engine.comparison import Change
     from sweep.engine.plan import SweepPlan
-    from sweep.records.rows import SweepRow
 
 SweepName = Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="PATH=VALUE, changed in what the sweep asks for.")
 ]
-CHANGES_SHOWN = 12
-
 budget_app = typer.Typer(help="What a sweep may spend.", no_args_is_help=True)
 
 
@@ -43,7 +40,9 @@ def extend(
         typer.Option("--levels", help="AXIS=LEVEL[,LEVEL], added to an axis' levels."),
     ] = None,
     overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would add.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what it would add.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Add seeds, levels or points to a sweep; what it has is kept, `resume` trains the rest."""
@@ -100,7 +99,7 @@ def fork(
     plan = plan_spec(workplace, spec)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(written_spec(spec, row.sweep_id), encoding="utf-8")
-    for line in _change_lines(asked_changes(row.spec_json, spec.model_dump(mode="json"))):
+    for line in change_lines(asked_changes(row.spec_json, spec.model_dump(mode="json"))):
         out.print(line, style="dim", soft_wrap=True)
     reused = len(plan.trials) - len(plan.to_execute)
     out.print(
@@ -144,15 +143,15 @@ def diff(
         print_table("", ("setting", one.name, other.name), rows, wrap=(one.name, other.name))
     else:
         out.print("both ask for the same")
-    rows = []
+    cells: list[tuple[object, ...]] = []
     for label, identities, names in (
         ("only in " + one.name, shared.only_first, one.trials),
         ("only in " + other.name, shared.only_second, other.trials),
     ):
         arms = list(dict.fromkeys(names[identity][0] for identity in identities))
-        rows.append((label, len(identities), "; ".join(arms[:4]) + ("; ..." if arms[4:] else "")))
-    rows.append(("in both", len(shared.both), ""))
-    print_table("", ("trainings", "trials", "arms"), rows, right=("trials",))
+        cells.append((label, len(identities), "; ".join(arms[:4]) + ("; ..." if arms[4:] else "")))
+    cells.append(("in both", len(shared.both), ""))
+    print_table("", ("trainings", "trials", "arms"), cells, right=("trials",))
 
 
 @budget_app.command("set")
@@ -175,38 +174,6 @@ def set_budget(
     )
     if not row.live and row.state == "stopped":
         out.print(f"`rmsweep resume {row.sweep_id}` goes on with it")
-
-
-def warn_of_another(workplace: Workplace, plan: SweepPlan) -> None:
-    """Say in what a file differs from the sweep of its name that the ledger holds."""
-    row = _namesake(workplace, plan)
-    if row is None:
-        return
-    from sweep.engine.comparison import asked_changes
-
-    changes = asked_changes(row.spec_json, plan.spec.model_dump(mode="json"))
-    print_warning(
-        f"this is not the sweep {row.sweep_id} any more, it becomes {plan.sweep_id}; "
-        f"`rmsweep resume {row.sweep_id}` goes on with the old one, `rmsweep extend` adds to it; "
-        "what fits is reused:"
-    )
-    for line in _change_lines(changes):
-        print_warning(line)
-
-
-def _namesake(workplace: Workplace, plan: SweepPlan) -> SweepRow | None:
-    """The newest sweep of the plan's name, when the plan is another."""
-    rows = [row for row in workplace.ledger.sweeps() if row.name == plan.spec.name]
-    if not rows or any(row.sweep_id == plan.sweep_id for row in rows):
-        return None
-    return max(rows, key=lambda row: row.created)
-
-
-def _change_lines(changes: list[Change]) -> list[str]:
-    lines = [f"  {change}" for change in changes[:CHANGES_SHOWN]]
-    if len(changes) > len(lines):
-        lines.append(f"  and {len(changes) - len(lines)} more changes")
-    return lines
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 -- any setting

@@ -1,4 +1,4 @@
-"""What the verbs that change a registered sweep need: specs from the ledger, changed and checked."""
+"""Specs from the ledger, changed and checked, for the verbs that change a registered sweep."""
 
 from __future__ import annotations
 

@@ -14,8 +14,10 @@ from typer.exceptions import TyperException
 
 from infra.errors import RmsweepError
 from sweep.cli import (
+    amend_verbs,
     cluster_verbs,
     decide_verbs,
+    keep_verbs,
     look_verbs,
     plan_verbs,
     replay_verb,
@@ -38,7 +40,9 @@ for verbs in (
     replay_verb,
     run_verbs,
     cluster_verbs,
+    amend_verbs,
     look_verbs,
+    keep_verbs,
     train_verbs,
     decide_verbs,
     ui_verb,

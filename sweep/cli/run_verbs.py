@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import InputError
+from sweep.cli.changed_files import refuse_extended, sweep_of_file, warn_of_another
 from sweep.cli.console import duration_text, out, print_error, print_json, print_warning
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
 from sweep.cli.workplace import Workplace, open_workplace
@@ -34,29 +35,44 @@ def run(file: SweepFile, overrides: Overrides = None, json: Json = False) -> int
     refuse_over_budget(plan, file)
     for note in notes:
         print_warning(note)
+    refuse_extended(workplace, plan)
+    warn_of_another(workplace, plan)
     return _execute(workplace, plan, json=json)
 
 
 def resume(
-    sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")],
+    sweep: Annotated[
+        str, typer.Argument(help="Name of a sweep, the start of its id, or its unchanged file.")
+    ],
     json: Json = False,
 ) -> int:
     """Go on with a sweep that was interrupted: finish what is missing, repeat nothing."""
     from sweep.cli.planning import plan_again
+    from sweep.spec.files import SUFFIXES
 
     workplace = open_workplace()
+    if sweep.endswith(SUFFIXES):
+        sweep = sweep_of_file(workplace, sweep)
     plan = plan_again(workplace, workplace.ledger.sweep(sweep))
     return _execute(workplace, plan, json=json)
 
 
 def stop(
     sweep: Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")],
+    arms: Annotated[
+        list[str] | None, typer.Option("--arm", help="Stop this arm alone; may be repeated.")
+    ] = None,
 ) -> None:
-    """Ask a running sweep to checkpoint its trials and end."""
+    """Ask a running sweep, or some of its arms, to checkpoint and end."""
     from sweep.records.lifecycle import ENDED_SWEEP_STATES
 
     ledger = open_workplace().ledger
     row = ledger.sweep(sweep)
+    if arms:
+        for arm in arms:
+            ledger.request_arm_stop(row.sweep_id, arm)
+            out.print(f"{row.sweep_id}: {arm} is stopped; what runs of it checkpoints first")
+        return
     if row.state in ENDED_SWEEP_STATES:
         out.print(f"{row.sweep_id}: it has {row.state} already; there is nothing to stop")
         return

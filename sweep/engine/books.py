@@ -6,6 +6,7 @@ Every change of a trial goes through `put`, so queue, counts and rungs are never
 from __future__ import annotations
 
 import bisect
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
@@ -78,6 +79,11 @@ class Books:
     def seeds(self, arm: str) -> list[TrialStanding]:
         """All trials of an arm."""
         return [self.trials[position] for position in self._arms[arm]]
+
+    @property
+    def arms(self) -> Collection[str]:
+        """Names of all arms."""
+        return self._arms.keys()
 
     @property
     def open_trials(self) -> int:

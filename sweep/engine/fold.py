@@ -16,7 +16,7 @@ from sweep.engine.tally import Tally, failure_kind
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
-from sweep.spec.sweep_spec import SweepSpec
+from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 
 DECISIONS_KIND = "decided"
 """Kind under which a driver records `decisions.log_entry` in the ledger."""
@@ -34,6 +34,7 @@ class SweepFold:
         self.seen = 0
         """Last event taken in."""
         self._spec = spec
+        self._budget = spec.budget
         self._tally = Tally()
         sign = 1.0 if spec.objective.mode == "max" else -1.0
         self._books = Books(Contest(spec.scheduler.rungs, sign=sign))
@@ -44,6 +45,9 @@ class SweepFold:
             "sweep_released": self._released,
             "sweep_state": self._sweep_state,
             "stop_requested": self._stop,
+            "arm_stop_requested": self._stop_arm,
+            "sweep_registered": self._set_budget,
+            "budget_set": self._set_budget,
             "decision": self._decided,
             "attempt_started": self._attempt_started,
             "report": self._report,
@@ -92,7 +96,7 @@ class SweepFold:
         in_flight = books.in_flight
         return SweepView(
             sweep_id=self.sweep_id,
-            budget=self._spec.budget,
+            budget=self._budget,
             objective=self._spec.objective,
             scheduler=self._spec.scheduler,
             state=self._state,
@@ -131,6 +135,16 @@ class SweepFold:
     def _stop(self, event: Event) -> None:
         del event
         self._stop_requested = True
+
+    def _stop_arm(self, event: Event) -> None:
+        if event.payload["arm"] in self._books.arms:  # an older plan may lack it
+            self._books.stop(event.payload["arm"])
+
+    def _set_budget(self, event: Event) -> None:
+        # What it may spend is what was known then, so that earlier decisions can be taken again.
+        budget = event.payload.get("budget")
+        if budget:
+            self._budget = BudgetSpec.model_validate(budget)
 
     def _decided(self, event: Event) -> None:
         if event.payload["kind"] == DECISIONS_KIND:

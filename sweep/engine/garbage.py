@@ -68,8 +68,8 @@ def _needed(trial: StoredTrial) -> set[int]:
     needed = {step for step in trial.promoted_steps if step in complete}
     if trial.last_step is not None:
         needed.add(trial.last_step)
-    elif complete:
-        needed.add(max(complete))  # the ledger may not have heard of it yet
+    if complete and trial.last_step not in complete:
+        needed.add(max(complete))  # the ledger has not heard of it yet, or its own is gone
     scored = [step for step in complete if step in trial.scores]
     if scored:
         needed.add(max(scored, key=lambda step: (trial.scores[step], step)))

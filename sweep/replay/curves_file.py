@@ -15,7 +15,7 @@ from pydantic import Field
 from infra.errors import InputError, MissingError, Problem, SpecError
 from infra.findings import Finding, InvalidSettings, hint, validate
 from infra.frozen import Frozen
-from sweep.spec.load import read_document
+from sweep.spec.files import read_document
 
 
 class CurveColumns(Frozen):
