@@ -12,8 +12,15 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import PositiveInt, ValidationError, field_serializer, field_validator
+from pydantic import (
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 
 from infra.errors import Problem, SpecError
 from infra.frozen import Frozen
@@ -41,6 +48,8 @@ class Settings(Frozen):
     """Ray cluster to join; an embedded one is started when absent."""
     models: Path | None = None
     """Folder with local copies of hub models, as `<models>/<hub id>`."""
+    webhook: SecretStr | None = None
+    """Where sweeps tell how they go: `http(s)://HOST/...` that takes JSON; a secret."""
     s3_endpoint: str | None = None
     """Address of an S3 server that is not Amazon's; `AWS_ENDPOINT_URL_S3` is heeded as well."""
 
@@ -60,6 +69,15 @@ class Settings(Frozen):
         if folder is not None and not folder.is_dir():
             raise ValueError(f"expected an existing folder, got {str(folder)!r}")
         return folder
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_a_web_address(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is not None:
+            parts = urlsplit(address.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("expected http(s)://HOST/..., got something else")
+        return address
 
     @field_serializer("ledger_url", "tracking_uri", "ray_address", "s3_endpoint", when_used="json")
     def _without_password(self, address: str | None) -> str | None:

@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from sweep.records.rows import SweepRow
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -80,6 +83,13 @@ def print_table(
 def state_text(state: str) -> Text:
     """A state in its colour; the word alone says it too."""
     return Text(state.replace("_", " "), style=STATE_STYLES.get(state, ""))
+
+
+def shown_state(sweep: SweepRow) -> str:
+    """A sweep's state; `interrupted` where no living driver has it."""
+    if sweep.state == "running" and not sweep.live:
+        return "interrupted"
+    return str(sweep.state)
 
 
 def duration_text(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.errors import MissingError
+from infra.errors import InputError, MissingError
 from sweep.cli.console import (
     age_text,
     clock_text,
@@ -16,6 +16,7 @@ from sweep.cli.console import (
     out,
     print_json,
     print_table,
+    shown_state,
     state_text,
 )
 from sweep.cli.workplace import open_workplace
@@ -53,7 +54,7 @@ def ls(json: Json = False) -> None:
         rows.append(
             (
                 sweep.sweep_id,
-                state_text(_shown_state(sweep)),
+                state_text(shown_state(sweep)),
                 f"{sweep.succeeded}/{sweep.trials}",
                 duration_text(spent.wall_seconds),
                 f"{spent.device_seconds / 3600:.2f}",
@@ -66,21 +67,33 @@ def ls(json: Json = False) -> None:
 
 def status(
     sweep: Annotated[str | None, typer.Argument(help="A sweep; the newest if absent.")] = None,
+    watching: Annotated[
+        bool,
+        typer.Option("--watch", help="Keep looking until it ends; Ctrl-C leaves it be."),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show how a sweep stands: trials by state, best so far, spend, time left."""
-    from sweep.cli.progress_view import progress_json, progress_panel, view_of
-    from sweep.engine.progress import progress
+    """Show how a sweep stands: trials by state, best so far, spend, time left, failures."""
+    from sweep.cli.progress_view import progress_json, progress_lines, progress_panel
+    from sweep.cli.watching import Onlooker, note_of, watch
 
     workplace = open_workplace()
     row = newest(workplace.ledger) if sweep is None else workplace.ledger.sweep(sweep)
-    figures = progress(view_of(workplace, row))
+    if watching and json:
+        raise InputError("--watch draws for people; call `status --json` as often as you like")
+    if watching:
+        watch(workplace, row)
+        return
+    figures = Onlooker(workplace, row).look()
     if json:
         print_json(_sweep_json(row, workplace.ledger) | progress_json(figures))
         return
-    out.print(progress_panel(figures, title=f"{row.sweep_id}  {_shown_state(row)}"))
-    if row.reason:
-        out.print(row.reason)
+    title, note = f"{row.sweep_id}  {shown_state(row)}", note_of(row)
+    if out.is_terminal:
+        out.print(progress_panel(figures, title=title, note=note))
+        return
+    for line in progress_lines(figures, title=title, note=note):
+        out.print(line, soft_wrap=True, markup=False)
 
 
 def show(
@@ -104,7 +117,7 @@ def show(
         )
         return
     out.print(
-        f"[bold]{row.sweep_id}[/bold]  {_shown_state(row)}  {row.spec_json.get('question', '')}"
+        f"[bold]{row.sweep_id}[/bold]  {shown_state(row)}  {row.spec_json.get('question', '')}"
     )
     metric = _objective_metric(row)
     shown = metric.rpartition("/")[2]
@@ -181,12 +194,6 @@ def find_trial(trials: list[TrialView], wanted: str) -> TrialView:
     raise MissingError(f"{problem} named {wanted!r}; expected one of {names}, ...")
 
 
-def _shown_state(sweep: SweepRow) -> str:
-    if sweep.state == "running" and not sweep.live:
-        return "interrupted"
-    return str(sweep.state)
-
-
 def _objective_metric(sweep: SweepRow) -> str:
     objective = sweep.spec_json.get("objective", {})
     return f"eval/{objective.get('benchmark', 'validation')}/{objective.get('metric', 'accuracy')}"
@@ -197,7 +204,7 @@ def _sweep_json(sweep: SweepRow, ledger: Ledger) -> dict[str, Any]:
     return {
         "sweep": sweep.sweep_id,
         "name": sweep.name,
-        "state": _shown_state(sweep),
+        "state": shown_state(sweep),
         "reason": sweep.reason,
         "question": sweep.spec_json.get("question", ""),
         "created": datetime.fromtimestamp(sweep.created, UTC).isoformat(),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -15,16 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
-from sweep.engine.fold import SweepFold
 from sweep.engine.plan import SweepPlan
-from sweep.engine.progress import Progress
-from sweep.engine.view import Observation, SweepView
-
-if TYPE_CHECKING:
-    from sweep.cli.workplace import Workplace
-    from sweep.records.rows import SweepRow
+from sweep.engine.progress import ArmResult, Progress, Spend
 
 BAR_WIDTH = 40
+NEAR = 0.8
+"""Share of a limit from which it is coloured."""
+MOST_RUNNING = 16
+"""Trials at work that a display names."""
 PLAIN_SECONDS = 15.0
 """Between two lines where there is no terminal to redraw."""
 
@@ -65,39 +62,48 @@ class ProgressView:
             out.print(_line(figures), soft_wrap=True)
 
 
-def view_of(workplace: Workplace, row: SweepRow) -> SweepView:
-    """The sweep as its driver sees it, from the ledger alone."""
-    from sweep.cli.planning import plan_again
-
-    plan = plan_again(workplace, row)
-    fold = SweepFold(row.sweep_id, plan.trials, plan.spec)
-    fold.apply_all(workplace.ledger.events(0, None, sweep_id=row.sweep_id))
-    capacity = workplace.settings.cpus or os.cpu_count() or 1
-    return fold.view(Observation(now=time.time(), capacity=capacity, driver="onlooker"))
-
-
-def progress_panel(figures: Progress, *, title: str) -> RenderableType:
-    """The figures as a panel, and the trials that run."""
+def progress_panel(figures: Progress, *, title: str, note: str = "") -> RenderableType:
+    """The figures as a panel: states, best arms, spend, what runs where, what failed last."""
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
+    grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     grid.add_row("trials", _states(figures))
-    grid.add_row("done", _bar(figures))
-    best = figures.best
-    if best is None:
-        grid.add_row("best so far", "no arm has all its seeds yet")
-    else:
-        spread = f" ± {best.spread:.4f}" if best.spread is not None else ""
-        text = f"{best.arm}  {best.mean:.4f}{spread} over {best.seeds} seeds (validation)"
-        grid.add_row("best so far", escape(text))
-    for spend in figures.spend:
-        limit = f" of {spend.limit:g}" if spend.limit is not None else ""
-        grid.add_row(spend.name.replace("_", " "), f"{spend.spent:.3g}{limit}")
+    grid.add_row("done", _bar(figures.done))
     grid.add_row("time left", duration_text(figures.seconds_left))
+    for spend in figures.spend:
+        grid.add_row(spend.name.replace("_", " "), _spend(spend))
+    grid.add_row("best so far", _leading(figures))
     parts: list[RenderableType] = [grid]
     if figures.running:
         parts += [Text(), _running(figures)]
+    if figures.last_failures:
+        parts += [Text(), _failures(figures)]
+    if note:
+        parts += [Text(), Text(note, style="yellow")]
     return Panel(Group(*parts), title=escape(title), title_align="left", border_style="dim")
+
+
+def progress_lines(figures: Progress, *, title: str, note: str = "") -> list[str]:
+    """The same as plain lines, for pipes, logs and screen readers."""
+    lines = [title, f"trials: {_states(figures).plain}", f"done: {figures.done:.0%}"]
+    lines.append(f"time left: {duration_text(figures.seconds_left)}")
+    lines += [f"{spend.name}: {_spend(spend).plain}" for spend in figures.spend]
+    lines += [
+        f"{'best so far' if place == 0 else 'next'}: {arm.arm} {_result(arm)}"
+        for place, arm in enumerate(figures.leading)
+    ]
+    lines += [
+        f"running: {trial.arm} seed {trial.seed}, {trial.fraction:.0%}"
+        + (f", on {trial.node}" if trial.node else "")
+        for trial in figures.running[:MOST_RUNNING]
+    ]
+    if len(figures.running) > MOST_RUNNING:
+        lines.append(f"running: {len(figures.running) - MOST_RUNNING} more")
+    lines += [
+        f"failed: {trial.arm} seed {trial.seed}: {trial.message[:300]}"
+        for trial in figures.last_failures
+    ]
+    return [*lines, note] if note else lines
 
 
 def progress_json(figures: Progress) -> dict[str, Any]:
@@ -110,6 +116,31 @@ def progress_json(figures: Progress) -> dict[str, Any]:
         "best": None
         if best is None
         else {"arm": best.arm, "mean": best.mean, "spread": best.spread, "seeds": best.seeds},
+        "leading": [
+            {"arm": arm.arm, "mean": arm.mean, "spread": arm.spread, "seeds": arm.seeds}
+            for arm in figures.leading
+        ],
+        "running": [
+            {
+                "identity": trial.identity,
+                "arm": trial.arm,
+                "seed": trial.seed,
+                "fraction": trial.fraction,
+                "step": trial.step,
+                "node": trial.node,
+            }
+            for trial in figures.running
+        ],
+        "last_failures": [
+            {
+                "identity": trial.identity,
+                "arm": trial.arm,
+                "seed": trial.seed,
+                "message": trial.message,
+                "given_up": trial.given_up,
+            }
+            for trial in figures.last_failures
+        ],
         "spend": {
             spend.name: {"spent": spend.spent, "limit": spend.limit} for spend in figures.spend
         },
@@ -128,24 +159,67 @@ def _states(figures: Progress) -> Text:
     return text
 
 
-def _bar(figures: Progress) -> Text:
-    filled = round(figures.done * BAR_WIDTH)
-    text = Text("█" * filled, style="green")
-    text.append("·" * (BAR_WIDTH - filled), style="dim")
-    return text.append(f" {figures.done:.0%}", style="")
+def _bar(share: float, width: int = BAR_WIDTH) -> Text:
+    filled = round(min(1.0, max(0.0, share)) * width)
+    text = Text("\N{FULL BLOCK}" * filled, style="green")
+    text.append("\N{MIDDLE DOT}" * (width - filled), style="dim")
+    return text.append(f" {share:.0%}", style="")
+
+
+def _spend(spend: Spend) -> Text:
+    if spend.limit is None:
+        return Text(f"{spend.spent:.3g}")
+    share = spend.spent / spend.limit
+    text = Text(f"{spend.spent:.3g} of {spend.limit:g}  ")
+    style = "red" if share >= 1 else "yellow" if share >= NEAR else "dim"
+    return text.append(f"{share:.0%}", style=style)
+
+
+def _result(arm: ArmResult) -> str:
+    spread = "one seed" if arm.spread is None else f"\N{PLUS-MINUS SIGN} {arm.spread:.4f} (SD)"
+    seeds = "" if arm.seeds == 1 else f", {arm.seeds} seeds"
+    return f"{arm.mean:.4f} {spread}{seeds}"
+
+
+def _leading(figures: Progress) -> RenderableType:
+    if not figures.leading:
+        return Text("no arm has all its seeds yet", style="dim")
+    table = Table.grid(padding=(0, 2))
+    for arm in figures.leading:
+        table.add_row(Text(arm.arm, style="cyan"), Text(_result(arm)))
+    table.add_row(
+        Text(f"{figures.complete_arms} of {figures.arms} arms complete, on validation", style="dim")
+    )
+    return table
 
 
 def _running(figures: Progress) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for _ in range(4):
-        table.add_column()
-    for trial in figures.running:
-        loss = trial.metrics.get("train/loss")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", title_justify="left")
+    for column in ("running", "seed", "done", "step", "loss", "on"):
+        table.add_column(column, justify="right" if column in ("seed", "step", "loss") else "left")
+    for trial in figures.running[:MOST_RUNNING]:
         table.add_row(
             Text(trial.arm, style="cyan"),
-            f"seed {trial.seed}",
-            f"{trial.fraction:.0%}",
-            "" if loss is None else f"loss {number_text(loss)}",
+            str(trial.seed),
+            _bar(trial.fraction, 12),
+            str(trial.step or "-"),
+            number_text(trial.metrics.get("train/loss")),
+            Text(f"{trial.node or 'waiting'}{f' x{trial.workers}' if trial.workers > 1 else ''}"),
+        )
+    if len(figures.running) > MOST_RUNNING:
+        table.add_row(Text(f"{len(figures.running) - MOST_RUNNING} more", style="dim"))
+    return table
+
+
+def _failures(figures: Progress) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("failed last", no_wrap=True)
+    table.add_column("seed", justify="right")
+    table.add_column("", overflow="ellipsis", no_wrap=True)
+    for trial in figures.last_failures:
+        again = "" if trial.given_up else " (is tried again)"
+        table.add_row(
+            Text(trial.arm, style="red"), str(trial.seed), Text(f"{trial.message}{again}")
         )
     return table
 

@@ -20,6 +20,8 @@ from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 
 DECISIONS_KIND = "decided"
 """Kind under which a driver records `decisions.log_entry` in the ledger."""
+PLACED_KIND = "placed"
+"""Kind under which a driver records which machine an attempt was first heard from."""
 
 
 class SweepFold:
@@ -147,8 +149,12 @@ class SweepFold:
             self._budget = BudgetSpec.model_validate(budget)
 
     def _decided(self, event: Event) -> None:
+        said = event.payload["decision"]
+        if event.payload["kind"] == PLACED_KIND and said["identity"] in self._books:
+            trial = self._books.of(said["identity"])
+            self._books.put(replace(trial, node=str(said["node"])))
         if event.payload["kind"] == DECISIONS_KIND:
-            for decision in event.payload["decision"]["decisions"]:
+            for decision in said["decisions"]:
                 carry_out = self._carry_out.get(decision["kind"])
                 if carry_out is not None:
                     carry_out(decision, event.seq)
@@ -215,6 +221,7 @@ class SweepFold:
             trial,
             state=state,
             driver=None,
+            node="",
             started=None,
             seconds=0.0,
             ours=False,

@@ -11,6 +11,10 @@ from sweep.engine.price import simulated_makespan
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 
+LEADING = 5
+"""Arms a display names."""
+LAST_FAILURES = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmResult:
@@ -36,6 +40,19 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedTrial:
+    """A trial whose last attempt failed, or that failed before it went on."""
+
+    identity: str
+    arm: str
+    seed: int
+    message: str
+    """Kind and first line."""
+    given_up: bool
+    """It is not tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """A sweep at a glance."""
 
@@ -50,8 +67,14 @@ class Progress:
     """Of all training, 0 to 1, weighted by what trials are expected to take."""
     best: ArmResult | None
     """Best complete arm on the objective; no verdict, only a glance."""
+    leading: tuple[ArmResult, ...]
+    """The best complete arms, best first."""
     complete_arms: int
     arms: int
+    failed_attempts: int
+    """Since the sweep was last started."""
+    last_failures: tuple[FailedTrial, ...]
+    """The latest first."""
     spend: tuple[Spend, ...]
     """Device-hours and wall clock always, the others if they are limited or priced."""
     seconds_left: float | None
@@ -74,8 +97,11 @@ def progress(view: SweepView) -> Progress:
         reused=sum(t.state is TrialState.SUCCEEDED and not t.attempts for t in view.trials),
         done=done / total if total else 0.0,
         best=best,
+        leading=tuple(sorted(results, key=lambda result: -sign * result.mean)[:LEADING]),
         complete_arms=len(results),
         arms=len({trial.arm for trial in view.trials}),
+        failed_attempts=sum(len(trial.failures) for trial in view.trials),
+        last_failures=_last_failures(view),
         spend=_spend(view),
         seconds_left=_seconds_left(view),
     )
@@ -95,6 +121,28 @@ def arm_results(view: SweepView) -> list[ArmResult]:
             mean = statistics.fmean(values)
             results.append(ArmResult(arm=arm, mean=mean, seeds=len(values), spread=spread))
     return results
+
+
+def _last_failures(view: SweepView) -> tuple[FailedTrial, ...]:
+    failed = [trial for trial in view.trials if trial.failures]
+    latest = sorted(failed, key=lambda trial: -trial.waiting_since)[:LAST_FAILURES]
+    return tuple(
+        FailedTrial(
+            identity=trial.identity,
+            arm=trial.arm,
+            seed=trial.seed,
+            message=_said(trial),
+            given_up=trial.given_up,
+        )
+        for trial in latest
+    )
+
+
+def _said(trial: TrialStanding) -> str:
+    kind = trial.failures[-1].replace("_", " ")
+    lines = (trial.error_message or "").strip().splitlines()
+    # A traceback says what happened on its last line.
+    return f"{kind}: {lines[-1].strip()}" if lines else kind
 
 
 def _fraction(trial: TrialStanding) -> float:

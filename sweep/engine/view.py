@@ -41,6 +41,8 @@ class TrialStanding:
     state: TrialState = TrialState.PENDING
     driver: str | None = None
     """Who runs it; None when it does not run."""
+    node: str = ""
+    """Machine the running attempt was last heard from; empty before it began."""
     started: float | None = None
     """When the running attempt began."""
     seconds: float = 0.0

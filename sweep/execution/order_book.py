@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.errors import BusyError
+from sweep.engine.fold import PLACED_KIND
 from sweep.execution.orders import TrialNews
 from sweep.execution.placement import Bundle
 from sweep.records.ledger import Ledger
@@ -72,6 +73,9 @@ class OrderBook:
     def take_in(self, news: TrialNews) -> None:
         """Tell the ledger what an open order said; the last news close it."""
         order = self._open[news.attempt]
+        if order.node != news.node:
+            placed = {"identity": order.attempt.identity, "node": news.node}
+            self._ledger.record_decision(order.attempt.sweep_id, PLACED_KIND, placed)
         order.heard, order.node = self._clock(), news.node
         if news.report is not None:
             try:

@@ -22,6 +22,7 @@ from sweep.execution.evaluating import evaluate_on
 from sweep.execution.heartbeat import TTL_SECONDS, Heartbeat
 from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
+from sweep.execution.notifying import Notifier
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
 from sweep.execution.registration import register
 from sweep.execution.reuse import missing_evaluations
@@ -92,7 +93,7 @@ def run_sweep(
         )
     register(plan, ledger, settings)
     holder = Holder.here()
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, Notifier(plan, settings) as notifier:
         ledger.acquire_sweep(plan.sweep_id, holder, TTL_SECONDS)
         opener = execution.open_tracker(ledger.sweep(plan.sweep_id), settings)
         publisher = Publisher(ledger, plan.sweep_id, opener)
@@ -111,7 +112,7 @@ def run_sweep(
                     holder,
                     signs=signs,
                     patience=execution.patience,
-                    on_round=_once_a_second(on_progress),
+                    on_round=_once_a_second(on_progress, notifier),
                 )
                 unscored = _drive(driver, ledger, settings, interrupt, execution.launch)
                 if heartbeat.lost is not None:
@@ -122,7 +123,8 @@ def run_sweep(
                 ledger.release_sweep(plan.sweep_id, holder)
             hurry = 5.0 if interrupt.requested else 1.0
             unpublished = _publish_rest(publisher, execution.flush_seconds / hurry)
-    row = ledger.sweep(plan.sweep_id)
+        row = ledger.sweep(plan.sweep_id)
+        notifier.ended(row.state, row.reason)
     if unpublished is not None:
         ledger.record_decision(plan.sweep_id, "unpublished", {"reason": unpublished})
     return SweepResult(
@@ -180,15 +182,21 @@ def _execute(driver: SweepDriver, cluster: Cluster, launch: Launch) -> None:
             time.sleep(ROUND_SECONDS)
 
 
-def _once_a_second(on_progress: OnProgress | None) -> Callable[[SweepView], None]:
+def _once_a_second(
+    on_progress: OnProgress | None, notifier: Notifier
+) -> Callable[[SweepView], None]:
     told = 0.0
 
     def tell(view: SweepView) -> None:
         nonlocal told
         now = time.monotonic()
-        if on_progress is not None and now - told >= ROUND_SECONDS:
+        notifier.see(view)
+        if now - told >= ROUND_SECONDS:
             told = now
-            on_progress(progress(view))
+            figures = progress(view)
+            notifier.see(view, figures)
+            if on_progress is not None:
+                on_progress(figures)
 
     return tell
 

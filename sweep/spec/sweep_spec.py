@@ -14,6 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from infra.frozen import Frozen
 from sweep.spec.axis_spec import AxisEntry, Choice, Patch
 from sweep.spec.design_spec import DesignSpec, OneFactorDesign
+from sweep.spec.notify_spec import NotifySpec
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 
 
@@ -86,5 +87,7 @@ class SweepSpec(Frozen):
     """Whether arms that fall behind are stopped early."""
     budget: BudgetSpec = BudgetSpec()
     tracking: TrackingSpec = TrackingSpec()
+    notify: NotifySpec = NotifySpec()
+    """What is told to the machine's webhook (`RMSWEEP_WEBHOOK`), where there is one."""
     storage: str = "auto"
     """`file:FOLDER` or `s3://BUCKET/PREFIX`; `auto` is the machine's own (`RMSWEEP_STORAGE`)."""

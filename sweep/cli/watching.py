@@ -1,0 +1,133 @@
+"""A sweep as an onlooker sees it, from the ledger alone; a second look reads only what is new."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+
+from infra.errors import RmsweepError, StoreError
+from sweep.cli.console import out, print_warning, shown_state
+from sweep.cli.planning import plan_again
+from sweep.cli.progress_view import progress_lines, progress_panel
+from sweep.engine.books import ExpectedTrial
+from sweep.engine.fold import SweepFold
+from sweep.engine.progress import Progress, progress
+from sweep.engine.view import Observation
+from sweep.records.lifecycle import ENDED_SWEEP_STATES
+from sweep.spec.sweep_spec import SweepSpec
+
+if TYPE_CHECKING:
+    from sweep.cli.workplace import Workplace
+    from sweep.records.rows import SweepRow
+
+LOOK_SECONDS = 1.0
+PLAIN_SECONDS = 15.0
+"""Between two looks where there is no terminal to redraw."""
+LOST_SECONDS = 120.0
+"""How long a ledger that does not answer is waited for."""
+
+
+class Onlooker:
+    """Follows one sweep."""
+
+    def __init__(self, workplace: Workplace, row: SweepRow) -> None:
+        self._ledger = workplace.ledger
+        self._sweep_id = row.sweep_id
+        self._capacity = workplace.settings.cpus or os.cpu_count() or 1
+        spec = SweepSpec.model_validate(row.spec_json)
+        self._fold = SweepFold(row.sweep_id, _trials(workplace, row), spec)
+
+    def look(self) -> Progress:
+        """How the sweep stands now.
+
+        Raises:
+            StoreError: If the ledger does not answer.
+        """
+        events = self._ledger.events(self._fold.seen, None, sweep_id=self._sweep_id)
+        self._fold.apply_all(events)
+        seen = Observation(now=time.time(), capacity=self._capacity, driver="onlooker")
+        return progress(self._fold.view(seen))
+
+    def row(self) -> SweepRow:
+        """The sweep's own row now."""
+        return self._ledger.sweep(self._sweep_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredTrial:
+    """A trial of which no more is known than that it is there."""
+
+    identity: str
+    arm: str
+    seed: int
+    workers: int
+    seconds_estimate: float = 1.0
+    total_steps: int = 1
+
+
+def _trials(workplace: Workplace, row: SweepRow) -> Sequence[ExpectedTrial]:
+    """The sweep's trials; where they cannot be planned any more, all count the same."""
+    try:
+        return plan_again(workplace, row).trials
+    except RmsweepError:  # data or code have changed, or are not on this machine: one may look
+        return [
+            RegisteredTrial(
+                identity=view.identity, arm=view.arm, seed=view.seed, workers=view.workers
+            )
+            for view in workplace.ledger.trials(row.sweep_id)
+        ]
+
+
+def note_of(sweep: SweepRow) -> str:
+    """What an onlooker should know besides the figures."""
+    if sweep.reason:
+        return sweep.reason
+    if sweep.live and sweep.stop_requested:
+        return "asked to stop; its trials checkpoint first"
+    if sweep.state not in ENDED_SWEEP_STATES and not sweep.live:
+        return f"no driver is running it; `rmsweep resume {sweep.sweep_id}` goes on"
+    return ""
+
+
+def watch(workplace: Workplace, row: SweepRow) -> None:
+    """Show a sweep until it ends or nobody runs it any more; Ctrl-C only ends the watching."""
+    onlooker = Onlooker(workplace, row)
+    live = Live(console=out, auto_refresh=False) if out.is_terminal else None
+    try:
+        if live is not None:
+            live.start()
+        _follow(onlooker, live)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if live is not None:
+            live.stop()
+
+
+def _follow(onlooker: Onlooker, live: Live | None) -> None:
+    heard = time.monotonic()
+    while True:
+        try:
+            figures, row = onlooker.look(), onlooker.row()
+            heard = time.monotonic()
+        except StoreError as error:
+            if time.monotonic() - heard > LOST_SECONDS:
+                raise
+            print_warning(f"{error}; looking again")
+            time.sleep(PLAIN_SECONDS)
+            continue
+        title, note = f"{row.sweep_id}  {shown_state(row)}", note_of(row)
+        if live is not None:
+            live.update(progress_panel(figures, title=title, note=note), refresh=True)
+        else:
+            for line in progress_lines(figures, title=title, note=note):
+                out.print(line, soft_wrap=True, markup=False)
+            out.print()
+        if row.state in ENDED_SWEEP_STATES or not row.live:
+            return
+        time.sleep(LOOK_SECONDS if live is not None else PLAIN_SECONDS)

@@ -1,0 +1,86 @@
+"""`status`: what an onlooker sees of a sweep that runs, ended, or was left by its driver."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.rows import Holder
+from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep
+from tests.cli.conftest import Command
+
+EVIL = "head=[red]x[/red]<b>"
+
+
+@pytest.fixture
+def made(home: Path) -> MadeSweep:
+    home.mkdir()
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}),
+        MadeArm(name=EVIL, point={"head": "b"}, ends={1: TrialState.FAILED}),
+        MadeArm(name="head=c", point={"head": "c"}, ends={2: TrialState.RUNNING}),
+    ]
+    return make_sweep(home, Recipe(arms=arms, items=40, finish=None))
+
+
+def test_without_a_terminal_status_is_plain_lines(rmsweep: Command, made: MadeSweep) -> None:
+    answer = rmsweep("status")
+
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    assert lines[0] == f"{made.sweep_id}  interrupted"
+    assert "trials: 1 running  7 succeeded  1 failed" in lines
+    assert any(line.startswith("best so far: baseline 0.") and "(SD)" in line for line in lines)
+    assert "running: head=c seed 2, 40%" in lines
+    assert f"failed: {EVIL} seed 1: out of memory: rank 0: <CUDA out of memory>" in answer.out
+    assert lines[-1] == f"no driver is running it; `rmsweep resume {made.sweep_id}` goes on"
+    assert "\x1b" not in answer.out
+    assert "\N{BOX DRAWINGS LIGHT HORIZONTAL}" not in answer.out
+
+
+def test_status_for_programs_has_the_same(rmsweep: Command, made: MadeSweep) -> None:
+    found = json.loads(rmsweep("status", made.sweep_id, "--json").out)
+
+    assert found["state"] == "interrupted"
+    assert [arm["arm"] for arm in found["leading"]] == ["baseline"]
+    assert found["last_failures"][0]["arm"] == EVIL
+    assert found["running"][0]["fraction"] == 0.4
+
+
+def test_watching_ends_with_the_sweep(
+    rmsweep: Command, made: MadeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.cli.watching.PLAIN_SECONDS", 0.05)
+    holder = Holder.here()
+    with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
+        ledger.acquire_sweep(made.sweep_id, holder, 600)
+        end = threading.Timer(
+            1.0, lambda: ledger.set_sweep_state(made.sweep_id, SweepState.STOPPED, "enough")
+        )
+        end.start()
+
+        answer = rmsweep("status", made.sweep_id, "--watch")
+        end.join()
+
+    assert answer.code == 0
+    assert f"{made.sweep_id}  running" in answer.out
+    assert answer.out.rstrip().endswith("enough")
+
+
+def test_watching_what_nobody_runs_says_so_and_returns(rmsweep: Command, made: MadeSweep) -> None:
+    answer = rmsweep("status", made.sweep_id, "--watch")
+
+    assert answer.code == 0
+    assert answer.out.count("no driver is running it") == 1
+
+
+def test_watching_draws_and_does_not_speak_json(rmsweep: Command, made: MadeSweep) -> None:
+    answer = rmsweep("status", made.sweep_id, "--watch", "--json")
+
+    assert answer.code == 2
+    assert "--watch draws for people" in answer.err
