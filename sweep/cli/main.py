@@ -16,6 +16,7 @@ from infra.errors import RmsweepError
 from sweep.cli import (
     amend_verbs,
     cluster_verbs,
+    data_verbs,
     decide_verbs,
     keep_verbs,
     look_verbs,
@@ -44,6 +45,7 @@ for verbs in (
     look_verbs,
     keep_verbs,
     train_verbs,
+    data_verbs,
     decide_verbs,
     ui_verb,
 ):

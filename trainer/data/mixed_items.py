@@ -25,6 +25,10 @@ class Part:
         """The item at a place of the share, named after its source."""
         return named(self.name, self.items[place % len(self.items)])
 
+    def different(self) -> Part:
+        """The share without its repetitions."""
+        return replace(self, count=min(self.count, len(self.items)))
+
 
 class MixedItems(Sequence[PreferenceItem]):
     """A mix whose items are made when they are looked at."""

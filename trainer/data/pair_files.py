@@ -117,10 +117,17 @@ class PairFileSource:
         return key_digest("file", "3", told)
 
     def report(self) -> DataReport:
-        """How many rows were kept, and why the others were not."""
+        """How many rows were kept, and why the others were not; also where none was.
+
+        Raises:
+            MissingError: If there is no such file.
+            DataError: If it cannot be read, or holds no rows at all.
+        """
         return DataReport(**self._index.report)
 
     def _order(self, split: Split, seed: int) -> np.ndarray:
+        if not self._index.report["kept"]:
+            raise DataError(f"no row can be used to train on or to test with; {self.report()}")
         if (split, seed) not in self._orders:
             homes = {group: self._split or split_of(group) for group in set(self._groups) if group}
             ids = self._ids
@@ -149,12 +156,7 @@ class PairFileSource:
             ),
         )
         folder = load_settings().home / "data" / "indexes" / self._key(place)
-        index = open_index(folder) if folder.is_dir() else self._built(place, folder)
-        if not index.report["kept"]:
-            raise DataError(
-                f"no row can be used to train on or to test with; {DataReport(**index.report)}"
-            )
-        return index
+        return open_index(folder) if folder.is_dir() else self._built(place, folder)
 
     def _built(self, place: RowPlace, folder: Path) -> ItemIndex:
         images = (place.folder / self.settings.image_folder).resolve()

@@ -102,7 +102,7 @@ def test_what_cannot_be_used_is_counted_by_reason(tmp_path: Path) -> None:
         pytest.param([text_row(1, image="gone.png")] * 3, "3 .*missing image", id="no image"),
     ],
 )
-@pytest.mark.parametrize("ask", ["items", "digest", "report"])
+@pytest.mark.parametrize("ask", ["items", "digest", "size"])
 def test_a_file_without_a_usable_row_is_refused_with_its_counts(
     tmp_path: Path, rows: list[Row], reason: str, ask: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_a_file_without_a_usable_row_is_refused_with_its_counts(
         {
             "items": lambda: source.items("train", 1, seed=0),
             "digest": lambda: source.digest("train", 1, seed=0),
-            "report": source.report,
+            "size": lambda: source.size("train"),
         }[ask]()
 
 
