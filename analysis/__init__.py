@@ -27,10 +27,7 @@ Modules::
     ablation              every arm against the baseline, the best arm, noise between seeds
     effects               levels of an axis against the baseline's, as one family of tests
     slices                accuracy by category and source; with and without the right images
-    ensembles             choose an ensemble on validation, judge it on test, write it down
-    ensemble_candidates   trials that may join, with normalised margins
-    ensemble_weights      plain average, greedy selection, cross-validation
-    ensemble_result       what an ensemble is worth; `ensemble.json`
+    ensembles             members and a rule chosen on validation, judged on test (a folder)
     sweep_comparison      arms of several sweeps on the items they share
     paper_rows            printed tables of a paper as reference data; `paper_checks` doubts them
     notebook_api          what notebooks use; `show` has the sections

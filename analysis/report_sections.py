@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import report_tables, report_words
-from analysis.ensembles import choose_ensemble
+from analysis.ensembles.choosing import choose_ensemble
 from analysis.report_page import SweepPage, prominent_arms
 from analysis.text_tables import TextTable, latex_text, markdown_text
 from infra.errors import InputError

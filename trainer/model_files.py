@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 from infra.errors import CorruptObjectError, MissingError
 from infra.frozen import Frozen
-from infra.object_store import ObjectStore
-from trainer.backbone import read_backbone
+from infra.object_store import LocalStore, ObjectStore
+from trainer.backbone import Backbone, read_backbone
 from trainer.config import TrainerConfig
 from trainer.identity import digest
 from trainer.reward_model import RewardModel
@@ -48,8 +50,26 @@ def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
     (folder / PAGE).write_text(page.model_dump_json(indent=2) + "\n")
 
 
-def load_model(folder: Path) -> RewardModel:
+def load_model(folder: Path, *, backbone: Backbone | None = None) -> RewardModel:
     """A saved model, ready to score.
+
+    Args:
+        folder: Where `save_model` left it.
+        backbone: One already loaded from the same files, to be shared instead of read again.
+
+    Raises:
+        MissingError: If the folder holds no reward model.
+        CorruptObjectError: If its page cannot be read.
+    """
+    page = read_page(folder)
+    model = RewardModel(backbone or read_backbone(folder), page.config)
+    if model.head is not None:
+        model.head.load_state_dict(load_file(folder / HEAD))
+    return model.eval()
+
+
+def read_page(folder: Path) -> ModelPage:
+    """What a saved model says of itself.
 
     Raises:
         MissingError: If the folder holds no reward model.
@@ -59,24 +79,30 @@ def load_model(folder: Path) -> RewardModel:
     if not path.is_file():
         raise MissingError(f"expected a reward model at {folder}, but it holds no {PAGE}")
     try:
-        page = ModelPage.model_validate_json(path.read_bytes())
+        return ModelPage.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise CorruptObjectError(f"{path} does not describe a reward model: {error}") from error
-    model = RewardModel(read_backbone(folder), page.config)
-    if model.head is not None:
-        model.head.load_state_dict(load_file(folder / HEAD))
-    return model.eval()
 
 
 def folder_digest(folder: Path) -> str:
     """Digest of a model's files, by name and content."""
+    return digest(file_digests(folder))
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Sha256 of every file of a model, by name."""
     files = {}
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         with path.open("rb") as file:
             files[path.relative_to(folder).as_posix()] = hashlib.file_digest(
                 file, "sha256"
             ).hexdigest()
-    return digest(files)
+    return files
+
+
+def backbone_digest(files: Mapping[str, str]) -> str:
+    """Digest of a model's backbone alone: models that share it differ in their heads only."""
+    return digest({name: value for name, value in files.items() if name not in (PAGE, HEAD)})
 
 
 def store_model(model: RewardModel, store: ObjectStore, identity: str) -> str:
@@ -98,11 +124,34 @@ def fetch_model(store: ObjectStore, identity: str, folder: Path) -> str:
         MissingError: If the trial left no model.
     """
     prefix = model_prefix(identity)
-    keys = store.keys(prefix)
-    if f"{prefix}{PAGE}" not in keys:
-        raise MissingError(
-            f"trial {identity[:12]} has no model in {store.uri}; it was stopped early or failed"
-        )
+    keys = _model_keys(store, identity)
     for key in keys:
         store.download(key, folder / key.removeprefix(prefix))
     return folder_digest(folder)
+
+
+@contextmanager
+def model_folder(store: ObjectStore, identity: str) -> Iterator[Path]:
+    """A folder with a trial's model: the store's own where it is local, else a copy for a while.
+
+    Raises:
+        MissingError: If the trial left no model.
+    """
+    if isinstance(store, LocalStore):
+        _model_keys(store, identity)
+        yield store.root / model_prefix(identity)
+        return
+    with tempfile.TemporaryDirectory(prefix="rmsweep-model-") as name:
+        fetch_model(store, identity, Path(name))
+        yield Path(name)
+
+
+def _model_keys(store: ObjectStore, identity: str) -> list[str]:
+    prefix = model_prefix(identity)
+    keys = store.keys(prefix)
+    if f"{prefix}{PAGE}" not in keys:
+        raise MissingError(
+            f"trial {identity[:12]} has no model in {store.uri}; it was stopped early or failed, "
+            "or its files were deleted"
+        )
+    return keys

@@ -10,6 +10,7 @@ import io
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infra.errors import InputError
@@ -72,6 +73,27 @@ def read_scores(data: bytes) -> pa.Table:
         return table.select(SCORE_SCHEMA.names).cast(SCORE_SCHEMA)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise InputError(f"not a score table: {error}") from error
+
+
+def one_row_per_response(table: pa.Table) -> pa.Table:
+    """The table with the presentations of a judge averaged; responses keep their order.
+
+    Rows of an item adjoin in what comes back, however they were mixed before.
+    """
+    keys = ["benchmark", "item_id", "response"]
+    kept = [name for name in SCORE_SCHEMA.names if name not in (*keys, "score", "parsed", "order")]
+    groups = table.group_by(keys, use_threads=False).aggregate(
+        [("score", "mean"), ("parsed", "all"), *[(name, "first") for name in kept]]
+    )
+    names = {"score_mean": "score", "parsed_all": "parsed"} | {f"{n}_first": n for n in kept}
+    groups = groups.rename_columns([names.get(name, name) for name in groups.column_names])
+    groups = groups.append_column("order", pa.array([0] * groups.num_rows, pa.int32()))
+    first = pc.index_in(groups["item_id"], pc.unique(groups["item_id"]))
+    order = pc.sort_indices(
+        groups.append_column("place", first),
+        sort_keys=[("place", "ascending"), ("response", "ascending")],
+    )
+    return groups.take(order).select(SCORE_SCHEMA.names).cast(SCORE_SCHEMA)
 
 
 def score_key(identity: str, benchmark: str) -> str:

@@ -1,40 +1,56 @@
 """Scoring with what was trained: one model, or an ensemble that an `ensemble.json` describes.
 
-Nothing is retrained. An ensemble's score is the weighted sum of its members' scores, each first
-normalised by the mean and deviation that were measured when the ensemble was selected.
+    from trainer.scoring import load_reward_model
+
+    rewards = load_reward_model("ensemble.json")  # or a model's folder
+    table = rewards.score([{"prompt": "2 + 2?", "responses": ["4", "5"], "image": "sum.png"}])
+    table["score"].to_pylist()
+
+Nothing is retrained. An ensemble's score is what its rule makes of its members' scores, the very
+function it was judged by; how far the members disagree comes with every response.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import ConfigDict, Field, ValidationError
 
-from infra.errors import CorruptObjectError, InputError, MissingError
-from infra.frozen import Frozen
-from infra.object_store import ObjectStore, open_store
+from infra.errors import InputError, MissingError
+from infra.object_store import ObjectStore
 from trainer.config import BenchmarkConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_items, benchmark_suite
+from trainer.data.unlabelled import Row, as_items
+from trainer.ensemble_file import EnsembleFile, read_ensemble
 from trainer.evaluate import Benchmark, evaluate
 from trainer.gang import Gang
-from trainer.metrics import benchmark_metrics, response_scores
-from trainer.model_files import PAGE, fetch_model, load_model
+from trainer.member_models import GIB, available_bytes, rounds
+from trainer.member_scores import Responses, disagreement, spread
+from trainer.metrics import benchmark_metrics
+from trainer.model_files import PAGE, load_model, model_folder
 from trainer.reward_model import RewardModel
-from trainer.scores import SCORE_SCHEMA, score_key, write_scores
+from trainer.scores import one_row_per_response, score_key, write_scores
+
+EXTRA_COLUMNS = ("uncertainty", "disagreement")
+"""What an ensemble's table holds beyond the score table's columns."""
 
 
 class Scorer(Protocol):
     """Gives scores to responses."""
 
-    def score(self, items: Sequence[PreferenceItem], *, benchmark: str = "scored") -> pa.Table:
+    def score(
+        self,
+        rows: Sequence[PreferenceItem | Row],
+        *,
+        benchmark: str = "scored",
+        split: str = "test",
+    ) -> pa.Table:
         """The score table of these items, in their order."""
         ...
 
@@ -43,21 +59,32 @@ class ModelScorer:
     """One reward model."""
 
     def __init__(self, model: RewardModel) -> None:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = scoring_device()
         self.model = model.to(device).eval()
         self._gang = Gang(0, 1, device)
         self.critique_tokens = 0
         """Tokens written so far before scoring."""
 
     def score(
-        self, items: Sequence[PreferenceItem], *, benchmark: str = "scored", split: str = "test"
+        self,
+        rows: Sequence[PreferenceItem | Row],
+        *,
+        benchmark: str = "scored",
+        split: str = "test",
     ) -> pa.Table:
         """The score table of these items.
 
+        Args:
+            rows: Items, or mappings with `prompt`, `responses` (or `response`) and, where there
+                are any, `image` or `images` as paths or Pillow images.
+            benchmark: Name in the table.
+            split: Split in the table.
+
         Raises:
             InputError: If there are none.
-            DataError: If an item cannot be shown to this model.
+            DataError: If one cannot be shown to this model; naming every row that is unusable.
         """
+        items = as_items(rows)
         if not items:
             raise InputError("there is nothing to score: expected at least one item")
         prepared = Benchmark(
@@ -73,69 +100,115 @@ class ModelScorer:
         return scored.table
 
 
-class Normalization(Frozen):
-    """How a member's scores were spread on the items the ensemble was selected on."""
-
-    mean: float
-    std: float = Field(gt=0)
-
-
-class EnsembleMember(Frozen):
-    """One model of an ensemble."""
-
-    identity: str
-    store: str
-    model_digest: str
-    weight: float
-    normalization: Normalization | None
-    arm: str = ""
-    seed: int = 0
-
-
-class EnsembleFile(Frozen):
-    """What of an `ensemble.json` scoring needs; the evidence in it is for readers."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    version: Literal[1]
-    name: str
-    members: tuple[EnsembleMember, ...] = Field(min_length=1)
-
-
 class EnsembleScorer:
-    """Several reward models, loaded one after the other."""
+    """Several reward models as one; they stay in memory when they all fit."""
 
-    def __init__(self, ensemble: EnsembleFile) -> None:
+    def __init__(
+        self,
+        ensemble: EnsembleFile,
+        *,
+        memory_gib: float | None = None,
+        stores: Mapping[str, str] | None = None,
+    ) -> None:
         self.ensemble = ensemble
+        self._device = scoring_device()
+        self._limit = available_bytes(self._device) if memory_gib is None else int(memory_gib * GIB)
+        self._stores = stores
+        self._resident: dict[int, ModelScorer] = {}
 
-    def score(self, items: Sequence[PreferenceItem], *, benchmark: str = "scored") -> pa.Table:
-        """The score table of these items: one row per response, the members' weighted sum.
+    def score(
+        self,
+        rows: Sequence[PreferenceItem | Row],
+        *,
+        benchmark: str = "scored",
+        split: str = "test",
+    ) -> pa.Table:
+        """The score table of these items: one row per response, with `EXTRA_COLUMNS`.
+
+        `uncertainty` is the standard deviation between the members' normalised scores;
+        `disagreement` the share of members whose favourite is another than the ensemble's, absent
+        where there is only one response.
 
         Raises:
+            InputError: As `ModelScorer.score`, and if the ensemble's rule compares responses but
+                an item has only one, or a member does not fit into memory.
             MissingError: If a member's model is gone.
             CorruptObjectError: If it is not the one the ensemble was selected with.
         """
-        tables = [
-            (member, _scores_of(member, items, benchmark)) for member in self.ensemble.members
-        ]
-        return combine(tables)
+        items = as_items(rows)
+        tables: dict[int, pa.Table] = {}
+        for models in self.rounds():
+            for number in models:
+                tables[number] = models[number].score(items, benchmark=benchmark, split=split)
+        return combine(self.ensemble, [tables[number] for number in sorted(tables)])
+
+    def rounds(self) -> Iterator[dict[int, ModelScorer]]:
+        """Members by number, as many at a time as memory holds; they stay where all fit.
+
+        What is yielded is emptied when more is asked for.
+
+        Raises:
+            InputError: As `score`; and `MissingError`, `CorruptObjectError`.
+        """
+        if self._resident:
+            yield self._resident
+            return
+        members = self.ensemble.members
+        for models in rounds(
+            members, limit_bytes=self._limit, device=self._device, stores=self._stores
+        ):
+            held = {number: ModelScorer(models[number]) for number in models}
+            if len(held) == len(members):
+                self._resident = held
+                yield held
+                return
+            yield held
+            held.clear()
 
 
-def combine(tables: Sequence[tuple[EnsembleMember, pa.Table]]) -> pa.Table:
-    """One score table from those of an ensemble's members, of the same items in the same order."""
-    total = None
-    combined = response_scores(tables[0][1])
-    for member, table in tables:
-        scores = response_scores(table)["score"].to_numpy()
-        if member.normalization is not None:
-            scores = (scores - member.normalization.mean) / member.normalization.std
-        part = member.weight * scores
-        total = part if total is None else total + part
-    combined["score"] = total
-    combined["order"] = 0
-    return pa.Table.from_pandas(
-        combined[SCORE_SCHEMA.names], schema=SCORE_SCHEMA, preserve_index=False
+def combine(ensemble: EnsembleFile, tables: Sequence[pa.Table]) -> pa.Table:
+    """One score table from those of an ensemble's members, of the same items in the same order.
+
+    Raises:
+        InputError: If the members scored different responses, or the rule needs more of them.
+    """
+    rows = [one_row_per_response(table) for table in tables]
+    first = rows[0]
+    keys = first.select(["item_id", "response"])
+    if any(not table.select(["item_id", "response"]).equals(keys) for table in rows[1:]):
+        raise InputError("the members' tables hold different responses, so they cannot be combined")
+    raw = np.array([table["score"].to_numpy() for table in rows])
+    responses = responses_of(first)
+    combiner = ensemble.combiner
+    weights = combiner.rule.weights
+    scores = combiner.scores(raw, responses)
+    normal = combiner.normalized(raw)
+    place = first.column_names.index("score")
+    return (
+        first.set_column(place, first.schema.field("score"), pa.array(scores))
+        .append_column("uncertainty", pa.array(spread(normal, weights)))
+        .append_column(
+            "disagreement",
+            pa.array(disagreement(normal, weights, responses, scores), from_pandas=True),
+        )
     )
+
+
+def responses_of(table: pa.Table) -> Responses:
+    """What is known of the responses of a table whose items adjoin."""
+    names = table["item_id"].to_numpy()
+    starts = np.concatenate(([True], names[1:] != names[:-1]))
+    return Responses(
+        items=np.cumsum(starts) - 1,
+        modality=table["modality"].to_numpy(),
+        category=table["category"].to_numpy(),
+        source=table["source"].to_numpy(),
+    )
+
+
+def scoring_device() -> torch.device:
+    """The accelerator where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def use_all_threads() -> None:
@@ -143,42 +216,34 @@ def use_all_threads() -> None:
     torch.set_num_threads(os.cpu_count() or 1)
 
 
-def load_reward_model(where: str | Path, store: ObjectStore | None = None) -> ModelScorer:
-    """A trained reward model, ready to score.
+def load_reward_model(
+    where: str | Path,
+    store: ObjectStore | None = None,
+    *,
+    memory_gib: float | None = None,
+    stores: Mapping[str, str] | None = None,
+) -> ModelScorer | EnsembleScorer:
+    """A trained reward model or an ensemble of them, ready to score.
 
     Args:
-        where: Folder of a saved model, or with a store the identity of a trial.
+        where: An `ensemble.json`, the folder of a saved model, or with a store a trial's identity.
         store: Where the trial left its files.
+        memory_gib: For the weights of an ensemble's members; most of what is free when absent.
+        stores: Where an ensemble's stores are now, by the address its file gives them.
 
     Raises:
-        MissingError: If there is no such model.
-    """
-    if store is None:
-        return ModelScorer(load_model(Path(where)))
-    with _fetched(store, str(where)) as (folder, _):
-        return ModelScorer(load_model(folder))
-
-
-def load_scorer(path: str | Path) -> Scorer:
-    """What a path holds: an ensemble file, or a model folder.
-
-    Raises:
-        MissingError: If it is neither.
+        MissingError: If there is no such file, folder or model.
         InputError: If the ensemble file cannot be read.
     """
-    path = Path(path)
+    if store is not None:
+        with model_folder(store, str(where)) as folder:
+            return ModelScorer(load_model(folder))
+    path = Path(where)
     if path.is_dir():
-        return load_reward_model(path)
-    if not path.is_file():
+        return ModelScorer(load_model(path))
+    if not path.exists():
         raise MissingError(f"expected an ensemble.json or a folder with a {PAGE}, got {path}")
-    try:
-        return EnsembleScorer(EnsembleFile.model_validate_json(path.read_bytes()))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}"
-            for each in error.errors()
-        )
-        raise InputError(f"{path} is not an ensemble file: {problems}") from error
+    return EnsembleScorer(read_ensemble(path), memory_gib=memory_gib, stores=stores)
 
 
 def evaluate_model(
@@ -205,21 +270,3 @@ def evaluate_model(
     table = scorer.score(items, benchmark=benchmark_name, split=benchmark.split)
     store.write(score_key(identity, benchmark_name), write_scores(table))
     return benchmark_metrics(table, suite=benchmark_suite(config.data, benchmark))
-
-
-def _scores_of(member: EnsembleMember, items: Sequence[PreferenceItem], benchmark: str) -> pa.Table:
-    store = open_store(member.store)
-    with _fetched(store, member.identity) as (folder, found):
-        if found != member.model_digest:
-            raise CorruptObjectError(
-                f"the model of trial {member.identity[:12]} has digest {found[:12]}, but the "
-                f"ensemble was selected with {member.model_digest[:12]}; build the ensemble again"
-            )
-        return ModelScorer(load_model(folder)).score(items, benchmark=benchmark)
-
-
-@contextmanager
-def _fetched(store: ObjectStore, identity: str) -> Iterator[tuple[Path, str]]:
-    with tempfile.TemporaryDirectory(prefix="rmsweep-model-") as name:
-        folder = Path(name)
-        yield folder, fetch_model(store, identity, folder)

@@ -82,14 +82,14 @@ def report(
 
 def ensemble(
     sweeps: SweepNames,
-    method: Annotated[str, typer.Option(help="auto, average or greedy.")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, or one method by name.")] = "auto",
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; SWEEP-ensemble.json if absent.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Build an ensemble from the best trials: chosen on validation, judged on test."""
-    from analysis.ensembles import ensemble_sweep
+    from analysis.ensembles.choosing import ensemble_sweep
 
     workplace = open_workplace()
     rows = [workplace.ledger.sweep(name) for name in sweeps]

@@ -146,7 +146,7 @@ def score(
     """Score responses with an ensemble or one model."""
     from trainer.data.unlabelled import items_to_score
     from trainer.scores import write_scores
-    from trainer.scoring import load_scorer, use_all_threads
+    from trainer.scoring import load_reward_model, use_all_threads
 
     use_all_threads()
     items, unusable = items_to_score(pairs)
@@ -154,7 +154,7 @@ def score(
         print_warning(f"row {number} of {pairs} left out: {reason}")
     if not items:
         raise DataError(f"no row of {pairs} can be scored")
-    table = load_scorer(model).score(items)
+    table = load_reward_model(model).score(items)
     rows = table.select(["item_id", "response", "score"]).to_pylist()
     if to is not None:
         if to.suffix == ".parquet":

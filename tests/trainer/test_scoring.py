@@ -20,7 +20,7 @@ from trainer.metrics import response_scores
 from trainer.model_files import folder_digest, load_model, save_model, store_model
 from trainer.reward_model import RewardModel
 from trainer.scores import read_scores
-from trainer.scoring import evaluate_model, load_reward_model, load_scorer
+from trainer.scoring import evaluate_model, load_reward_model
 
 BENCHMARK = BenchmarkConfig(split="test", parts={"scenes": 6, "text": 6})
 
@@ -63,21 +63,22 @@ def ensemble(
     weights = {"first": 0.5, "second": 0.3, "judge": 0.2}
     members = [
         {
-            "identity": name,
-            "store": store.uri,
-            "model_digest": digests[name],
+            "label": f"{name} seed 0",
+            "models": [{"identity": name, "store": store.uri, "model_digest": digests[name]}],
             "weight": weight,
-            "normalization": None if name == "first" else {"mean": 0.5, "std": 2.0},
-            "arm": name,
-            "seed": 0,
+            "normalization": {"kind": "unchanged"}
+            if name == "first"
+            else {"kind": "z_score", "mean": 0.5, "std": 2.0},
         }
         for name, weight in weights.items()
     ]
     page = {
-        "version": 1,
+        "version": 2,
         "name": "three",
         "method": "greedy",
         "members": members,
+        "rule": {"kind": "weighted_sum", "weights": list(weights.values())},
+        "temperature": 0.5,
         "selected_on": {"benchmark": "validation", "items": 10},
         "evidence": {},
         "created": "2026-01-01T00:00:00Z",
@@ -110,7 +111,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"holds no reward_model\.json"):
         load_reward_model(tmp_path)
     with pytest.raises(MissingError, match=r"ensemble\.json or a folder"):
-        load_scorer(tmp_path / "nothing.json")
+        load_reward_model(tmp_path / "nothing.json")
     (tmp_path / "reward_model.json").write_text("{}")
     with pytest.raises(CorruptObjectError, match="does not describe"):
         load_model(tmp_path)
@@ -134,7 +135,7 @@ def test_an_ensemble_is_the_weighted_sum_of_normalised_scores(
 ) -> None:
     path = ensemble(tmp_path, *store)
 
-    table = load_scorer(path).score(items)
+    table = load_reward_model(path).score(items)
 
     parts = {
         name: response_scores(load_reward_model(name, store[0]).score(items))["score"].to_numpy()
@@ -143,7 +144,7 @@ def test_an_ensemble_is_the_weighted_sum_of_normalised_scores(
     expected = (
         0.5 * parts["first"] + 0.3 * (parts["second"] - 0.5) / 2 + 0.2 * (parts["judge"] - 0.5) / 2
     )
-    assert np.allclose(table["score"].to_numpy(), expected, atol=1e-12)
+    assert np.allclose(table["score"].to_numpy(), expected / 0.5, atol=1e-12)
     assert table["item_id"].to_pylist() == [item.item_id for item in items for _ in range(2)]
     assert set(table["order"].to_pylist()) == {0}
 
@@ -154,16 +155,16 @@ def test_a_member_that_is_not_the_one_selected_is_refused(
     wrong = store[1] | {"second": "0" * 64}
 
     with pytest.raises(CorruptObjectError, match="build the ensemble again"):
-        load_scorer(ensemble(tmp_path, store[0], wrong)).score(items)
+        load_reward_model(ensemble(tmp_path, store[0], wrong)).score(items)
 
 
 def test_an_unreadable_ensemble_file_names_what_is_wrong(
     store: tuple[LocalStore, dict[str, str]], tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="version"):
-        load_scorer(ensemble(tmp_path, *store, version=2))
+        load_reward_model(ensemble(tmp_path, *store, version=1))
     with pytest.raises(InputError, match="members"):
-        load_scorer(ensemble(tmp_path, *store, members=[]))
+        load_reward_model(ensemble(tmp_path, *store, members=[]))
 
 
 def test_the_digest_covers_every_file(backbone_folder: Path, tmp_path: Path) -> None:

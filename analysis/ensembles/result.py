@@ -5,29 +5,42 @@ Invariant: whether the ensemble pays is said plainly, also when it does not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.ensemble_weights import Method
+from analysis.ensembles.diversity import Diversity
 from analysis.statistics.intervals import Accuracy
-from analysis.statistics.paired import Comparison
+from analysis.statistics.paired import Comparison, Interval
 from analysis.statistics.verdicts import Verdict
+from trainer.combining import Combiner
+from trainer.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One model of the ensemble."""
+    """One voice of the ensemble."""
 
+    label: str
     identity: str
     arm: str
     seed: int
     weight: float
-    store: str
-    model_digest: str
-    mean: float
-    std: float
-    """Mean and deviation of its scores over validation responses."""
+    models: tuple[ModelReference, ...]
     validation_accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One method on validation pairs it had not seen."""
+
+    method: str
+    accuracy: float
+    loss: float
+    """Mean negative log-likelihood of being right, in nats; 0.693 is a coin."""
+    against_single: Interval | None
+    """Of the difference from the best single member; absent for that one."""
+    difference: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +64,28 @@ class EnsembleResult:
     """An ensemble, why it is so, and what it is worth."""
 
     name: str
-    method: Method
+    method: str
+    setting: str
+    """The method's settings, as inner cross-validation chose them."""
     members: tuple[Member, ...]
+    combiner: Combiner
+    """Over `members`, in their order."""
     single: Member
     """The best single model by validation accuracy."""
+    candidates: int
     validation_benchmark: str
     validation_items: int
+    """Pairs."""
     validation_accuracy: float
-    cross_validated: dict[str, float]
-    """Accuracy of `single`, `average` and `greedy` chosen and judged on different validation
-    folds."""
+    """On the pairs it was fitted to: flattering."""
+    compared: tuple[Compared, ...]
+    """Methods by nested cross-validation, best first."""
+    diversity: Diversity | None
+    """Of the members, on validation pairs."""
     evidence: Evidence | None
-    """Absent when the sweeps have no test benchmark in common."""
+    """Absent when there is no test benchmark in common."""
     left_out: tuple[str, ...]
+    notes: tuple[str, ...]
     sweeps: tuple[str, ...]
     created: str
 
@@ -73,41 +95,62 @@ class EnsembleResult:
         return None if self.evidence is None else self.evidence.ensemble.value
 
     @property
+    def models(self) -> int:
+        """Models that are run to score once: what an ensemble costs."""
+        return len(self.members)
+
+    @property
     def headline(self) -> str:
         """What it is worth, in one or two sentences."""
-        count = len(self.members)
-        what = f"The {self.method} ensemble of {count} models"
-        if count == 1:
-            return (
-                f"No ensemble helps on validation: {self.single.arm} seed {self.single.seed} "
-                "alone is kept."
-            )
+        if len(self.members) == 1:
+            return f"No ensemble helps on validation: {self.members[0].label} alone is kept."
+        what = f"The {self.method} ensemble of {len(self.members)} models"
         if self.evidence is None:
-            return f"{what} was not judged: the sweeps share no test benchmark."
-        return what + _worth(self.evidence, self.single, count)
+            return f"{what} was not judged: there is no test benchmark all members share."
+        return what + _worth(self.evidence, self.single, self.models)
+
+    def file(self) -> EnsembleFile:
+        """What scoring needs."""
+        return EnsembleFile(
+            version=2,
+            name=self.name,
+            method=self.method,
+            members=tuple(
+                EnsembleMember(
+                    label=member.label,
+                    models=member.models,
+                    weight=member.weight,
+                    normalization=normalization,
+                )
+                for member, normalization in zip(
+                    self.members, self.combiner.normalizations, strict=True
+                )
+            ),
+            rule=self.combiner.rule,
+            temperature=self.combiner.temperature,
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `ensemble.json`, which `trainer.scoring` reads."""
-        document: dict[str, Any] = {
-            "version": 1,
-            "name": self.name,
-            "method": self.method,
-            "members": [_member_json(member) for member in self.members],
+        """The content of `ensemble.json`, which `trainer.ensemble_file` reads."""
+        return self.file().model_dump(mode="json") | {
+            "headline": self.headline,
             "selected_on": {
                 "benchmark": self.validation_benchmark,
-                "items": self.validation_items,
-                "accuracy": self.validation_accuracy,
-                "cross_validated": self.cross_validated,
+                "pairs": self.validation_items,
+                "candidates": self.candidates,
+                "setting": self.setting,
+                "accuracy_where_fitted": self.validation_accuracy,
+                "cross_validated": [_compared_json(each) for each in self.compared],
             },
+            "diversity": None if self.diversity is None else asdict(self.diversity),
             "evidence": None
             if self.evidence is None
             else _evidence_json(self.evidence, self.single),
-            "headline": self.headline,
             "left_out": list(self.left_out),
+            "notes": list(self.notes),
             "created": self.created,
             "sweeps": list(self.sweeps),
         }
-        return document
 
 
 def _worth(evidence: Evidence, single: Member, count: int) -> str:
@@ -120,7 +163,7 @@ def _worth(evidence: Evidence, single: Member, count: int) -> str:
     )
     figures = (
         f" is right on {100 * evidence.ensemble.value:.1f}% of {evidence.benchmark}, the best "
-        f"single model ({single.arm} seed {single.seed}) on {100 * evidence.single.value:.1f}%: "
+        f"single model ({single.label}) on {100 * evidence.single.value:.1f}%: "
         f"{100 * comparison.difference:+.1f} points{bounds}."
     )
     if evidence.pays:
@@ -130,15 +173,14 @@ def _worth(evidence: Evidence, single: Member, count: int) -> str:
     return f"{figures} It does not pay: no gain is shown, at {count} times the cost of scoring."
 
 
-def _member_json(member: Member) -> dict[str, Any]:
+def _compared_json(each: Compared) -> Mapping[str, Any]:
+    interval = each.against_single
     return {
-        "identity": member.identity,
-        "store": member.store,
-        "model_digest": member.model_digest,
-        "weight": member.weight,
-        "normalization": {"mean": member.mean, "std": member.std},
-        "arm": member.arm,
-        "seed": member.seed,
+        "method": each.method,
+        "accuracy": each.accuracy,
+        "loss": each.loss,
+        "against_single": each.difference,
+        "interval": None if interval is None else [interval.low, interval.high],
     }
 
 

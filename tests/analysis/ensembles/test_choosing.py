@@ -1,0 +1,155 @@
+"""Ensembles: chosen on validation, judged on test, plain about whether they pay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from analysis.ensembles.choosing import choose_ensemble, ensemble_sweep
+from analysis.tables import read_sweep
+from infra.errors import InputError
+from sweep.records.lifecycle import TrialState
+from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
+from trainer.ensemble_file import read_ensemble
+from trainer.metrics import benchmark_metrics
+from trainer.scores import read_scores, score_key, write_scores
+
+
+def test_models_that_err_independently_pay_as_an_ensemble(tmp_path: Path) -> None:
+    recipe = Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2, items=800)
+    made = make_sweep(tmp_path, recipe)
+    path = tmp_path / "out" / "ensemble.json"
+
+    result = ensemble_sweep(made.ledger, made.store, [made.sweep_id], method="z_average", path=path)
+
+    assert result.evidence is not None
+    assert result.evidence.pays
+    assert "It pays" in result.headline
+    document = json.loads(path.read_text())
+    assert document == json.loads(made.store.read(f"ensembles/{result.name}.json"))
+    assert document["evidence"]["accuracy"] == result.accuracy
+    assert sum(member["weight"] for member in document["members"]) == pytest.approx(1)
+    (published,) = made.ledger.publications(made.sweep_id)
+    assert published.kind == "ensemble"
+
+
+def test_seeds_of_one_strong_model_among_weak_ones_do_not_pay_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=0.0))
+
+    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id)], method="z_average")
+
+    assert result.evidence is not None
+    assert not result.evidence.pays
+    assert "does not pay" in result.headline
+
+
+@pytest.mark.parametrize("method", ["greedy", "probability", "majority", "routed", "rank_average"])
+def test_scoring_with_the_file_gives_the_accuracy_it_claims(tmp_path: Path, method: str) -> None:
+    scoring = pytest.importorskip("trainer.scoring", reason="needs torch")
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.1}), own_noise=0.8))
+    result = ensemble_sweep(
+        made.ledger, made.store, [made.sweep_id], method=method, path=tmp_path / "e.json"
+    )
+    ensemble = read_ensemble(tmp_path / "e.json")
+
+    table = scoring.combine(
+        ensemble,
+        [
+            read_scores(made.store.read(score_key(member.models[0].identity, "test")))
+            for member in ensemble.members
+        ],
+    )
+
+    assert benchmark_metrics(table)["accuracy"] == pytest.approx(result.accuracy)
+    assert ensemble.method == method
+    assert len(ensemble.members) == len(result.members)
+
+
+def test_auto_says_how_each_method_did_on_pairs_it_had_not_seen(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2))
+
+    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id)])
+
+    by_name = {row.method: row for row in result.compared}
+    assert {"single", "z_average", "greedy", "stacking", "routed"} <= set(by_name)
+    assert result.compared[0].accuracy == by_name[result.method].accuracy
+    assert by_name["single"].against_single is None
+    assert result.diversity is not None
+
+
+def test_members_scored_on_other_items_are_intersected_and_it_is_said(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.0))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    first, second, third = tables.succeeded()[:3]
+    for trial, change in ((first, _without_items), (second, _with_nan), (third, _constant)):
+        key = score_key(trial.identity, "validation")
+        made.store.write(key, write_scores(change(read_scores(made.store.read(key)))))
+
+    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id)], method="average")
+
+    assert result.candidates == 5
+    assert any("gives every validation response the same score" in why for why in result.left_out)
+    (note,) = result.notes
+    assert note.startswith("345 of 400 validation items")
+    assert result.validation_items == 345
+
+
+def _without_items(table: pa.Table) -> pa.Table:
+    kept = list(dict.fromkeys(table["item_id"].to_pylist()))[50:]
+    return table.filter(pc.is_in(table["item_id"], pa.array(kept)))
+
+
+def _with_nan(table: pa.Table) -> pa.Table:
+    scores = table["score"].to_numpy().copy()
+    scores[-10:] = np.nan
+    return table.set_column(
+        table.column_names.index("score"), table.schema.field("score"), pa.array(scores)
+    )
+
+
+def _constant(table: pa.Table) -> pa.Table:
+    scores = np.zeros(table.num_rows)
+    return table.set_column(
+        table.column_names.index("score"), table.schema.field("score"), pa.array(scores)
+    )
+
+
+def test_too_few_models_are_refused_with_the_reasons(tmp_path: Path) -> None:
+    failed = dict.fromkeys(range(1, 3), TrialState.FAILED)
+    arms = [MadeArm(name="baseline", point={"head": "a"}, ends=failed)]
+    made = make_sweep(tmp_path, Recipe(arms=arms))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    with pytest.raises(InputError, match="at least 2 trained models"):
+        choose_ensemble([tables])
+    with pytest.raises(InputError, match="method must be"):
+        choose_ensemble([tables], method="stakking")
+    with pytest.raises(InputError, match="at least one sweep"):
+        choose_ensemble([])
+
+
+def test_members_may_come_from_several_sweeps(tmp_path: Path) -> None:
+    first = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), own_noise=0.9))
+    second = make_sweep(
+        tmp_path,
+        Recipe(name="scale", arms=one_axis({"s": 1.0, "m": 1.2}, axis="scale"), own_noise=0.9),
+        ledger=first.ledger,
+    )
+
+    result = ensemble_sweep(
+        first.ledger,
+        first.store,
+        [first.sweep_id, second.sweep_id],
+        name="both",
+        method="z_average",
+    )
+
+    assert result.sweeps == (first.sweep_id, second.sweep_id)
+    assert {member.arm for member in result.members} & {"scale=m"}
