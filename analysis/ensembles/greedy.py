@@ -138,4 +138,5 @@ def _counts(flags: NDArray[np.bool_]) -> Floats:
 
 
 def _losses(margins: Floats) -> Floats:
-    return np.asarray(np.logaddexp(0.0, -margins).mean(axis=-1), dtype=np.float64)
+    # Rounded, since the last bits of a sum depend on how wide the processor adds.
+    return np.asarray(np.logaddexp(0.0, -margins).mean(axis=-1).round(12), dtype=np.float64)

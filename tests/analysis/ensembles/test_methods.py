@@ -226,7 +226,7 @@ def straightforward_greedy(margins: Floats, rounds: int, convention: Convention)
 
     def order(candidates: Floats) -> int:
         right = outcomes(candidates, convention).sum(axis=1)
-        losses = np.logaddexp(0, -candidates).mean(axis=1)
+        losses = np.logaddexp(0, -candidates).mean(axis=1).round(12)
         return int(np.lexsort((losses, -right))[0])
 
     first = order(margins)
