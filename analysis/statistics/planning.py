@@ -55,7 +55,7 @@ def minimum_detectable_effect(
     low, high = 0.0, 1.0
     while test.power(high * test.deviation) < power and high < 1e12:
         high *= 2
-    for _ in range(40):
+    for _ in range(24):
         middle = (low + high) / 2
         low, high = (middle, high) if test.power(middle * test.deviation) < power else (low, middle)
     return high * test.deviation
@@ -142,13 +142,13 @@ class _Test:
     @classmethod
     def planned(cls, comparison: Comparison, seeds: int, alpha: float) -> _Test:
         parts = comparison.parts
-        group_square = _critical_square(parts.group_degrees, alpha, 16)
+        group_square = _critical_square(parts.group_degrees, alpha, 8)
         if comparison.seeds < 2:
             group = float(parts.fixed)
             return cls(deviation=group**0.5, critical=np.sqrt(group * group_square))
         seed = float(parts.seed) * comparison.seeds / seeds
         group = float(parts.group)
-        seed_square = _critical_square(seeds - 1, alpha, 64)
+        seed_square = _critical_square(seeds - 1, alpha, 32)
         critical = np.sqrt(seed * seed_square[:, None] + group * group_square).reshape(-1)
         return cls(deviation=(seed + group) ** 0.5, critical=critical)
 

@@ -1,0 +1,52 @@
+"""What a report claims of equal arms and of planted effects, family and verdict included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.effects import Effect, effects
+from tests.analysis.simulated_sweeps import MadeWorld, draw
+
+SWEEPS = 100
+ALLOWED = 0.05 + 3 * (0.05 * 0.95 / SWEEPS) ** 0.5  # three Monte-Carlo standard errors
+
+
+def _family(world: MadeWorld) -> list[Effect]:
+    names = [f"arm{number}" for number in range(1, world.arms)]
+    return [
+        Effect(name=name, reference="baseline", arm_pairs=((name, "baseline"),)) for name in names
+    ]
+
+
+def _claims(world: MadeWorld, *, seed: int) -> list[list[str]]:
+    """For each sweep the arms a difference is claimed of."""
+    rng = np.random.default_rng(seed)
+    asked = _family(world)
+    return [
+        [
+            effect.name
+            for effect in effects(draw(world, rng).outcomes, asked)
+            if effect.verdict is not None and effect.verdict.claims
+        ]
+        for _ in range(SWEEPS)
+    ]
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 8])
+@pytest.mark.parametrize("luck", [0.02, 0.3], ids=["small", "dominant"])
+def test_a_report_of_equal_arms_claims_anything_in_one_case_of_twenty_at_most(
+    seeds: int, luck: float
+) -> None:
+    claims = _claims(MadeWorld(arms=9, seeds=seeds, luck=luck, groups=60), seed=seeds)
+
+    assert np.mean([bool(found) for found in claims]) <= ALLOWED
+
+
+def test_planted_effects_are_found_among_equal_arms() -> None:
+    world = MadeWorld(arms=6, seeds=5, luck=0.02, shifts=(0.6,), groups=100)
+
+    claims = _claims(world, seed=0)
+
+    assert np.mean(["arm1" in found for found in claims]) >= 0.9
+    assert np.mean([bool(set(found) - {"arm1"}) for found in claims]) <= ALLOWED
