@@ -26,6 +26,10 @@ Modules::
     layouts               what models share on a benchmark, held once, and each model's own scores
     ablation              every arm against the baseline, the best arm, noise between seeds
     effects               levels of an axis against the baseline's, as one family of tests
+    factorial             main effects and interactions of a factorial or fractional design
+    importance            which axes decide whether an arm is among the best
+    pareto                accuracy against cost
+    sanity                confidence, length and position bias, leaks, trials that are twins
     slices                accuracy by category and source; with and without the right images
     ensembles             members and a rule chosen on validation, judged on test (a folder)
     sweep_comparison      arms of several sweeps on the items they share

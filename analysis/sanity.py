@@ -1,0 +1,196 @@
+"""What could make a good number worthless: confidence, length, position, leaks, twins, noise.
+
+Every figure states what it rests on; a warning says what was seen and what to look at. Invariant:
+temperatures are fitted on validation items and judged on test items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.alignment import Margins
+from analysis.outcomes import Outcomes
+from analysis.statistics.calibration import Calibration, calibrate, fit_temperature
+from analysis.statistics.paired import Comparison, compare_differences
+from analysis.tables import SweepTables
+
+CALIBRATED_ARMS = 24
+"""Arms that are calibrated at most; a report shows no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmCalibration:
+    """An arm's confidence, of all its models together."""
+
+    arm: str
+    raw: Calibration
+    """At temperature 1, as scores come."""
+    scaled: Calibration | None
+    """At each model's own temperature, fitted on validation; absent without validation scores."""
+    temperatures: tuple[float, ...]
+    """By seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthBias:
+    """How much more often an arm prefers the longer response than the labels do."""
+
+    arm: str
+    excess: Comparison
+    """Share of pairs in which the longer scores higher, minus the share in which it is better."""
+    longer_better: float
+    """Share of these pairs in which the labels prefer the longer response: what always choosing
+    the longer would score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionBias:
+    """How much more often than half a judge prefers the response it is shown first."""
+
+    arm: str
+    per_seed: tuple[float, ...]
+    """From -0.5 (always the second) to 0.5."""
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(np.mean(self.per_seed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sanity:
+    """All checks of a sweep on one benchmark."""
+
+    calibration: tuple[ArmCalibration, ...]
+    length: tuple[LengthBias, ...]
+    position: tuple[PositionBias, ...]
+    warnings: tuple[str, ...]
+    """In words, the gravest first."""
+
+
+def check_sanity(
+    tables: SweepTables, outcomes: Outcomes, arms: Sequence[str] | None = None
+) -> Sanity:
+    """Check the arms of a sweep on a test benchmark.
+
+    Args:
+        tables: The sweep.
+        outcomes: Its outcomes on the benchmark.
+        arms: Which arms to calibrate and to look at for bias; the first `CALIBRATED_ARMS` if none
+            are named. Warnings are of all arms.
+    """
+    shown = [arm for arm in (arms or outcomes.arms) if arm in outcomes.rows][:CALIBRATED_ARMS]
+    selection = next(iter(tables.benchmarks_for("selection")), "")
+    test = tables.margins(outcomes.benchmark, purpose="reporting", arms=shown)
+    validation = tables.margins(selection, purpose="selection", arms=shown)
+    return Sanity(
+        calibration=tuple(_calibration(arm, test, validation) for arm in shown),
+        length=tuple(
+            bias for arm in shown if (bias := _length_bias(arm, test, outcomes)) is not None
+        ),
+        position=_position_bias(tables, outcomes.benchmark),
+        warnings=(
+            *_leaks(test, validation, outcomes.benchmark, selection),
+            *_twins(outcomes),
+            *_unscored(outcomes),
+        ),
+    )
+
+
+def _calibration(arm: str, test: Margins, validation: Margins) -> ArmCalibration:
+    rows = [row for row, trial in enumerate(test.trials) if trial[0] == arm]
+    rows = [row for row in rows if np.isfinite(test.values[row]).any()]
+    fitted = {
+        trial: fit_temperature(validation.values[row])
+        for row, trial in enumerate(validation.trials)
+        if trial[0] == arm and np.isfinite(validation.values[row]).any()
+    }
+    known = [row for row in rows if test.trials[row] in fitted]
+    scaled = None
+    if known and len(known) == len(rows):
+        temperatures = np.array([[fitted[test.trials[row]]] for row in rows])
+        scaled = calibrate(test.values[rows] / temperatures)
+    return ArmCalibration(
+        arm=arm,
+        raw=calibrate(test.values[rows]),
+        scaled=scaled,
+        temperatures=tuple(fitted[test.trials[row]] for row in known),
+    )
+
+
+def _length_bias(arm: str, test: Margins, outcomes: Outcomes) -> LengthBias | None:
+    gap = np.sign(test.pairs["length_gap"].to_numpy(dtype=np.float64))
+    unequal = gap != 0
+    rows = [row for row, trial in enumerate(test.trials) if trial[0] == arm]
+    values = test.values[rows][:, unequal]
+    rows_known = np.isfinite(values).any(axis=1)
+    if not rows_known.any() or not np.isfinite(values[rows_known]).all(axis=0).any():
+        return None
+    longer = gap[unequal] > 0  # whether the better response is the longer one
+    prefers = np.where(values == 0, 0.5, (values > 0) == longer)
+    prefers[~np.isfinite(values)] = np.nan
+    return LengthBias(
+        arm=arm,
+        excess=compare_differences(
+            prefers[rows_known] - longer, outcomes.codes[unequal], convention="ties count half"
+        ),
+        longer_better=float(longer.mean()),
+    )
+
+
+def _position_bias(tables: SweepTables, benchmark: str) -> tuple[PositionBias, ...]:
+    found: dict[str, list[float]] = {}
+    for trial in tables.succeeded():
+        value = trial.metrics.get(f"eval/{benchmark}/position_bias")
+        if value is not None and np.isfinite(value):
+            found.setdefault(trial.arm, []).append(value)
+    return tuple(PositionBias(arm=arm, per_seed=tuple(values)) for arm, values in found.items())
+
+
+def _leaks(test: Margins, validation: Margins, reporting: str, selection: str) -> list[str]:
+    said = []
+    for column, word in (("item_id", "items"), ("group_id", "item groups")):
+        shared = set(test.pairs[column]) & set(validation.pairs[column])
+        if shared:
+            said.append(
+                f"{len(shared)} {word}, such as {min(shared)}, are in both {selection} and "
+                f"{reporting}: what was selected on them is flattered; split by group"
+            )
+            break
+    return said
+
+
+def _twins(outcomes: Outcomes) -> list[str]:
+    """Trials that were right on the very same pairs: what tells them apart changed nothing."""
+    alike: dict[bytes, list[tuple[str, int]]] = {}
+    for trial, row in zip(outcomes.trials, outcomes.values, strict=True):
+        alike.setdefault(np.asarray(row == 1).tobytes(), []).append(trial)
+    said: list[str] = []
+    if len(outcomes.pairs) < 20:
+        return said  # few pairs agree by chance
+    for same in alike.values():
+        arms = sorted({arm for arm, _ in same})
+        if len(arms) > 1:
+            said.append(
+                f"{' and '.join(arms[:3])}{' and others' if len(arms) > 3 else ''} are right on "
+                "the very same pairs: check that their setting reaches the model"
+            )
+        elif len(same) > 1:
+            seeds = ", ".join(str(seed) for _, seed in same)
+            said.append(
+                f"seeds {seeds} of {arms[0]} are right on the very same pairs: the seed seems "
+                "to change nothing, so they count as fewer than they look"
+            )
+    return said
+
+
+def _unscored(outcomes: Outcomes) -> list[str]:
+    scored = set(outcomes.trials)
+    return [
+        f"{arm} seed {seed}: {count} pairs have a score that is no number"
+        + (", which leaves none; it is in no comparison" if (arm, seed) not in scored else "")
+        for (arm, seed), count in outcomes.unscored.items()
+    ]
