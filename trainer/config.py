@@ -132,6 +132,11 @@ class DataConfig(Frozen):
     """What becomes of items that came before, in this source or one with a smaller name: with the
     same images, prompt and responses, or also with nearly the same words."""
     decontaminate: DecontaminationConfig = DecontaminationConfig()
+    max_prompt_tokens: PositiveInt | None = None
+    """Longer prompts keep their end; images are never cut. Absent: one that the backbone cannot
+    read ends the training."""
+    max_response_tokens: PositiveInt | None = None
+    """Longer responses keep their beginning, or the stretch where they differ."""
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
     """Definition of named sources; a name without one is the built-in kind of that name."""
     pairs: PositiveInt = 4096

@@ -37,6 +37,7 @@ from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
 from trainer.reward_model import RewardModel
 from trainer.scores import score_key, write_scores
 from trainer.scoring import evaluate_model
+from trainer.text_cutting import TextLimits
 
 
 def train_reward_model(
@@ -147,6 +148,7 @@ class Trial:
             critiques=True,
             frozen_vision=frozen,
             chunks=_training_chunks(self._config, items, self._gang),
+            limits=TextLimits.of(self._config.data),
         )
         benchmarks = self._benchmarks(model)
         for benchmark in benchmarks.values():
@@ -184,7 +186,7 @@ class Trial:
             model_digest = None
             if self._gang.leads:
                 model_digest = store_model(model, self._store, self._identity)
-        metrics: dict[str, float] = {}
+        metrics = {f"data/cut_{what}": float(count) for what, count in examples.cut.items()}
         for benchmark in benchmarks.values():
             metrics |= self._score(model, benchmark, keep=True)
         checkpoints.delete_all()

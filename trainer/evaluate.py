@@ -26,6 +26,7 @@ from trainer.objective import normalized_scores
 from trainer.prompts import presentations
 from trainer.reward_model import RewardModel
 from trainer.scores import score_table
+from trainer.text_cutting import TextLimits
 
 BATCH_ITEMS = 64
 """Items scored at once."""
@@ -64,6 +65,7 @@ class Benchmark:
             critiques=False,
             frozen_vision=frozen_vision,
             chunks=self.chunks,
+            limits=TextLimits.of(config.data),
         )
 
 

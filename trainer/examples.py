@@ -14,7 +14,11 @@ from trainer.config import Paradigm
 from trainer.data.items import PreferenceItem
 from trainer.image_bank import BatchImages, ImageBank
 from trainer.prompts import TreePrompt, build_prompts
+from trainer.text_cutting import TextCutter, TextLimits
 from trainer.tree_batch import Tree, TreeBatch, pack_trees
+
+MOST_KNOWN_TOKENS = 32_000_000
+"""Tokens of examples that are kept: with their positions about 1 GB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +42,7 @@ class ModelBatch:
 class Examples:
     """The items of a training or of a benchmark, as one paradigm shows them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all by name
         self,
         items: Sequence[PreferenceItem],
         backbone: Backbone,
@@ -47,15 +51,21 @@ class Examples:
         critiques: bool,
         frozen_vision: bool,
         chunks: Iterable[Sequence[int]],
+        limits: TextLimits | None = None,
     ) -> None:
         self.items = items
         self.images = ImageBank(
-            backbone, ([items[i] for i in chunk] for chunk in chunks), frozen=frozen_vision
+            backbone,
+            ([items[i] for i in chunk] for chunk in chunks),
+            frozen=frozen_vision,
+            lasting=isinstance(items, list | tuple),
         )
         self._backbone = backbone
         self._paradigm = paradigm
         self._critiques = critiques
         self._known: dict[int, Example] = {}
+        self._known_tokens = 0
+        self._cut = TextCutter(backbone, limits) if limits is not None else None
         self._known_positions: dict[tuple[tuple[int, tuple[int, ...], bool], ...], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -74,9 +84,20 @@ class Examples:
                 because a cut response is another response.
         """
         missing = [index for index in dict.fromkeys(indices) if index not in self._known]
-        if missing:
-            self._known.update(zip(missing, self._encode(missing), strict=True))
-        return [self._known[index] for index in indices]
+        made = dict(zip(missing, self._encode(missing), strict=True)) if missing else {}
+        taken = [made.get(index) or self._known[index] for index in indices]
+        for index, example in made.items():
+            self._known[index] = example
+            self._known_tokens += _tokens(example)
+        while self._known_tokens > MOST_KNOWN_TOKENS:
+            oldest = next(iter(self._known))
+            self._known_tokens -= _tokens(self._known.pop(oldest))
+        return taken
+
+    @property
+    def cut(self) -> dict[str, int]:
+        """How many prompts and responses were shortened so far."""
+        return {} if self._cut is None else dict(self._cut.counts)
 
     def batch(self, indices: Sequence[int]) -> ModelBatch:
         """These items as rows of one batch."""
@@ -99,8 +120,9 @@ class Examples:
     def _encode(self, indices: Sequence[int]) -> list[Example]:
         items = [self.items[index] for index in indices]
         images = [self.images.shapes(item) for item in items]
+        shown = items if self._cut is None else self._cut(items)
         prompts = build_prompts(
-            items, images, self._backbone, self._paradigm, critiques=self._critiques
+            shown, images, self._backbone, self._paradigm, critiques=self._critiques
         )
         self._check_lengths(items, prompts)
         return [
@@ -110,11 +132,11 @@ class Examples:
                     trunk=np.asarray(prompt.trunk, dtype=np.int64),
                     branches=tuple(np.asarray(b.tokens, dtype=np.int64) for b in prompt.branches),
                     labelled=tuple(branch.labelled for branch in prompt.branches),
-                    positions=self._positions(prompt, shown),
+                    positions=self._positions(prompt, pictures),
                 ),
                 prompt.response_tokens,
             )
-            for item, prompt, shown in zip(items, prompts, images, strict=True)
+            for item, prompt, pictures in zip(items, prompts, images, strict=True)
         ]
 
     def _check_lengths(
@@ -126,7 +148,8 @@ class Examples:
             if limit is not None and length > limit:
                 raise DataError(
                     f"item {item.item_id!r} of source {item.source!r} takes {length} tokens, but "
-                    f"the backbone reads at most {limit}; leave it out of the data"
+                    f"the backbone reads at most {limit}; set data.max_prompt_tokens or "
+                    "data.max_response_tokens, or leave it out of the data"
                 )
 
     def _positions(self, prompt: TreePrompt, images: Sequence[ImageInput]) -> np.ndarray:
@@ -144,3 +167,7 @@ class Examples:
             known = known if known.ndim == 2 else known[None]
             self._known_positions[shapes] = known
         return known[:, :length]
+
+
+def _tokens(example: Example) -> int:
+    return len(example.tree.trunk) + sum(len(branch) for branch in example.tree.branches)

@@ -30,6 +30,8 @@ SWITCHED_OFF: Mapping[str, Any] = {
     "strategy.ties": "drop",
     "data.temperature": None,
     "data.caps": {},
+    "data.max_prompt_tokens": None,
+    "data.max_response_tokens": None,
     "data.duplicates": "keep",
     "data.decontaminate": DecontaminationConfig().model_dump(mode="json"),
 }

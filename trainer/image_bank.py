@@ -15,10 +15,13 @@ import torch
 from infra.errors import DataError
 from trainer.backbone import Backbone
 from trainer.backbone_inputs import ImageInput, VisionFeatures, join_features
-from trainer.data.items import PreferenceItem
+from trainer.data.items import ImageReference, PreferenceItem
 
 MEMORY_LIMIT_BYTES = 2 * 1024**3
 """Of cached features, and of cached pixels."""
+
+Images = tuple[ImageReference, ...]
+"""Of one item."""
 
 ImageKey = tuple[str, bool]
 """Content key, and whether the image is alone in its prompt (some families tile only then)."""
@@ -42,21 +45,36 @@ class ImageBank:
     """Images of some items, in fixed chunks."""
 
     def __init__(
-        self, backbone: Backbone, chunks: Iterable[Sequence[PreferenceItem]], *, frozen: bool
+        self,
+        backbone: Backbone,
+        chunks: Iterable[Sequence[PreferenceItem]],
+        *,
+        frozen: bool,
+        lasting: bool = True,
     ) -> None:
+        """Look through the chunks once.
+
+        Args:
+            backbone: Processes and encodes.
+            chunks: Items that are encoded together.
+            frozen: Whether features may be kept.
+            lasting: Whether the items live elsewhere for as long as this does. If not they are made
+                anew at every look, and only their images are kept.
+        """
         self._backbone = backbone
         self._frozen = frozen
+        self._lasting = lasting
         self._items: list[PreferenceItem] = []  # kept alive, because ids name them below
         self._keys: dict[int, tuple[ImageKey, ...]] = {}
         self._chunk_of: dict[ImageKey, int] = {}
-        self._chunks: list[list[PreferenceItem]] = []
+        self._chunks: list[list[Images]] = []
         for chunk in chunks:
             fresh = []
             for item in chunk:
                 keys = [key for key in self.keys(item) if key not in self._chunk_of]
                 self._chunk_of.update(dict.fromkeys(keys, len(self._chunks)))
                 if keys:
-                    fresh.append(item)
+                    fresh.append(item.images)
             self._chunks.append(fresh)
         self._inputs: dict[ImageKey, ImageInput] = {}
         self._shapes: dict[ImageKey, ImageInput] = {}
@@ -66,12 +84,12 @@ class ImageBank:
 
     def keys(self, item: PreferenceItem) -> tuple[ImageKey, ...]:
         """What tells an item's images from all others."""
+        if not self._lasting:
+            return _keys_of(item.images)
         known = self._keys.get(id(item))
         if known is None:
             # A drawn image spells out its whole scene to name itself, so names are kept.
-            alone = len(item.images) == 1
-            known = tuple((image.key, alone) for image in item.images)
-            self._keys[id(item)] = known
+            known = self._keys[id(item)] = _keys_of(item.images)
             self._items.append(item)
         return known
 
@@ -90,11 +108,14 @@ class ImageBank:
                     f"item {item.item_id!r} of source {item.source!r} has an image, but the "
                     "backbone takes text only; use a vision-language backbone or text-only data"
                 )
-            loaded = self._backbone.image_inputs([image.load() for image in item.images])
-            for key, image in zip(keys, loaded, strict=True):
-                self._remember(key, image)
-            return loaded
+            return self._load(item.images, keys)
         return [self._inputs[key] for key in keys]
+
+    def _load(self, images: Images, keys: Sequence[ImageKey]) -> list[ImageInput]:
+        loaded = self._backbone.image_inputs([image.load() for image in images])
+        for key, image in zip(keys, loaded, strict=True):
+            self._remember(key, image)
+        return loaded
 
     def batch(self, items: Sequence[PreferenceItem]) -> BatchImages:
         """The distinct images of these items, encoded if they are frozen and fit in memory."""
@@ -138,8 +159,12 @@ class ImageBank:
     @torch.no_grad()
     def _encode_chunk(self, index: int) -> None:
         wanted: dict[ImageKey, ImageInput] = {}
-        for item in self._chunks[index]:
-            for key, image in zip(self.keys(item), self.inputs(item), strict=True):
+        for images in self._chunks[index]:
+            keys = _keys_of(images)
+            known = [self._inputs.get(key) for key in keys]
+            found = [each for each in known if each is not None]
+            inputs = found if len(found) == len(keys) else self._load(images, keys)
+            for key, image in zip(keys, inputs, strict=True):
                 if self._chunk_of[key] == index and key not in self._features:
                     wanted[key] = image
         if not wanted:
@@ -158,8 +183,11 @@ class ImageBank:
         if not self._frozen:
             return False
         if self._caches is None:
-            first = next(item for chunk in self._chunks for item in chunk)
-            tokens = self.shapes(first)[0].tokens
+            first = next(images for chunk in self._chunks for images in chunk)
+            key = _keys_of(first)[0]
+            if key not in self._shapes:
+                self._load(first, _keys_of(first))
+            tokens = self._shapes[key].tokens
             size = tokens * self._backbone.hidden_size * 4 * len(self._chunk_of)
             self._caches = size <= MEMORY_LIMIT_BYTES
         return self._caches
@@ -169,6 +197,11 @@ class ImageBank:
         if key not in self._inputs and self._pixel_bytes + _size(image) <= MEMORY_LIMIT_BYTES:
             self._inputs[key] = image
             self._pixel_bytes += _size(image)
+
+
+def _keys_of(images: Images) -> tuple[ImageKey, ...]:
+    alone = len(images) == 1
+    return tuple((image.key, alone) for image in images)
 
 
 def _size(image: ImageInput) -> int:
