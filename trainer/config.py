@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from infra.frozen import Frozen
 from trainer.head_config import CriticConfig, HeadConfig
@@ -191,6 +191,8 @@ class BenchmarkConfig(Frozen):
     """Items by source name; `all` takes every item of the split, as a published benchmark wants."""
     shuffle_images: bool = False
     """Give every item another item's image: what is left is what the text alone tells."""
+    text_twin: bool = False
+    """Add a benchmark `<name>_text_only`: the same items with `shuffle_images`."""
 
     @property
     def expected_items(self) -> int:
@@ -218,6 +220,17 @@ class EvaluationConfig(Frozen):
     """Fractions of the training at which `monitor` is evaluated and a checkpoint is kept."""
     monitor: str = "validation"
     """The benchmark evaluated during training; must be a validation one."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _with_twins(cls, named: dict[str, BenchmarkConfig]) -> dict[str, BenchmarkConfig]:
+        twin = {"shuffle_images": True, "text_twin": False}
+        twins = {
+            f"{name}_text_only": benchmark.model_copy(update=twin)
+            for name, benchmark in named.items()
+            if benchmark.text_twin
+        }
+        return {**twins, **named}
 
     @model_validator(mode="after")
     def _monitor_is_a_validation_benchmark(self) -> EvaluationConfig:

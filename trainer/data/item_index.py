@@ -1,8 +1,8 @@
 """`ItemIndex`: the items of a source as Arrow rows, in memory while small, else on disk.
 
 A large source is read, checked and decoded once per machine; after that every process maps the
-same file, and an item is made when it is asked for. Memory does not grow with the texts: while an
-index is built, about 0.5 kB per row is kept (names to group by), afterwards about 0.1 kB.
+same file, and an item is made when it is asked for. Memory does not grow with the texts: measured on
+120,000 rows of 2.6 kB, building keeps 0.8 kB per row (names, digests), what was built 0.2 kB.
 """
 
 from __future__ import annotations

@@ -10,7 +10,13 @@ from infra.errors import DataError, InputError, MissingError
 from sweep.cli.benchmark_texts import benchmark_of, evaluation_columns
 from tests.trainer.data.pair_file_writing import text_row, write_rows
 from tests.trainer.data.published_rows import BENCHMARKS
-from trainer.config import BenchmarkConfig, DataConfig, SourceConfig, TrainerConfig
+from trainer.config import (
+    BenchmarkConfig,
+    DataConfig,
+    EvaluationConfig,
+    SourceConfig,
+    TrainerConfig,
+)
 from trainer.data.mixture import benchmark_digest, benchmark_items, benchmark_suite
 
 
@@ -63,6 +69,20 @@ def test_a_file_of_pairs_and_all_of_a_source_are_named_too(tmp_path: Path) -> No
         benchmark_of("mine=nowhere.jsonl", TrainerConfig())
     with pytest.raises(InputError, match="whole number or all"):
         benchmark_of("x:test:scenes=some", TrainerConfig())
+
+
+def test_a_text_twin_is_the_same_items_with_other_images() -> None:
+    asked = {"scenes": {"split": "test", "parts": {"scenes": 40}, "text_twin": True}}
+    evaluation = EvaluationConfig.model_validate({"benchmarks": asked})
+    again = EvaluationConfig.model_validate(evaluation.model_dump())
+    plain, twin = (
+        benchmark_items(DataConfig(), evaluation.benchmarks[name])
+        for name in ("scenes", "scenes_text_only")
+    )
+
+    assert set(again.benchmarks) == {"scenes", "scenes_text_only"}
+    assert [item.item_id for item in plain] == [item.item_id for item in twin]
+    assert all(a.images != b.images for a, b in zip(plain, twin, strict=True))
 
 
 def test_results_stand_beside_what_needs_no_model() -> None:
