@@ -32,8 +32,19 @@ class IndexBuilder:
     """Reads rows once, in order, with bounded memory."""
 
     def __init__(
-        self, settings: RowSettings, adapter: Adapter, *, folder: Path, images: Path
+        self, settings: RowSettings, adapter: Adapter, *, folder: Path, images: Path, variant: str
     ) -> None:
+        """Prepare.
+
+        Args:
+            settings: Of the source.
+            adapter: Reads its rows.
+            folder: Where a large index goes.
+            images: Where image paths start.
+            variant: Names what now lies there; part of the index's name where images are missing,
+                so that it is built anew once some have been added.
+        """
+        self._variant = variant
         self._settings = settings
         self._adapter = adapter
         self._images = images
@@ -80,7 +91,9 @@ class IndexBuilder:
             best_first=self._best_first,
             contradicted=len(self._contradicting),
         )
-        return self._writer.finish(groups, report.plain())
+        lacking = {Reason.MISSING_IMAGE, Reason.CORRUPT_IMAGE} & {each for _, each in self._dropped}
+        variant = self._variant if lacking else ""
+        return self._writer.finish(groups, report.plain(), variant=variant)
 
     def discard(self) -> None:
         """Remove what was written aside."""

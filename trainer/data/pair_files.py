@@ -156,11 +156,17 @@ class PairFileSource:
             ),
         )
         folder = load_settings().home / "data" / "indexes" / self._key(place)
-        return open_index(folder) if folder.is_dir() else self._built(place, folder)
+        images = (place.folder / settings.image_folder).resolve()
+        variant = _folders_state(images)
+        for known in (folder, folder.with_name(folder.name + variant)):
+            if known.is_dir():
+                return open_index(known)
+        return self._built(place, folder, images, variant)
 
-    def _built(self, place: RowPlace, folder: Path) -> ItemIndex:
-        images = (place.folder / self.settings.image_folder).resolve()
-        builder = IndexBuilder(self.settings, self._adapter, folder=folder, images=images)
+    def _built(self, place: RowPlace, folder: Path, images: Path, variant: str) -> ItemIndex:
+        builder = IndexBuilder(
+            self.settings, self._adapter, folder=folder, images=images, variant=variant
+        )
         try:
             builder.read(place.rows())
             return builder.finish(self._split_sizes)
@@ -174,12 +180,7 @@ class PairFileSource:
         return dict(sizes)
 
     def _key(self, place: RowPlace) -> str:
-        """Names the index: what is read, how, and when its images' folders last changed."""
-        images = place.folder / self.settings.image_folder
-        inner = (
-            sorted(each for each in images.iterdir() if each.is_dir()) if images.is_dir() else []
-        )
-        changed = tuple(each.stat().st_mtime_ns for each in (images, *inner) if each.is_dir())
+        """Names the index: what is read, and how."""
         return key_digest(
             INDEX_VERSION,
             place.state(),
@@ -187,9 +188,15 @@ class PairFileSource:
             self._adapter.version,
             self.settings.model_dump_json(exclude={"split"}),
             self._split or "",
-            changed,
         )[:32]
 
 
 def _plain(row: Row, columns: Mapping[Field, str]) -> Iterator[PairRow]:
     yield parse_row(row, columns, ties=True)
+
+
+def _folders_state(images: Path) -> str:
+    """Names when files were last added to the images' folder and to the folders in it."""
+    inner = sorted(each for each in images.iterdir() if each.is_dir()) if images.is_dir() else []
+    changed = tuple(each.stat().st_mtime_ns for each in (images, *inner) if each.is_dir())
+    return f"-{key_digest(changed)[:8]}"

@@ -162,6 +162,27 @@ def test_a_large_source_is_mapped_from_disk_and_gives_the_same_items(
     assert opened("file", path).report().kept == 20
 
 
+def test_an_index_is_built_anew_only_where_images_were_missing(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(item_index, "IN_MEMORY_BYTES", 1000)
+    rows = [text_row(n) for n in range(600)]
+    write_image(tmp_path / "here.png", 1)
+    whole = write_rows(tmp_path / "whole.jsonl", [*rows, text_row(700, image="here.png")])
+    part = write_rows(tmp_path / "part.jsonl", [*rows, text_row(700, image="late.png")])
+
+    def kept() -> list[int]:
+        return [opened("file", path).report().kept for path in (whole, part)]
+
+    def built() -> int:
+        return len(list((home / "data" / "indexes").iterdir()))
+
+    assert (kept(), built()) == ([601, 600], 2)
+    write_image(tmp_path / "late.png", 2)
+    assert (kept(), built()) == ([601, 601], 3)
+    assert (kept(), built()) == ([601, 601], 3)
+
+
 def test_contradicting_judgements_are_counted_and_left_out_when_asked(tmp_path: Path) -> None:
     swapped = text_row(1, chosen="Bad answer 1.", rejected="Good answer 1.")
     path = write_rows(tmp_path / "rows.jsonl", [text_row(1), text_row(2), swapped])
