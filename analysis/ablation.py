@@ -23,7 +23,7 @@ from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import TrialView
-from sweep.spec.sweep_spec import ObjectiveSpec
+from sweep.spec.objective_spec import ObjectiveSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

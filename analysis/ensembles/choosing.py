@@ -34,7 +34,7 @@ from analysis.tables import SweepTables, read_sweep
 from infra.errors import InputError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger
-from sweep.spec.sweep_spec import ObjectiveSpec
+from sweep.spec.objective_spec import ObjectiveSpec
 from trainer.combining import Combiner
 from trainer.member_scores import used
 

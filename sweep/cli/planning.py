@@ -16,6 +16,7 @@ from infra.findings import hint
 from infra.settings import Settings
 from sweep.cli.workplace import Workplace
 from sweep.engine.cost_model import CPU_CORE, DEVICE_RATES, DeviceRate, MeasuredTrial
+from sweep.engine.growing import grows
 from sweep.engine.plan import SweepPlan, make_plan, with_finished
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import SweepRow
@@ -116,7 +117,8 @@ def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
     plan = _plan(workplace, resolve(SweepSpec.model_validate(row.spec_json)))
     registered = {view.identity for view in workplace.ledger.trials(row.sweep_id)}
     planned = {trial.identity for trial in plan.trials}
-    if registered != planned:
+    grown = grows(plan.spec) and planned < registered
+    if registered != planned and not grown:
         raise MissingError(
             f"sweep {row.sweep_id} was registered with other trials than are planned now "
             f"({len(registered - planned)} of {len(registered)} differ): its data, backbones or "

@@ -17,7 +17,7 @@ from search_spaces.axes import Axis
 from search_spaces.points import BASELINE, own_levels
 from search_spaces.rules import Rule
 from search_spaces.settling import PointSettler
-from sweep.engine.designs import DRAWN, Design, DesignFacts, make_design
+from sweep.engine.designs import DRAWN, Design, DesignFacts, first_design, make_design
 from sweep.spec.design_spec import DesignSpec
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
 from trainer.identity import PENDING, identity_text
@@ -65,6 +65,8 @@ class DesignedArms:
     arms: tuple[Arm, ...]
     """The baseline first, if it is among them."""
     facts: DesignFacts
+    settling: Settling
+    """Settles further points as it did these."""
 
 
 def make_arms(
@@ -82,11 +84,12 @@ def make_arms(
         SpecError: If the design has no points or too many, a point is no valid config, an axis
             changes nothing that is trained, or rules leave a design without its balance.
     """
-    design = make_design(spec, axes)
+    varied, first = first_design(spec, axes)
+    design = make_design(first, varied)
     problems = design.problems()
     if problems:
         raise SpecError(source, problems)
-    settling = _Settling(baseline=baseline, axes=axes, rules=rules, digests=digests)
+    settling = Settling(baseline=baseline, axes=axes, rules=rules, digests=digests)
     for asked in design.points():
         settling.take(asked)
         if design.wanted is not None and settling.moved >= design.wanted:
@@ -94,16 +97,17 @@ def make_arms(
     arms = settling.arms()
     problems = (
         settling.problems
-        or _unbalanced(spec, settling)
+        or _unbalanced(first, settling)
         or _too_few(design, settling)
-        or _idle_axes(axes, arms, complete=not settling.left_out and spec.kind not in DRAWN)
+        or _idle_axes(varied, arms, complete=not settling.left_out and first.kind not in DRAWN)
     )
     if problems:
         raise SpecError(source, _shortened(problems))
-    return DesignedArms(arms=arms, facts=replace(design.facts(), left_out=settling.left_out))
+    facts = replace(design.facts(), left_out=settling.left_out)
+    return DesignedArms(arms=arms, facts=facts, settling=settling)
 
 
-class _Settling:
+class Settling:
     """Points into distinct trainings, one at a time."""
 
     def __init__(
@@ -129,18 +133,18 @@ class _Settling:
         """Distinct trainings so far, the baseline not counted."""
         return len(self._found) - (self._reference in self._found)
 
-    def take(self, asked: Mapping[str, str]) -> None:
+    def take(self, asked: Mapping[str, str]) -> Arm | None:
         """Settle one point; note it as an arm, as broken, or as left out."""
         try:
             settled = self._settler.settle(asked)
         except InvalidSettings as error:
             self.problems += [_at_point(problem, asked) for problem in error.problems]
-            return
+            return None
         self.dropped.update(settled.inactive)
         point = self._settler.full_point(settled)
         if any(rule.broken(settled.config, point) for rule in self._rules):
             self.left_out += 1
-            return
+            return None
         text, pending = self._identities(settled.config)
         if text not in self._found:
             self._found[text] = Arm(
@@ -151,6 +155,7 @@ class _Settling:
                 pending=pending,
                 text=text,
             )
+        return self._found[text]
 
     def arms(self) -> tuple[Arm, ...]:
         """The distinct trainings, the baseline first."""
@@ -158,7 +163,7 @@ class _Settling:
         return tuple(sorted(found, key=lambda arm: arm.text != self._reference))
 
 
-def _unbalanced(spec: DesignSpec, settling: _Settling) -> list[Problem]:
+def _unbalanced(spec: DesignSpec, settling: Settling) -> list[Problem]:
     """What takes the balance from a fraction."""
     if spec.kind != "fractional":
         return []
@@ -181,7 +186,7 @@ def _unbalanced(spec: DesignSpec, settling: _Settling) -> list[Problem]:
     return problems
 
 
-def _too_few(design: Design, settling: _Settling) -> list[Problem]:
+def _too_few(design: Design, settling: Settling) -> list[Problem]:
     """A design without a training, or with fewer than were asked for."""
     if not settling.arms():
         message = f"no combination meets every rule ({settling.left_out:,} break one); loosen them"

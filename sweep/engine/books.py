@@ -6,11 +6,13 @@ Every change of a trial goes through `put`, so queue, counts and rungs are never
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from sweep.engine.chronicle import Chronicle
 from sweep.engine.contest import Contest
+from sweep.engine.growth import Asked, NewTrial
 from sweep.engine.view import QueueKey, TrialStanding
 from sweep.records.lifecycle import TrialState
 
@@ -52,11 +54,12 @@ class ExpectedTrial(Protocol):
 class Books:
     """Trials by position, in the order they came."""
 
-    def __init__(self, contest: Contest) -> None:
+    def __init__(self, contest: Contest, chronicle: Chronicle) -> None:
         self.trials: list[TrialStanding] = []
         self.queue: list[QueueKey] = []
         """Those that run or could, in the order to start them."""
         self.contest = contest
+        self.chronicle = chronicle
         self._position: dict[str, int] = {}
         self._arms: dict[str, list[int]] = {}
         self._begun: set[str] = set()
@@ -100,8 +103,10 @@ class Books:
         """Those of arms stopped early that are not put aside yet."""
         return tuple(self.trials[position] for position in sorted(self._stopped))
 
-    def add(self, planned: ExpectedTrial) -> None:
-        """Take in a trial to which nothing has happened."""
+    def add(self, planned: ExpectedTrial, *, stage: int = 0, registered: bool = True) -> None:
+        """Take in a trial to which nothing has happened; one that is there is left aside."""
+        if planned.identity in self._position:
+            return
         steps = self.contest.steps(planned.total_steps)
         trial = TrialStanding(
             identity=planned.identity,
@@ -113,6 +118,8 @@ class Books:
             total_steps=planned.total_steps,
             rung_steps=steps,
             reached=(None,) * len(steps),
+            stage=stage,
+            registered=registered,
         )
         self.trials.append(trial)
         self._position[trial.identity] = trial.position
@@ -132,7 +139,9 @@ class Books:
             for each in self.seeds(trial.arm):
                 self._enqueue(each)
         self._enqueue(trial)
-        self.contest.refresh(self.seeds(trial.arm))
+        seeds = self.seeds(trial.arm)
+        self.contest.refresh(seeds)
+        self.chronicle.refresh(seeds)
 
     def promote(self, arm: str, *, rung: int, seq: int) -> None:
         """An arm goes on from a rung."""
@@ -148,12 +157,37 @@ class Books:
         for trial in trials:
             self.put(replace(trial, stopped=True))
 
+    def grow(self, decision: Mapping[str, Any]) -> list[NewTrial]:
+        """Take in what a logged decision adds; the ledger need not know of it yet."""
+        added = [NewTrial(**value) for value in decision["trials"]]
+        for trial in added:
+            self.add(trial, stage=trial.stage, registered=False)
+        if decision["asked"] is not None:
+            asked = Asked(**decision["asked"])
+            self.chronicle.ask(asked, seen=decision["seen"])
+            if asked.arm is not None:
+                self.chronicle.refresh(self.seeds(asked.arm))
+        return added
+
+    def register(self, payload: Mapping[str, Any], *, seq: int) -> None:
+        """The ledger has made trials members of the sweep; other sweeps may have begun some."""
+        standings = payload.get("standings", {})
+        for identity, *_ in payload["trials"]:
+            if identity not in self or self.of(identity).registered:
+                continue
+            trial = replace(self.of(identity), registered=True, waiting_since=seq)
+            known = standings.get(identity)
+            if known is not None:
+                reached = {**known, "state": TrialState(known["state"]), "shared": True}
+                trial = replace(trial, **reached)
+            self.put(trial)
+
     def _enqueue(self, trial: TrialStanding) -> None:
         """Put a trial where it belongs among those that run or could."""
         key = self._keys.pop(trial.position, None)
         if key is not None:
             del self.queue[bisect.bisect_left(self.queue, key)]
-        if trial.settled or trial.stopped or trial.at_rung:
+        if trial.settled or trial.stopped or trial.at_rung or not trial.registered:
             return
         if not trial.rung_steps:
             key = (0, False, trial.position)  # plan order: seeds outermost, for balance

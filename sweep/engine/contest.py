@@ -30,7 +30,7 @@ class Contest:
     def join(self, trial: TrialStanding) -> None:
         """A trial's arm competes."""
         if self._rungs and trial.arm != BASELINE:
-            self._board(trial.field).join(trial.arm)
+            self._board(trial.stage).join(trial.arm)
 
     def refresh(self, trials: Sequence[TrialStanding]) -> None:
         """Take in how the trials of one arm, all of its seeds, stand now."""
@@ -38,7 +38,7 @@ class Contest:
         if not self._rungs or first.stopped:
             return
         over = all(trial.settled for trial in trials)
-        board = self._board(first.field)
+        board = self._board(first.stage)
         last = len(self._rungs) if over else min(first.target + 1, len(self._rungs))
         for rung in range(first.target, last):
             mean = _mean_at(rung, trials)
@@ -54,7 +54,7 @@ class Contest:
 
     def decided(self, trial: TrialStanding, *, goes_on: bool) -> None:
         """The arm of this trial was judged at the rung it stands at."""
-        self._board(trial.field).decided(trial.arm, trial.target, goes_on=goes_on)
+        self._board(trial.stage).decided(trial.arm, trial.target, goes_on=goes_on)
 
     def standings(self, to_come: int = 0) -> tuple[RungStanding, ...]:
         """Every rung of every field; `to_come`: arms that will still join the last field."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
+from sweep.engine.growth import Asked, NewTrial
 from sweep.engine.view import Observation, SweepView
 from sweep.records.lifecycle import SweepState
 
@@ -61,6 +62,17 @@ class DropTrial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddTrials:
+    """The sweep grows: these trials join it."""
+
+    kind: ClassVar[str] = "add_trials"
+    trials: tuple[NewTrial, ...]
+    reason: str
+    asked: Asked | None = None
+    """The sampler's point they were made of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndSweep:
     """Nothing is left to do, or nothing more may be done; nothing runs any more."""
 
@@ -79,7 +91,7 @@ class Wait:
     """Seconds since 1970 at which a limit of the budget is reached."""
 
 
-Decision = StartTrial | StopTrial | PromoteArm | StopArm | DropTrial | EndSweep | Wait
+Decision = StartTrial | StopTrial | PromoteArm | StopArm | DropTrial | AddTrials | EndSweep | Wait
 _KINDS: Mapping[str, type[Decision]] = {made.kind: made for made in get_args(Decision)}
 
 
@@ -100,6 +112,9 @@ def from_dict(value: Mapping[str, Any]) -> Decision:
         raise ValueError(f"expected a decision ({', '.join(_KINDS)}), got {dict(value)}")
     if made is EndSweep:
         fields["state"] = SweepState(fields["state"])
+    if made is AddTrials:
+        fields["trials"] = tuple(NewTrial(**each) for each in fields["trials"])
+        fields["asked"] = None if fields["asked"] is None else Asked(**fields["asked"])
     return made(**fields)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sweep.engine.admission import Admission, admit
 from sweep.engine.budget import seconds_until_spent, verdict
 from sweep.engine.decision_kinds import (
+    AddTrials,
     Decision,
     DropTrial,
     EndSweep,
@@ -39,14 +40,17 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
     if view.state in ENDED_SWEEP_STATES:
         return ()
     running = view.running_here
-    if not view.open_trials:
-        return (_conclusion(view),)
     ending = _reason_to_end(view)
+    added = None if _may_not_grow(view) else view.growth.addition(view)
+    if not view.open_trials and added is None:
+        return (_conclusion(view),)
     if ending is not None:
         return _wind_down(running, ending)
     judged = _judged(view)
     if judged:
         return judged
+    if added is not None:
+        return (AddTrials(trials=added.trials, reason=added.reason, asked=added.asked),)
     admission = admit(view)
     now = (*_halted(view), *(_start(trial) for trial in admission.admitted))
     if now:
@@ -71,6 +75,11 @@ def _reason_to_end(view: SweepView) -> EndSweep | None:
         reason = f"{found.reason}; the last: {view.last_failure}"
         return EndSweep(state=SweepState.FAILED, reason=reason)
     return EndSweep(state=SweepState.STOPPED, reason=found.reason)
+
+
+def _may_not_grow(view: SweepView) -> bool:
+    """Whether the budget lets no further trial begin."""
+    return verdict(view.budget, view.spent).allowance == "drain"
 
 
 def _judged(view: SweepView) -> tuple[Decision, ...]:

@@ -21,6 +21,7 @@ from sweep.spec.design_spec import (
     FractionalDesign,
     LatinHypercubeDesign,
     RandomDesign,
+    SearchDesign,
 )
 
 MAX_POINTS = 100_000
@@ -28,6 +29,9 @@ MAX_POINTS = 100_000
 
 DRAWN = frozenset({"random", "latin_hypercube"})
 """Kinds that need not come upon every level of every axis."""
+
+SEARCHED = frozenset({"tpe", "optuna"})
+"""Kinds whose points are asked for while the sweep runs."""
 
 Point = dict[str, str]
 """Level by axis."""
@@ -223,6 +227,35 @@ class Drawn:
         return DesignFacts(kind=self._spec.kind, remarks=(remark,))
 
 
+class Searched:
+    """The baseline; all other points are asked for while the sweep runs."""
+
+    wanted = None
+
+    def __init__(self, spec: SearchDesign, axes: Sequence[Axis]) -> None:
+        del axes
+        self._spec = spec
+
+    def problems(self) -> list[Problem]:
+        """More points than can be planned."""
+        if self._spec.trials <= MAX_POINTS:
+            return []
+        message = f"at most {MAX_POINTS:,} points can be asked for, came {self._spec.trials:,}"
+        return [Problem("design.trials", message)]
+
+    def points(self) -> Iterator[Point]:
+        """The baseline."""
+        yield {}
+
+    def facts(self) -> DesignFacts:
+        """What it cannot answer."""
+        remark = (
+            f"{self._spec.trials} points are asked from {self._spec.sampler}: they crowd where it "
+            "is good, so effects of single axes are not measured evenly"
+        )
+        return DesignFacts(kind=self._spec.kind, remarks=(remark,))
+
+
 _KINDS: Mapping[str, Callable[[Any, Sequence[Axis]], Design]] = {
     "grid": Grid,
     "one_factor": OneFactor,
@@ -231,9 +264,19 @@ _KINDS: Mapping[str, Callable[[Any, Sequence[Axis]], Design]] = {
     "fractional": FractionOfGrid,
     "random": Drawn,
     "latin_hypercube": Drawn,
+    "tpe": Searched,
+    "optuna": Searched,
 }
 
 
 def make_design(spec: DesignSpec, axes: Sequence[Axis]) -> Design:
     """The design of a sweep file over these axes; ask for its problems before its points."""
     return _KINDS[spec.kind](spec, axes)
+
+
+def first_design(spec: DesignSpec, axes: Sequence[Axis]) -> tuple[Sequence[Axis], DesignSpec]:
+    """The design a sweep begins with and the axes it varies; a search begins with the baseline."""
+    if spec.kind == "staged":
+        stage = spec.stages[0]
+        return [axis for axis in axes if axis.name in stage.axes], stage.design
+    return ([], spec) if spec.kind in SEARCHED else (axes, spec)

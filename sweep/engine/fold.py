@@ -11,11 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.engine.books import Books, ExpectedTrial
+from sweep.engine.chronicle import Chronicle
 from sweep.engine.contest import Contest
+from sweep.engine.growth import Growth, NewTrial, NoGrowth
 from sweep.engine.tally import Tally, failure_kind
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
+from sweep.spec.design_spec import SearchDesign
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 
 DECISIONS_KIND = "decided"
@@ -31,7 +34,14 @@ class SweepFold:
     come along and are left aside.
     """
 
-    def __init__(self, sweep_id: str, trials: Sequence[ExpectedTrial], spec: SweepSpec) -> None:
+    def __init__(
+        self,
+        sweep_id: str,
+        trials: Sequence[ExpectedTrial],
+        spec: SweepSpec,
+        *,
+        growth: Growth | None = None,
+    ) -> None:
         self.sweep_id = sweep_id
         self.seen = 0
         """Last event taken in."""
@@ -39,7 +49,10 @@ class SweepFold:
         self._budget = spec.budget
         self._tally = Tally()
         sign = 1.0 if spec.objective.mode == "max" else -1.0
-        self._books = Books(Contest(spec.scheduler.rungs, sign=sign))
+        self._growth = growth or NoGrowth()
+        self._books = Books(Contest(spec.scheduler.rungs, sign=sign), Chronicle(_keys(spec)))
+        self.added: list[NewTrial] = []
+        """Trials it was decided to add, whether or not the ledger was told of them."""
         self._state = SweepState.PENDING
         self._stop_requested = False
         self._take: Mapping[str, Callable[[Event], None]] = {
@@ -56,12 +69,14 @@ class SweepFold:
             "attempt_finished": self._attempt_ended,
             "attempt_lost": self._attempt_ended,
             "trial_moved": self._trial_moved,
+            "trials_added": self._trials_added,
         }
         self._carry_out: Mapping[str, Callable[[Mapping[str, Any], int], None]] = {
             "stop_trial": self._told_to_stop,
             "promote_arm": self._promoted,
             "stop_arm": self._arm_stopped,
             "drop_trial": self._dropped,
+            "add_trials": self._asked_to_add,
         }
         for trial in trials:
             self._books.add(trial)
@@ -70,7 +85,7 @@ class SweepFold:
         """Take in the next event; one that was taken in before is left aside."""
         if event.seq <= self.seen:
             return
-        self.seen = event.seq
+        self.seen = self._books.chronicle.now = event.seq
         mine = event.sweep_id == self.sweep_id
         known = event.identity in self._books if event.identity is not None else mine
         if known and event.kind in self._take:
@@ -107,7 +122,9 @@ class SweepFold:
             in_flight=in_flight,
             stopped=books.stopped,
             open_trials=books.open_trials,
-            rungs=books.contest.standings(),
+            rungs=books.contest.standings(max(0, self._growth.arms_asked - books.chronicle.asked)),
+            history=books.chronicle.history,
+            growth=self._growth,
             spent=self._tally.spent(in_flight, observation),
             pace=self._tally.pace,
             first_ends=self._tally.first_ends,
@@ -131,8 +148,10 @@ class SweepFold:
         if self._state is SweepState.RUNNING:
             self._tally.start_anew()
             for trial in self._books.trials:
-                if trial.failures:
-                    self._books.put(replace(trial, failures=()))
+                # A driver may have died between deciding to put a trial aside and doing it.
+                dropped = trial.dropped and trial.state is not TrialState.PAUSED
+                if trial.failures or dropped is not trial.dropped:
+                    self._books.put(replace(trial, failures=(), dropped=dropped))
 
     def _stop(self, event: Event) -> None:
         del event
@@ -157,7 +176,7 @@ class SweepFold:
             for decision in said["decisions"]:
                 carry_out = self._carry_out.get(decision["kind"])
                 if carry_out is not None:
-                    carry_out(decision, event.seq)
+                    carry_out({**decision, "seen": said["seen"]}, event.seq)
 
     def _attempt_started(self, event: Event) -> None:
         trial = self._of(event)
@@ -256,6 +275,19 @@ class SweepFold:
         del seq
         self._books.put(replace(self._books.of(decision["identity"]), dropped=True))
 
+    def _asked_to_add(self, decision: Mapping[str, Any], seq: int) -> None:
+        del seq
+        self.added += self._books.grow(decision)
+
+    def _trials_added(self, event: Event) -> None:
+        self._books.register(event.payload, seq=event.seq)
+
     def _of(self, event: Event) -> TrialStanding:
         assert event.identity is not None
         return self._books.of(event.identity)
+
+
+def _keys(spec: SweepSpec) -> list[str]:
+    """Every objective's name among a trial's metrics."""
+    also = spec.design.also if isinstance(spec.design, SearchDesign) else []
+    return [spec.objective.key, *(each.key for each in also)]

@@ -7,13 +7,17 @@ balanced table. The same resolved sweep and digests always give the same plan.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from infra.errors import Problem, SpecError
 from search_spaces.axes import Axis
 from sweep.engine.arms import Arm, Digests, make_arms
 from sweep.engine.cost_model import CPU_CORE, CostModel, DeviceRate, Interval, MeasuredTrial
 from sweep.engine.designs import DesignFacts
+from sweep.engine.growing import make_growth
+from sweep.engine.growth import Growth
+from sweep.engine.planned_space import PlannedSpace
 from sweep.engine.price import Market, PriceEstimate, TrialPrice, price_trials
 from sweep.spec.resolve import ResolvedSweep
 from sweep.spec.sweep_spec import SweepSpec
@@ -69,6 +73,13 @@ class SweepPlan:
     estimate: PriceEstimate
     design: DesignFacts
     """What can be told apart in it."""
+    space: PlannedSpace | None = field(default=None, repr=False, compare=False)
+    """What further points train; absent where nothing can be added."""
+
+    @property
+    def growth(self) -> Growth:
+        """By which rule it grows while it runs."""
+        return make_growth(self.spec, self.space)
 
     @property
     def pending(self) -> bool:
@@ -131,6 +142,7 @@ def make_plan(
         trials=trials,
         estimate=estimate,
         design=designed.facts,
+        space=PlannedSpace(resolved.axes, designed.settling, partial(_trial, model), designed.arms),
     )
 
 
@@ -165,17 +177,21 @@ def _trials(spec: SweepSpec, arms: Sequence[Arm], model: CostModel) -> tuple[Pla
     first = spec.replicates.first_seed
     seconds = [model.seconds(arm.config) for arm in arms]
     return tuple(
-        PlannedTrial(
-            identity=_identity(arm, seed),
-            arm=arm.name,
-            seed=seed,
-            config=_with_seed(arm.config, seed),
-            workers=arm.config.machine.workers,
-            seconds=expected,
-            pending=arm.pending,
-        )
+        _trial(model, arm, seed, expected)
         for seed in range(first, first + spec.replicates.seeds)
         for arm, expected in zip(arms, seconds, strict=True)
+    )
+
+
+def _trial(model: CostModel, arm: Arm, seed: int, expected: Interval | None = None) -> PlannedTrial:
+    return PlannedTrial(
+        identity=_identity(arm, seed),
+        arm=arm.name,
+        seed=seed,
+        config=_with_seed(arm.config, seed),
+        workers=arm.config.machine.workers,
+        seconds=expected or model.seconds(arm.config),
+        pending=arm.pending,
     )
 
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sweep.engine.budget import BudgetState
+from sweep.engine.growth import Growth, History, NoGrowth
 from sweep.engine.rungs import RungStanding
 from sweep.records.lifecycle import SweepState, TrialState
+from sweep.spec.objective_spec import ObjectiveSpec
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
-from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+from sweep.spec.sweep_spec import BudgetSpec
 
 QueueKey = tuple[int, bool, int]
 """Furthest rung first, then arms that were begun, then plan order."""
@@ -70,8 +72,10 @@ class TrialStanding:
     """Event with which it last became able to start."""
     claimed: int = 0
     """Event with which this sweep last claimed it; 0 when it never did."""
-    field: int = 0
+    stage: int = 0
     """Number of the stage its arm competes in."""
+    registered: bool = True
+    """The ledger knows it as a trial of this sweep."""
     rung_steps: tuple[int, ...] = ()
     """Steps of its rungs, rising; none when nothing is stopped early."""
     reached: tuple[float | None, ...] = ()
@@ -146,6 +150,10 @@ class SweepView:
     """For how many something is still to be done."""
     rungs: tuple[RungStanding, ...] = ()
     """Who has reached which rung; empty when nothing is stopped early."""
+    history: History = ()
+    """What a sampler was asked and told; empty unless the design searches."""
+    growth: Growth = field(default_factory=NoGrowth, compare=False)
+    """By which rule the sweep grows."""
     spent: BudgetState
     pace: float | None
     """Measured over planned device time, median of the trials finished here; None before any."""
@@ -176,4 +184,4 @@ class SweepView:
         if trial.state is TrialState.RUNNING and not trial.stopped:
             held = trial.identity in self.observation.held_elsewhere
             return not held and trial.driver != self.observation.driver
-        return not (trial.settled or trial.stopped or trial.at_rung)
+        return trial.registered and not (trial.settled or trial.stopped or trial.at_rung)

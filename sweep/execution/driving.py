@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from sweep.engine.decision_kinds import (
+    AddTrials,
     Decision,
     DropTrial,
     EndSweep,
@@ -21,15 +22,17 @@ from sweep.engine.decision_kinds import (
 )
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
+from sweep.engine.growth import NewTrial
 from sweep.engine.plan import PlannedTrial, SweepPlan
 from sweep.engine.view import Observation, SweepView
 from sweep.execution.cluster import Cluster
 from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.heartbeat import TTL_SECONDS
-from sweep.execution.order_book import OpenOrder, OrderBook
+from sweep.execution.order_book import OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
 from sweep.execution.placement import device_count, gang_bundles
+from sweep.execution.registration import add_planned
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder
@@ -55,6 +58,7 @@ class SweepDriver:
         on_round: Callable[[SweepView], None] = lambda view: None,
     ) -> None:
         self.ended: EndSweep | None = None
+        self.sweep_id = plan.sweep_id
         self._plan = plan
         self._planned: dict[str, PlannedTrial] = {t.identity: t for t in plan.trials}
         self._ledger = ledger
@@ -62,7 +66,7 @@ class SweepDriver:
         self._signs = signs
         self._patience = patience
         self._on_round = on_round
-        self._fold = SweepFold(plan.sweep_id, plan.trials, plan.spec)
+        self._fold = SweepFold(plan.sweep_id, plan.trials, plan.spec, growth=plan.growth)
         self._book = OrderBook(ledger)
         self._queue: deque[PlacedOrder] = deque()
         self._cluster: Cluster | None = None
@@ -71,7 +75,9 @@ class SweepDriver:
 
     def start(self) -> None:
         """Say that the sweep runs; what failed before gets another chance."""
-        self._ledger.set_sweep_state(self._plan.sweep_id, SweepState.RUNNING)
+        self._view()
+        self._take_in(self._fold.added)  # a driver may have died between deciding and adding
+        self._ledger.set_sweep_state(self.sweep_id, SweepState.RUNNING)
 
     def use(self, cluster: Cluster) -> None:
         """Execute on this cluster from now on.
@@ -82,11 +88,6 @@ class SweepDriver:
         for machine in self._machines:
             gang_bundles(machine, cluster)
         self._cluster = cluster
-
-    @property
-    def sweep_id(self) -> str:
-        """The sweep it drives."""
-        return self._plan.sweep_id
 
     @property
     def is_over(self) -> bool:
@@ -125,7 +126,7 @@ class SweepDriver:
         waits = all(isinstance(decision, Wait) for decision in decisions)
         if not waits:
             entry = log_entry(view, decisions)
-            self._ledger.record_decision(self._plan.sweep_id, DECISIONS_KIND, entry)
+            self._ledger.record_decision(self.sweep_id, DECISIONS_KIND, entry)
         for decision in decisions:
             self._do(decision)
         self._on_round(view)
@@ -143,6 +144,8 @@ class SweepDriver:
                 sweep_id=self.sweep_id,
                 reason=decision.reason,
             )
+        elif isinstance(decision, AddTrials):
+            self._take_in(decision.trials)
         elif isinstance(decision, EndSweep):
             self._end(decision)
 
@@ -190,16 +193,7 @@ class SweepDriver:
             for order in gone:
                 self._book.drop(order)
             return [order.attempt_id for order in gone]
-        patience = self._patience
-        unbegun = [order for order in self._book.waiting() if order.stop_since is not None]
-        late = self._book.overdue(grace_seconds=patience.grace)
-        for order in (*unbegun, *late):
-            self._book.close(order, TrialState.PAUSED, message=_why_paused(order, patience))
-        silent = self._book.silent(seconds=patience.silence)
-        for order in silent:
-            message = f"its actor on {order.node} was not heard for {patience.silence:.0f} s"
-            self._book.close(order, TrialState.FAILED, kind="communication", message=message)
-        return [order.attempt_id for order in (*unbegun, *late, *silent)]
+        return [order.attempt_id for order in self._book.close_overdue(self._patience)]
 
     def abandon(self) -> None:
         """Pause whatever is still open, its ranks being dead already."""
@@ -216,9 +210,7 @@ class SweepDriver:
 
     def _view(self) -> SweepView:
         while True:
-            events = self._ledger.events(
-                self._fold.seen, EVENTS_AT_ONCE, sweep_id=self._plan.sweep_id
-            )
+            events = self._ledger.events(self._fold.seen, EVENTS_AT_ONCE, sweep_id=self.sweep_id)
             self._fold.apply_all(events)
             if len(events) < EVENTS_AT_ONCE:
                 break
@@ -245,7 +237,7 @@ class SweepDriver:
         candidates = self._fold.may_run_elsewhere(self._holder.driver)
         if not candidates:
             return frozenset()
-        live = {view.identity for view in self._ledger.trials(self._plan.sweep_id) if view.live}
+        live = {view.identity for view in self._ledger.trials(self.sweep_id) if view.live}
         return frozenset(live.intersection(candidates))
 
     def _start(self, decision: StartTrial) -> None:
@@ -254,7 +246,7 @@ class SweepDriver:
         bundles = gang_bundles(planned.config.machine, self._cluster)
         attempt = self._ledger.claim(
             decision.identity,
-            self._plan.sweep_id,
+            self.sweep_id,
             self._holder,
             TTL_SECONDS,
             planned.workers,
@@ -272,6 +264,15 @@ class SweepDriver:
         )
         self._queue.append(PlacedOrder(order=order, bundles=bundles))
 
+    def _take_in(self, added: Sequence[NewTrial]) -> None:
+        """Make trials that join the sweep known here and in the ledger; silent where they are."""
+        if not added:
+            return
+        assert self._plan.space is not None
+        planned = add_planned(self._ledger, self.sweep_id, self._plan.space, added)
+        self._planned |= {trial.identity: trial for trial in planned}
+        self._machines |= {trial.config.machine for trial in planned}
+
     def _stop(self, decision: StopTrial) -> None:
         for order in self._book:
             if order.attempt.identity == decision.identity:
@@ -279,16 +280,10 @@ class SweepDriver:
 
     def _end(self, decision: EndSweep) -> None:
         self.ended = decision
-        self._ledger.set_sweep_state(self._plan.sweep_id, decision.state, decision.reason)
+        self._ledger.set_sweep_state(self.sweep_id, decision.state, decision.reason)
 
     def _withdraw_queue(self) -> None:
         while self._queue:
             order = self._book.get(self._queue.popleft().order.attempt)
             if order is not None:
                 self._book.close(order, TrialState.PAUSED, message="its driver was interrupted")
-
-
-def _why_paused(order: OpenOrder, patience: Patience) -> str:
-    if order.heard is None:
-        return "it was to stop before it had begun"
-    return f"it was to stop and had not within {patience.grace:g} s; its ranks were ended"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from infra.errors import BusyError
 from sweep.engine.fold import PLACED_KIND
 from sweep.execution.orders import TrialNews
+from sweep.execution.patience import Patience
 from sweep.execution.placement import Bundle
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
@@ -116,6 +117,19 @@ class OrderBook:
     def drop(self, order: OpenOrder) -> None:
         """Forget an order without a word to the ledger."""
         self._open.pop(order.attempt_id, None)
+
+    def close_overdue(self, patience: Patience) -> list[OpenOrder]:
+        """Close every order that has not done what it should within its driver's patience."""
+        unbegun = [order for order in self.waiting() if order.stop_since is not None]
+        late = self.overdue(grace_seconds=patience.grace)
+        for order in (*unbegun, *late):
+            why = patience.why_paused(begun=order.heard is not None)
+            self.close(order, TrialState.PAUSED, message=why)
+        silent = self.silent(seconds=patience.silence)
+        for order in silent:
+            why = patience.why_lost(order.node)
+            self.close(order, TrialState.FAILED, kind="communication", message=why)
+        return [*unbegun, *late, *silent]
 
     def waiting(self, *, seconds: float = 0.0) -> list[OpenOrder]:
         """Orders whose actor was never heard, in this many seconds or more."""

@@ -17,6 +17,16 @@ class Patience:
     silence: float = 120.0
     """For an actor that has stopped ticking."""
 
+    def why_paused(self, *, begun: bool) -> str:
+        """Why an order that was to stop is closed without having said so."""
+        if not begun:
+            return "it was to stop before it had begun"
+        return f"it was to stop and had not within {self.grace:g} s; its ranks were ended"
+
+    def why_lost(self, node: str) -> str:
+        """Why an order whose actor fell silent is closed."""
+        return f"its actor on {node} was not heard for {self.silence:.0f} s"
+
 
 DEFAULT_PATIENCE = Patience()
 

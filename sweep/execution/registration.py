@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from infra.settings import Settings
-from sweep.engine.plan import SweepPlan
+from sweep.engine.growth import NewTrial
+from sweep.engine.plan import PlannedTrial, SweepPlan
+from sweep.engine.planned_space import PlannedSpace
 from sweep.records.ledger import Ledger
 from sweep.records.rows import ArmRow, TrialRow
 
@@ -35,16 +39,35 @@ def arm_rows(plan: SweepPlan) -> list[ArmRow]:
 
 def trial_rows(plan: SweepPlan) -> list[TrialRow]:
     """The plan's trials as the ledger keeps them, in the order to run them."""
-    return [
-        TrialRow(
-            identity=trial.identity,
-            arm=trial.arm,
-            seed=trial.seed,
-            config_json=trial.config.model_dump(mode="json"),
-            workers=trial.workers,
-        )
-        for trial in plan.trials
-    ]
+    return [_row(trial) for trial in plan.trials]
+
+
+def add_planned(
+    ledger: Ledger, sweep_id: str, space: PlannedSpace, added: Sequence[NewTrial]
+) -> list[PlannedTrial]:
+    """Write trials that join a sweep into the ledger; all that it takes to execute them.
+
+    Raises:
+        MissingError: If one would be another training now than when it was decided on.
+    """
+    planned = [space.planned(new) for new in added]
+    arms = dict.fromkeys(new.arm for new in added)
+    ledger.add_trials(
+        sweep_id,
+        arms=[space.arm_row(arm) for arm in arms],
+        trials=[_row(trial) for trial in planned],
+    )
+    return planned
+
+
+def _row(trial: PlannedTrial) -> TrialRow:
+    return TrialRow(
+        identity=trial.identity,
+        arm=trial.arm,
+        seed=trial.seed,
+        config_json=trial.config.model_dump(mode="json"),
+        workers=trial.workers,
+    )
 
 
 def _or_auto(asked: str, own: str) -> str:

@@ -192,6 +192,7 @@ def move(
     """Move a trial nobody runs (to `stopped_early` or `cancelled`); False if it may not."""
     if target not in (TrialState.STOPPED_EARLY, TrialState.CANCELLED):
         raise InputError(f"a trial nobody runs moves to stopped_early or cancelled, got {target}")
+    close_if_lost(connection, identity, now)
     allowed = [state for state in trial_states_before(target) if state is not TrialState.RUNNING]
     moved = connection.execute(
         sa.update(trials)

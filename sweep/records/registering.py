@@ -21,6 +21,7 @@ from sweep.records import journal
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Json, TrialRow
 from sweep.records.schema import arms as arms_table
+from sweep.records.schema import attempts as attempts_table
 from sweep.records.schema import memberships, sweeps
 from sweep.records.schema import trials as trials_table
 from trainer.identity import digest
@@ -161,14 +162,34 @@ def extend(
             for index, trial in enumerate(new)
         ],
     )
-    journal.append(
-        connection,
-        "trials_added",
-        time=now,
-        sweep_id=sweep_id,
-        payload={"trials": [[trial.identity, trial.arm, trial.seed] for trial in new]},
-    )
+    payload: dict[str, Any] = {"trials": [[trial.identity, trial.arm, trial.seed] for trial in new]}
+    if known:  # who reads a sweep from its start hears of everything else by its own event
+        payload["standings"] = _standings(connection, new)
+    journal.append(connection, "trials_added", time=now, sweep_id=sweep_id, payload=payload)
     return len(new)
+
+
+def _standings(connection: Connection, new: Sequence[TrialRow]) -> dict[str, Any]:
+    """How those of the new trials stand that other sweeps have begun."""
+    query = (
+        sa.select(trials_table, attempts_table.c.driver)
+        .outerjoin(attempts_table, attempts_table.c.attempt_id == trials_table.c.attempt_id)
+        .where(
+            trials_table.c.identity.in_([trial.identity for trial in new]),
+            trials_table.c.state != TrialState.PENDING.value,
+        )
+    )
+    return {
+        row.identity: {
+            "state": row.state,
+            "step": row.step,
+            "fraction": row.fraction,
+            "metrics": row.metrics,
+            "resumable": row.checkpoint_sha256 is not None,
+            "driver": row.driver if row.state == TrialState.RUNNING.value else None,
+        }
+        for row in connection.execute(query)
+    }
 
 
 def require_sweep(connection: Connection, sweep_id: str) -> SweepState:

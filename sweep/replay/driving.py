@@ -10,10 +10,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sweep.engine.decision_kinds import (
+    AddTrials,
     Decision,
     DropTrial,
     EndSweep,
@@ -24,12 +25,14 @@ from sweep.engine.decision_kinds import (
 )
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
+from sweep.engine.growing import make_growth
+from sweep.engine.growth import NewTrial
 from sweep.engine.view import Observation, SweepView
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder
 from sweep.replay.journal import SweepRecord
 from sweep.replay.planning import RecordedTrial, ReplayPlan
-from sweep.replay.working import SimulatedClock, Work
+from sweep.replay.working import SimulatedClock, Work, trial_rows
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
 
 FOREVER = 1e12
@@ -63,7 +66,12 @@ class SimulatedDriver:
     ) -> None:
         self.ended: EndSweep | None = None
         self.traces = Traces()
-        self.fold = SweepFold(plan.sweep_id, plan.trials, plan.spec)
+        self.kept: dict[str, float] = {}
+        """Where on its curve a trial goes on although no checkpoint says so: its workers outlived
+        the driver before this one."""
+        self.fold = SweepFold(
+            plan.sweep_id, plan.trials, plan.spec, growth=make_growth(plan.spec, plan.drawn)
+        )
         self._plan = plan
         self._record = record
         self._clock = clock
@@ -96,6 +104,8 @@ class SimulatedDriver:
         """Take the sweep and start what may start."""
         sweep_id = self._plan.sweep_id
         self._record.acquire_sweep(sweep_id, self._holder, self._ttl)
+        self.view()
+        self._take_in(self.fold.added)  # a driver may have died between deciding and adding
         self._record.set_sweep_state(sweep_id, SweepState.RUNNING)
         self._look()
 
@@ -116,10 +126,9 @@ class SimulatedDriver:
         """Every trial of the sweep, those it has added included."""
         return tuple(self._trials.values())
 
-    @property
-    def running(self) -> Mapping[str, object]:
-        """Trials at work, by identity."""
-        return self._running
+    def left_behind(self) -> dict[str, float]:
+        """Where on their curves the trials at work are: what is lost if this driver dies now."""
+        return {name: work.seconds_by(self._clock.now) for name, work in self._running.items()}
 
     def view(self) -> SweepView:
         """What the driver sees now."""
@@ -156,11 +165,29 @@ class SimulatedDriver:
                 sweep_id=self._plan.sweep_id,
                 reason=decision.reason,
             )
+        elif isinstance(decision, AddTrials):
+            self._take_in(decision.trials)
         elif isinstance(decision, EndSweep):
             self.ended = decision
             sweep_id = self._plan.sweep_id
             self._record.set_sweep_state(sweep_id, decision.state, decision.reason)
             self._record.release_sweep(sweep_id, self._holder)
+
+    def _take_in(self, added: Sequence[NewTrial]) -> None:
+        """Make trials that join the sweep known here and in the record."""
+        if not added:
+            return
+        drawn = self._plan.drawn
+        trials = []
+        for new in added:
+            drawn.trial(new.point, seed=new.seed, stage=new.stage)
+            trials.append(drawn.recorded(new))
+        self._trials |= {trial.identity: trial for trial in trials}
+        self._record.add_trials(
+            self._plan.sweep_id,
+            arms=[drawn.arm_row(arm) for arm in dict.fromkeys(new.arm for new in added)],
+            trials=trial_rows(trials, self._plan.table),
+        )
 
     def _start(self, decision: StartTrial) -> None:
         trial = self._trials[decision.identity]
@@ -175,12 +202,13 @@ class SimulatedDriver:
         if attempt is None:
             return
         from_step = attempt.resume_from.step if attempt.resume_from and decision.resume else 0
+        kept = self.kept.pop(trial.identity, None)
         rungs = self.fold.rung_steps(trial.identity)
         work = Work(
             attempt=attempt,
             trial=trial,
             started=self._clock.now,
-            from_step=from_step,
+            from_seconds=trial.curve.seconds_at(from_step) if kept is None else kept,
             told=from_step,
             stops=tuple(step for step in (*rungs, trial.total_steps) if step > from_step),
         )

@@ -121,7 +121,9 @@ class Journal:
             self._trials[trial.identity] = trial
             self._state[trial.identity] = TrialState.PENDING
         if new:
-            payload = {"trials": [[trial.identity, trial.arm, trial.seed] for trial in new]}
+            payload: dict[str, Any] = {
+                "trials": [[trial.identity, trial.arm, trial.seed] for trial in new]
+            }
             self._append("trials_added", payload, sweep_id=sweep_id)
         return len(new)
 

@@ -6,16 +6,19 @@ designs, the order of trials and everything after them are those of real sweeps.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from infra.errors import Problem, SpecError
 from search_spaces.points import BASELINE
-from sweep.engine.designs import make_design
+from sweep.engine.designs import first_design, make_design
+from sweep.engine.growth import NewTrial
 from sweep.records.rows import ArmRow
 from sweep.replay.curves import Curve, CurveTable
 from sweep.replay.space import TableSpace, point_text, table_space, text_of
+from sweep.spec.design_spec import SearchDesign, StagedDesign
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.identity import digest
 
@@ -47,6 +50,8 @@ class ReplayPlan:
     space: TableSpace
     arms: tuple[ArmRow, ...]
     trials: tuple[RecordedTrial, ...]
+    drawn: RecordedSpace
+    """What further points stand for."""
 
     @property
     def table(self) -> CurveTable:
@@ -73,7 +78,8 @@ def plan_replay(spec: SweepSpec, table: CurveTable, *, order: int = 0) -> Replay
         raise SpecError(error.source, [*problems, *error.problems]) from error
     if problems:
         raise SpecError(f"sweep {spec.name}", problems)
-    arms = _designed(space) if spec.axes else _all_of(space, order)
+    chosen = bool(spec.axes) or isinstance(spec.design, SearchDesign | StagedDesign)
+    arms = _designed(space) if chosen else _all_of(space, order)
     first = spec.replicates.first_seed
     trials = tuple(
         recorded_trial(table, arm.name, configuration, seed=seed)
@@ -87,6 +93,7 @@ def plan_replay(spec: SweepSpec, table: CurveTable, *, order: int = 0) -> Replay
         space=space,
         arms=tuple(arm for arm, _ in arms),
         trials=trials,
+        drawn=RecordedSpace(space, {arm.name: configuration for arm, configuration in arms}),
     )
 
 
@@ -101,6 +108,63 @@ def recorded_trial(table: CurveTable, arm: str, configuration: str, *, seed: int
         curve=table.curves[configuration][seed],
         seconds_estimate=table.median_seconds,
     )
+
+
+class RecordedSpace:
+    """Further points of a replayed sweep, answered by the table."""
+
+    def __init__(self, space: TableSpace, arms: Mapping[str, str]) -> None:
+        self.axes = space.axes
+        self._space = space
+        self._configurations = dict(arms)
+        self._names = {configuration: arm for arm, configuration in arms.items()}
+        self._answers: dict[tuple[tuple[str, str], ...], str] = {}
+
+    def trial(self, point: Mapping[str, str], *, seed: int, stage: int = 0) -> NewTrial | None:
+        """The trial of a point; none where the table does not hold its levels."""
+        if not point and self._space.baseline is None:
+            return None
+        key = tuple(sorted(point.items()))
+        if key not in self._answers:
+            try:
+                self._answers[key] = self._space.configuration(point, taken=self._names)
+            except SpecError:
+                return None
+        return self._made(self._answers[key], point, seed, stage)
+
+    def replicate(self, arm: str, *, seed: int) -> NewTrial | None:
+        """A further repetition of an arm; none where the table has no more."""
+        return self._made(self._configurations[arm], {}, seed, 0)
+
+    def recorded(self, new: NewTrial) -> RecordedTrial:
+        """The recorded training an added trial stands for."""
+        return recorded_trial(
+            self._space.table, new.arm, self._configurations[new.arm], seed=new.seed
+        )
+
+    def arm_row(self, arm: str) -> ArmRow:
+        """An arm as a ledger registers it."""
+        return arm_row(self._space, self._configurations[arm], arm)
+
+    def _made(
+        self, configuration: str, point: Mapping[str, str], seed: int, stage: int
+    ) -> NewTrial | None:
+        if seed not in self._space.table.curves[configuration]:
+            return None
+        name = BASELINE if configuration == self._space.baseline else configuration
+        arm = self._names.setdefault(configuration, name)
+        self._configurations[arm] = configuration
+        trial = recorded_trial(self._space.table, arm, configuration, seed=seed)
+        return NewTrial(
+            identity=trial.identity,
+            arm=arm,
+            seed=seed,
+            workers=trial.workers,
+            seconds_estimate=trial.seconds_estimate,
+            total_steps=trial.total_steps,
+            point=dict(point),
+            stage=stage,
+        )
 
 
 def _spec_problems(spec: SweepSpec, table: CurveTable) -> list[Problem]:
@@ -129,7 +193,8 @@ def _all_of(space: TableSpace, order: int) -> list[tuple[ArmRow, str]]:
 
 def _designed(space: TableSpace) -> list[tuple[ArmRow, str]]:
     """The configurations the design asks for."""
-    design = make_design(space.spec.design, space.axes)
+    varied, first = first_design(space.spec.design, space.axes)
+    design = make_design(first, varied)
     problems = design.problems()
     if problems:
         raise SpecError(f"sweep {space.spec.name}", problems)
@@ -137,7 +202,7 @@ def _designed(space: TableSpace) -> list[tuple[ArmRow, str]]:
     for point in design.points():
         if not point and space.baseline is None:
             continue  # a design's reference, where the file names none
-        configuration = space.configuration(point)
+        configuration = space.configuration(point, taken=found)
         found.setdefault(
             configuration, (arm_row(space, configuration, point_text(point)), configuration)
         )

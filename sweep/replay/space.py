@@ -8,7 +8,7 @@ the range, by ratio where the axis is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +35,10 @@ class TableSpace:
     axes: tuple[Axis, ...]
     baseline: str | None
 
-    def configuration(self, point: Mapping[str, str]) -> str:
-        """The configuration a point stands for.
+    def configuration(
+        self, point: Mapping[str, str], *, taken: Collection[str] = frozenset()
+    ) -> str:
+        """The configuration a point stands for; of a range, the nearest that is not taken.
 
         Raises:
             SpecError: If the table has none with these levels, or several.
@@ -48,6 +50,7 @@ class TableSpace:
         drawn = {name: float(level) for name, level in point.items() if name in ranges}
         found = list(_matching(self.table, asked))
         if drawn and found:
+            found = [name for name in found if name not in taken] or found
             return min(found, key=lambda name: (self._distance(name, drawn, ranges), name))
         if len(found) == 1:
             return found[0]

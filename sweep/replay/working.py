@@ -31,7 +31,8 @@ class Work:
     attempt: Attempt
     trial: RecordedTrial
     started: float
-    from_step: int
+    from_seconds: float
+    """Where on the curve it began."""
     stops: tuple[int, ...]
     """Steps at which it reports, rising; the last is its end."""
     told: int
@@ -39,13 +40,15 @@ class Work:
 
     def time_of(self, step: int) -> float:
         """When it will have done a step."""
-        curve = self.trial.curve
-        return self.started + curve.seconds_at(step) - curve.seconds_at(self.from_step)
+        return self.started + self.trial.curve.seconds_at(step) - self.from_seconds
+
+    def seconds_by(self, now: float) -> float:
+        """Where on the curve it is by now."""
+        return self.from_seconds + now - self.started
 
     def step_by(self, now: float) -> int:
         """Steps it has done by now."""
-        curve = self.trial.curve
-        return curve.step_at(curve.seconds_at(self.from_step) + now - self.started)
+        return self.trial.curve.step_at(self.seconds_by(now))
 
 
 def trial_rows(trials: Iterable[RecordedTrial], table: CurveTable) -> list[TrialRow]:

@@ -24,7 +24,7 @@ from search_spaces.source_checks import source_findings
 from sweep.spec.axis_spec import AxisEntry, AxisSpec
 from trainer.config import TrainerConfig
 
-LISTING = frozenset({"grid", "one_factor", "leave_one_out", "add_one_in", "fractional"})
+LISTING = frozenset({"grid", "one_factor", "leave_one_out", "add_one_in", "fractional", "staged"})
 """Kinds of design that combine listed levels; all others draw from ranges as well."""
 _SUBSETS: Mapping[str, Subsets] = {"leave_one_out": "all_but_one", "add_one_in": "one_more"}
 _TABLES = {"data_mix": "data.weights"}

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from infra.frozen import Frozen
+from sweep.spec.objective_spec import ObjectiveSpec
+
+SamplerName = Literal[
+    "TPESampler",
+    "GPSampler",
+    "CmaEsSampler",
+    "NSGAIISampler",
+    "NSGAIIISampler",
+    "QMCSampler",
+    "RandomSampler",
+]
+"""Optuna's samplers but those that list a grid, which `design: grid` does better."""
 
 
 class GridDesign(Frozen):
@@ -65,7 +77,7 @@ class LatinHypercubeDesign(Frozen):
     """Train the baseline too, as what the others are compared with."""
 
 
-DesignSpec = Annotated[
+FixedDesign = Annotated[
     GridDesign
     | OneFactorDesign
     | LeaveOneOutDesign
@@ -73,5 +85,80 @@ DesignSpec = Annotated[
     | FractionalDesign
     | RandomDesign
     | LatinHypercubeDesign,
+    Field(discriminator="kind"),
+]
+"""Designs all of whose trials are known beforehand."""
+
+
+class SearchDesign(Frozen):
+    """Points asked from a sampler of Optuna one after the other, each knowing how the others did.
+
+    The baseline is trained first, as what the others are compared with.
+    """
+
+    kind: Literal["tpe", "optuna"]
+    """`tpe`, or `optuna` with the name of any of its samplers."""
+    sampler: SamplerName = "TPESampler"
+    """Class name of the sampler."""
+    trials: PositiveInt = 40
+    """Points to ask for, the baseline not counted; each is trained with every seed."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the sampler."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of the sampler, such as `n_startup_trials`."""
+    also: list[ObjectiveSpec] = Field(default_factory=list)
+    """Further objectives beside the sweep's own, for samplers that take several."""
+
+    @model_validator(mode="after")
+    def _takes_as_many_objectives(self) -> SearchDesign:
+        if self.kind == "tpe" and self.sampler != "TPESampler":
+            raise ValueError(f"kind tpe is TPESampler; write kind: optuna for {self.sampler}")
+        if self.also and self.sampler == "CmaEsSampler":
+            raise ValueError("CmaEsSampler takes one objective; use TPESampler or NSGAIISampler")
+        return self
+
+
+class StageSpec(Frozen):
+    """One design of a staged sweep."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    axes: Annotated[list[str], Field(min_length=1)]
+    """Which of the sweep's axes vary; each varies in one stage only."""
+    design: FixedDesign = OneFactorDesign()
+
+
+class StagedDesign(Frozen):
+    """Stage after stage, each a design of its own, from what the stages before it found."""
+
+    kind: Literal["staged"] = "staged"
+    stages: Annotated[list[StageSpec], Field(min_length=1)]
+    adopt: Literal["supported", "best"] = "supported"
+    """`supported`: an arm replaces the baseline only where its seeds show that it is better,
+    corrected for the number of arms; `best`: whichever has the best mean does."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Of the test behind `supported`."""
+
+    @model_validator(mode="after")
+    def _every_axis_and_name_stands_once(self) -> StagedDesign:
+        for what, given in (
+            ("axis", [axis for stage in self.stages for axis in stage.axes]),
+            ("stage", [stage.name for stage in self.stages]),
+        ):
+            twice = sorted({name for name in given if given.count(name) > 1})
+            if twice:
+                raise ValueError(f"the {what} {', '.join(twice)} stands in the stages twice")
+        return self
+
+
+DesignSpec = Annotated[
+    GridDesign
+    | OneFactorDesign
+    | LeaveOneOutDesign
+    | AddOneInDesign
+    | FractionalDesign
+    | RandomDesign
+    | LatinHypercubeDesign
+    | SearchDesign
+    | StagedDesign,
     Field(discriminator="kind"),
 ]

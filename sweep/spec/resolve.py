@@ -22,6 +22,7 @@ from sweep.spec.baseline import baseline_config
 from sweep.spec.load import sweep_document, sweep_of
 from sweep.spec.spec_checks import (
     budget_findings,
+    combination_findings,
     design_findings,
     objective_findings,
     place_findings,
@@ -76,7 +77,7 @@ def resolve(spec: SweepSpec, source: Source | None = None) -> ResolvedSweep:
         found = axes_findings(spec, placed, baseline)
         findings += found or rule_findings(rules, axes, baseline)
         findings += scheduler_findings(spec, baseline, axes)
-    findings += budget_findings(spec) + place_findings(spec)
+    findings += combination_findings(spec) + budget_findings(spec) + place_findings(spec)
     if findings or baseline is None:
         raise where.error(findings)
     return ResolvedSweep(

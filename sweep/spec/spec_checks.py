@@ -9,6 +9,7 @@ from typing import Literal
 from infra.findings import Finding, hint
 from search_spaces.axes import Axis
 from sweep.spec.axis_spec import AxisSpec
+from sweep.spec.design_spec import SearchDesign, StagedDesign
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.config import BenchmarkConfig, TrainerConfig
 
@@ -74,9 +75,54 @@ def design_findings(spec: SweepSpec) -> list[Finding]:
             "data_mix: {members: [scenes, digits, text]}"
         )
         return [Finding(("design",), message)]
-    if not spec.axes and kind in ("fractional", "random", "latin_hypercube"):
+    needs_axes = ("fractional", "random", "latin_hypercube", "tpe", "optuna")
+    if not spec.axes and kind in needs_axes:
         return [Finding(("design",), f"design {kind} needs an axis; there is none")]
-    return []
+    return _stage_findings(spec)
+
+
+def _stage_findings(spec: SweepSpec) -> list[Finding]:
+    """Stages over axes there are not, and axes that no stage varies."""
+    if not isinstance(spec.design, StagedDesign):
+        return []
+    findings = []
+    staged = set()
+    for number, stage in enumerate(spec.design.stages):
+        staged |= set(stage.axes)
+        for place, axis in enumerate(stage.axes):
+            if axis not in spec.axes:
+                message = f"unknown axis '{axis}'{hint(axis, spec.axes)}"
+                location = ("design", "stages", number, "axes", place)
+                findings.append(Finding(location, message))
+    findings += [
+        Finding(("axes", axis), "no stage varies it; name it in one, or drop it")
+        for axis in spec.axes
+        if axis not in staged
+    ]
+    return findings
+
+
+def combination_findings(spec: SweepSpec) -> list[Finding]:
+    """Ways to stop early, to add seeds and to search that would work against each other."""
+    findings = []
+    race = spec.replicates.race
+    if race and spec.scheduler.kind != "none":
+        message = (
+            "a race compares arms that were trained to their end, and rungs stop them before; "
+            "use replicates.seeds with a scheduler, or a race without"
+        )
+        findings.append(Finding(("replicates", "race"), message))
+    if race and isinstance(spec.design, SearchDesign | StagedDesign):
+        message = (
+            f"design {spec.design.kind} adds arms while it runs, and a race needs all of them from "
+            "its first round; use replicates.seeds"
+        )
+        findings.append(Finding(("replicates", "race"), message))
+    several = isinstance(spec.design, SearchDesign) and spec.design.also
+    if several and spec.scheduler.kind != "none":
+        message = "with several objectives nothing tells which arm is ahead; drop the scheduler"
+        findings.append(Finding(("scheduler",), message))
+    return findings
 
 
 def scheduler_findings(

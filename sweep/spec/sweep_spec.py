@@ -7,7 +7,7 @@ nor torch. Axis levels stay as given here; `search_spaces` turns them into patch
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -15,28 +15,9 @@ from infra.frozen import Frozen
 from sweep.spec.axis_spec import AxisEntry, Choice, Patch
 from sweep.spec.design_spec import DesignSpec, OneFactorDesign
 from sweep.spec.notify_spec import NotifySpec
+from sweep.spec.objective_spec import ObjectiveSpec
+from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
-
-
-class ReplicatesSpec(Frozen):
-    """How often an arm is trained."""
-
-    seeds: PositiveInt = 3
-    """Trials per arm, with seeds `first_seed`, `first_seed` + 1, ..."""
-    first_seed: Annotated[int, Field(ge=0)] = 0
-
-
-class ObjectiveSpec(Frozen):
-    """What the sweep selects by; only validation benchmarks may be named."""
-
-    benchmark: str = "validation"
-    metric: str = "accuracy"
-    mode: Literal["max", "min"] = "max"
-
-    @property
-    def key(self) -> str:
-        """The objective's name among a trial's metrics."""
-        return f"eval/{self.benchmark}/{self.metric}"
 
 
 class BudgetSpec(Frozen):

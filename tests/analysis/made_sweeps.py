@@ -19,7 +19,8 @@ from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Attempt, Holder, TrialRow
 from sweep.spec.axis_spec import AxisSpec
-from sweep.spec.sweep_spec import BudgetSpec, ReplicatesSpec, SweepSpec
+from sweep.spec.replicates_spec import ReplicatesSpec
+from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.identity import digest
 from trainer.metrics import benchmark_metrics

@@ -11,7 +11,8 @@ from sweep.engine.progress import ArmResult, Spend, arm_results, progress
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
-from sweep.spec.sweep_spec import BudgetSpec, ObjectiveSpec
+from sweep.spec.objective_spec import ObjectiveSpec
+from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.scenarios import run_to_the_end
 from tests.engine.simulation import METRIC, SettableClock, SimulatedDriver, SimulatedSweep, planned
 
