@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,21 +35,23 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.errors import InputError, StoreError
+from infra.mlflow_names import fit, fit_model, quoted, run_page, runs_page, short
 from infra.settings import masked
-from infra.tracking import MetricPoint, RunFacts, RunStatus
+from infra.tracking import MetricPoint, ModelFacts, RunFacts, RunStatus
 
 KEY_TAG = "sweep.key"
+_OURS_TAG = "sweep.described"
+_NOTE_TAG = "mlflow.note.content"
+_KIND_TAG = "mlflow.experimentKind"
+_EXTERNAL_TAG = "mlflow.model.isExternal"
 _METRICS_PER_BATCH = 1000
 _PARAMS_PER_BATCH = 100
 _RUNS_PER_PAGE = 1000
-_LONGEST = {"param": 1000, "tag": 5000, "dataset digest": 36}
 _QUIET = {
     "mlflow": logging.WARNING,
     "alembic": logging.WARNING,
     "urllib3.connectionpool": logging.ERROR,  # every retry at a server that is down
 }
-_UNFIT = re.compile(r"[^/\w.\- :]")
-"""What MLflow does not allow in names of metrics and params."""
 
 
 class MlflowTracker:
@@ -77,6 +78,8 @@ class MlflowTracker:
             logging.getLogger(name).setLevel(level)
         self.uri = masked(uri)
         self._runs: dict[str, str] = {}
+        self._models: set[str] = set()
+        self._described = False
         self._looked_up: set[str] = set()  # key prefixes of which every run is in `_runs`
         if uri.startswith("sqlite:///"):
             with self._translated():
@@ -96,13 +99,13 @@ class MlflowTracker:
         with self._translated():
             found: list[Run] = []
             if not facts.key.startswith(tuple(self._looked_up)):
-                found = self._search(f"tags.`{KEY_TAG}` = '{_quoted(facts.key)}'", 1)
+                found = self._search(f"tags.`{KEY_TAG}` = '{quoted(facts.key)}'", 1)
             run = found[0] if found else self._create(facts)
             run_id = str(run.info.run_id)
             missing = [
-                Param(_fit(name), _short(value, "param"))
+                Param(fit(name), short(value, "param"))
                 for name, value in facts.params.items()
-                if _fit(name) not in run.data.params
+                if fit(name) not in run.data.params
             ]
             for start in range(0, len(missing), _PARAMS_PER_BATCH):
                 self._client.log_batch(run_id, params=missing[start : start + _PARAMS_PER_BATCH])
@@ -113,7 +116,7 @@ class MlflowTracker:
 
     def preload(self, key_prefix: str) -> None:
         """Look up the runs with such keys at once, whatever was known of them before."""
-        pattern = f"{_quoted(key_prefix)}%"
+        pattern = f"{quoted(key_prefix)}%"
         with self._translated():
             found = self._search(f"tags.`{KEY_TAG}` LIKE '{pattern}'", None)
         known = {key: run for key, run in self._runs.items() if not key.startswith(key_prefix)}
@@ -123,7 +126,7 @@ class MlflowTracker:
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:
         """One `log_batch` per thousand points."""
         metrics = [
-            Metric(_fit(point.name), point.value, _milliseconds(point.time), point.step)
+            Metric(fit(point.name), point.value, _milliseconds(point.time), point.step)
             for point in points
         ]
         with self._translated():
@@ -140,7 +143,7 @@ class MlflowTracker:
         """Add a dataset input; MLflow itself keeps equal ones single."""
         dataset = Dataset(
             name=name,
-            digest=_short(digest, "dataset digest"),
+            digest=short(digest, "dataset digest"),
             source_type="rmsweep",
             source=f'{{"sha256": "{digest}"}}',
         )
@@ -156,6 +159,40 @@ class MlflowTracker:
             file = Path(aside) / path.name
             file.write_bytes(data)
             self._client.log_artifact(run_id, str(file), None if folder == "." else folder)
+
+    def register_model(
+        self, run_id: str, model: ModelFacts, figures: Sequence[MetricPoint]
+    ) -> None:
+        """A logged model without files of its own, which MLflow calls external."""
+        if model.key in self._models:
+            return
+        with self._translated():
+            query = f"tags.`{KEY_TAG}` = '{quoted(model.key)}'"
+            found = self._client.search_logged_models([self._experiment], query, max_results=1)
+            if not found:
+                self._create_model(run_id, model, figures)
+        self._models.add(model.key)
+
+    def describe(self, text: str) -> None:
+        """The experiment's description, unless somebody has written one of their own."""
+        if self._described:
+            return
+        with self._translated():
+            tags = self._client.get_experiment(self._experiment).tags
+            if tags.get(_OURS_TAG) == "true" or _NOTE_TAG not in tags:
+                # Without its kind MLflow opens the experiment among chats and prompts.
+                marks = {_NOTE_TAG: text, _OURS_TAG: "true", _KIND_TAG: "custom_model_development"}
+                for name, value in marks.items():
+                    self._client.set_experiment_tag(self._experiment, name, value)
+        self._described = True
+
+    def page(self, run_id: str, artifact: str = "") -> str:
+        """Relative to MLflow's own pages, whatever their address."""
+        return run_page(self._experiment, run_id, artifact)
+
+    def found_page(self, tags: Mapping[str, str], *, best_by: str, charts: bool = False) -> str:
+        """MLflow's list of runs or its charts, with the search filled in."""
+        return runs_page(self._experiment, tags, best_by=best_by, charts=charts)
 
     def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
         """Say how a run stands."""
@@ -189,11 +226,28 @@ class MlflowTracker:
         run = self._client.create_run(
             self._experiment,
             start_time=started,
-            tags={name: _short(value, "tag") for name, value in tags.items()},
+            tags={name: short(value, "tag") for name, value in tags.items()},
             run_name=facts.name,
         )
         assert isinstance(run, Run)
         return run
+
+    def _create_model(self, run_id: str, model: ModelFacts, figures: Sequence[MetricPoint]) -> None:
+        made = self._client.create_logged_model(
+            self._experiment,
+            name=fit_model(model.name),
+            source_run_id=run_id,
+            tags={**model.tags, KEY_TAG: model.key, _EXTERNAL_TAG: "true"},
+            params={fit(name): short(value, "param") for name, value in model.params.items()},
+        )
+        self._client.finalize_logged_model(made.model_id, "READY")
+        metrics = [
+            Metric(
+                fit(point.name), point.value, _milliseconds(point.time), point.step, made.model_id
+            )
+            for point in figures
+        ]
+        self._client.log_batch(run_id, metrics=metrics[:_METRICS_PER_BATCH])
 
     def _search(self, query: str, most: int | None) -> list[Run]:
         runs: list[Run] = []
@@ -214,6 +268,7 @@ class MlflowTracker:
     def _forget(self) -> None:
         """A run may have been deleted, or made without our hearing of it: look again next time."""
         self._runs.clear()
+        self._models.clear()
         self._looked_up.clear()
 
     @contextmanager
@@ -231,27 +286,8 @@ class MlflowTracker:
             raise StoreError(f"MLflow at {self.uri} failed: {error}") from error
 
 
-def _fit(name: str) -> str:
-    """A name of a metric or param without what MLflow does not allow."""
-    return _UNFIT.sub("_", name)[:250]
-
-
-def _short(value: str, kind: str) -> str:
-    longest = _LONGEST[kind]
-    if len(value) <= longest or kind == "dataset digest":
-        return value[:longest]
-    return value[: longest - 3] + "..."
-
-
 def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name[:250], _short(value, "tag")) for name, value in tags.items()]
-
-
-def _quoted(text: str) -> str:
-    """Text inside a search string's single quotes, which MLflow cannot escape."""
-    if "'" in text:
-        raise InputError(f"a run's key must not hold a quote, got {text!r}")
-    return text
+    return [RunTag(name[:250], short(value, "tag")) for name, value in tags.items()]
 
 
 def _milliseconds(seconds: float) -> int:

@@ -40,6 +40,17 @@ class RunFacts:
     """Seconds since 1970; now when absent."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """A trained model whose weights lie elsewhere."""
+
+    key: str
+    """Names the model for ever; at most one of a place has it."""
+    name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
 class Tracker(Protocol):
     """Where runs are shown.
 
@@ -76,6 +87,24 @@ class Tracker(Protocol):
         """Put a file beside a run, replacing one of that name (which may hold `/`)."""
         ...
 
+    def register_model(
+        self, run_id: str, model: ModelFacts, figures: Sequence[MetricPoint]
+    ) -> None:
+        """List a model that a run has made, with its figures; once, whoever asks again."""
+        ...
+
+    def describe(self, text: str) -> None:
+        """Say in Markdown what this place holds and how to look at it."""
+        ...
+
+    def page(self, run_id: str, artifact: str = "") -> str:
+        """Where a run, or a file attached to it, is shown; a link for descriptions."""
+        ...
+
+    def found_page(self, tags: Mapping[str, str], *, best_by: str, charts: bool = False) -> str:
+        """Where the runs with these tags are listed by a metric, or drawn; a link likewise."""
+        ...
+
     def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
         """Say how a run stands; `ended` in seconds since 1970 for one that is over."""
         ...
@@ -104,6 +133,24 @@ class NullTracker:
 
     def log_artifact(self, run_id: str, name: str, data: bytes) -> None:
         """Nothing."""
+
+    def register_model(
+        self, run_id: str, model: ModelFacts, figures: Sequence[MetricPoint]
+    ) -> None:
+        """Nothing."""
+
+    def describe(self, text: str) -> None:
+        """Nothing."""
+
+    def page(self, run_id: str, artifact: str = "") -> str:
+        """Nowhere."""
+        del run_id, artifact
+        return ""
+
+    def found_page(self, tags: Mapping[str, str], *, best_by: str, charts: bool = False) -> str:
+        """Nowhere."""
+        del tags, best_by, charts
+        return ""
 
     def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
         """Nothing."""

@@ -15,8 +15,10 @@ from typing import Annotated
 import typer
 
 from infra.errors import InputError, StoreError
+from infra.mlflow_names import runs_page
 from sweep.cli.console import out
 from sweep.cli.workplace import open_workplace
+from sweep.records.describing import objective_name
 
 START_SECONDS = 90.0
 """MLflow's server needs 15 s here on a quiet machine."""
@@ -36,13 +38,14 @@ def ui(
 ) -> None:
     """Open MLflow on the runs; Ctrl-C ends it."""
     workplace = open_workplace()
-    tracking, experiment = workplace.settings.tracking_uri, None
+    tracking, experiment, best_by = workplace.settings.tracking_uri, None, ""
     if sweep is not None:
         row = workplace.ledger.sweep(sweep)
         tracking = row.tracking_uri
+        best_by = objective_name(row)
         experiment = (row.spec_json.get("tracking") or {}).get("experiment") or row.name
     if tracking.startswith(("http://", "https://")):
-        _show(_address(tracking.rstrip("/"), experiment), open_browser=browser)
+        _show(_address(tracking.rstrip("/"), experiment, best_by), open_browser=browser)
         return
     if not _free(port):
         raise InputError(f"port {port} is taken on 127.0.0.1; name another with --port")
@@ -58,7 +61,7 @@ def ui(
     try:
         base = f"http://127.0.0.1:{port}"
         _await(server, base)
-        _show(_address(base, experiment), open_browser=browser)
+        _show(_address(base, experiment, best_by), open_browser=browser)
         out.print("Ctrl-C ends it.")
         server.wait()
     finally:
@@ -84,7 +87,7 @@ def _await(server: subprocess.Popen[bytes], base: str) -> None:
     raise StoreError(f"MLflow's server did not answer within {START_SECONDS:.0f} s")
 
 
-def _address(base: str, experiment: str | None) -> str:
+def _address(base: str, experiment: str | None, best_by: str) -> str:
     if experiment is None:
         return base
     name = urllib.parse.quote(experiment)
@@ -94,7 +97,7 @@ def _address(base: str, experiment: str | None) -> str:
             identifier = json.load(answer)["experiment"]["experiment_id"]
     except (urllib.error.URLError, TimeoutError, KeyError, ValueError):
         return base
-    return f"{base}/#/experiments/{identifier}/runs"
+    return f"{base}/{runs_page(str(identifier), {'sweep.kind': 'arm'}, best_by=best_by)}"
 
 
 def _show(address: str, *, open_browser: bool) -> None:

@@ -33,7 +33,9 @@ _SWEEP_STATUS: Mapping[SweepState, RunStatus] = {
 }
 OVER: frozenset[RunStatus] = frozenset({"FINISHED", "FAILED", "KILLED"})
 """Statuses of runs that have an end."""
-_NOTE = "mlflow.note.content"
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as a run's description."""
+THOUSANDTHS = 1000
 _MACHINE_SETTINGS = ("evaluation", "machine")
 
 
@@ -58,7 +60,7 @@ def sweep_facts(sweep: SweepRow) -> RunFacts:
     question = str(sweep.spec_json.get("question") or "")
     tags = {**_sweep_tags(sweep), "sweep.kind": "sweep", "sweep.storage": sweep.storage}
     if question:
-        tags[_NOTE] = question
+        tags[NOTE] = question
     axes = sweep.spec_json.get("axes") or {}
     params = {"axes": ", ".join(axes), **{f"spec.{key}": text for key, text in flat(spec)}}
     return RunFacts(
@@ -150,8 +152,29 @@ def report_points(reports: Iterable[ReportView], seqs: range) -> list[MetricPoin
         for name, value in {**report.metrics, "progress": report.fraction}.items():
             if (name, report.step) not in said and report.seq in seqs:
                 points.append(MetricPoint(name, value, report.step, report.time))
+                points += _by_progress(name, value, report)
             said.add((name, report.step))
     return points
+
+
+def arm_curves(
+    trials: Sequence[TrialView], reports: Mapping[str, Sequence[ReportView]]
+) -> list[MetricPoint]:
+    """Mean over the finished seeds of an arm, where all of them reported."""
+    done = [trial.identity for trial in trials if trial.state is TrialState.SUCCEEDED]
+    values: dict[tuple[str, int], dict[str, float]] = {}
+    time = 0.0
+    for identity in done:
+        for report in reports.get(identity, ()):
+            time = max(time, report.time)
+            for name, value in report.metrics.items():
+                for point in _by_progress(name, value, report):
+                    values.setdefault((point.name, point.step), {})[identity] = value
+    return [
+        MetricPoint(name, statistics.fmean(each.values()), step, time)
+        for (name, step), each in sorted(values.items())
+        if len(each) == len(done)
+    ]
 
 
 def final_points(trial: TrialView) -> list[MetricPoint]:
@@ -239,6 +262,14 @@ def flat(settings: Json, prefix: str = "") -> list[tuple[str, str]]:
         else:
             found.append((f"{prefix}{key}", str(value)))
     return found
+
+
+def _by_progress(name: str, value: float, report: ReportView) -> list[MetricPoint]:
+    """The same figure by share of the training, so that arms of other lengths lie side by side."""
+    if name != "train/loss" and not name.startswith("eval/"):
+        return []
+    step = round(THOUSANDTHS * report.fraction)
+    return [MetricPoint(f"by_progress/{name}", value, step, report.time)]
 
 
 def _is_final(name: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
@@ -17,6 +16,7 @@ from infra.errors import InputError, MissingObjectError, StoreError
 from infra.object_store import ObjectStore, open_store
 from infra.tracking import Tracker
 from sweep.records import projection
+from sweep.records.exhibits import Exhibits, publication_files
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import ArmRow, Event, Holder, Json, ReportView, SweepRow, TrialView
@@ -109,6 +109,7 @@ class _Batch:
         for trial in ledger.trials(sweep_id):
             self._trials.setdefault(trial.identity, trial)
             self._members.setdefault(trial.arm, []).append(trial)
+        self._exhibits = Exhibits(ledger, tracker, self._sweep, self._arms, self._members)
 
     def write(self) -> None:
         """Write all of it; what the tracker refuses for good is left out with a warning."""
@@ -141,6 +142,8 @@ class _Batch:
         for event in self._events:
             if event.kind == "publication":
                 self._write_publication(parent, event.payload)
+        self._exhibits.describe_sweep(parent)
+        self._exhibits.register_best()
 
     def _touched(self) -> set[str]:
         return {
@@ -179,22 +182,20 @@ class _Batch:
         tags = projection.trial_tags(trial)
         if joined or any(event.kind in _ENDS for event in mine):
             points += projection.final_points(trial)
-            tags |= self._from_record(run, trial)
+            record = _record_of(trial)
+            tags |= self._from_record(run, trial, record)
+            self._exhibits.attach_to_trial(run, trial, record)
         self._tracker.log_metrics(run, points)
         self._tracker.set_tags(run, tags)
         status = projection.trial_status(trial)
         ended = trial.changed if status in projection.OVER else None
         self._tracker.set_status(run, status, ended)
 
-    def _from_record(self, run: str, trial: TrialView) -> dict[str, str]:
+    def _from_record(
+        self, run: str, trial: TrialView, record: TrialRecord | None
+    ) -> dict[str, str]:
         """Datasets become inputs of the run; the tags that say where the trial comes from."""
-        if trial.storage is None:
-            return {}
-        try:
-            data = open_store(trial.storage).read(record_key(trial.identity))
-            record = TrialRecord.model_validate_json(data)
-        except (StoreError, InputError, ValidationError) as error:
-            _log.info("no record of trial %s to be had: %s", trial.identity[:12], error)
+        if record is None:
             return {}
         for name, digest in record.data_digests.items():
             self._tracker.log_dataset(run, name, digest, "training")
@@ -209,9 +210,12 @@ class _Batch:
         members = self._members[name]
         run = self._tracker.ensure_run(projection.arm_facts(self._sweep, self._arms[name], members))
         points = projection.arm_points(members)
+        status = projection.arm_status(members, self._sweep)
+        if status in projection.OVER:
+            said = self._ledger.reports([member.identity for member in members])
+            points += projection.arm_curves(members, said)
         if points:
             self._tracker.log_metrics(run, points)
-        status = projection.arm_status(members, self._sweep)
         ended = max(member.changed for member in members) if status in projection.OVER else None
         self._tracker.set_status(run, status, ended)
 
@@ -225,7 +229,7 @@ class _Batch:
 
     def _write_publication(self, run: str, payload: Json) -> None:
         kind, content = str(payload["kind"]), payload["publication"]
-        for name, key in _files(content).items():
+        for name, key in publication_files(content).items():
             store: ObjectStore = open_store(content.get("store") or self._sweep.storage)
             try:
                 self._tracker.log_artifact(run, f"{kind}/{name}", store.read(key))
@@ -236,8 +240,12 @@ class _Batch:
             self._tracker.set_tags(run, {label: str(content["headline"])})
 
 
-def _files(content: Json) -> dict[str, str]:
-    """Object keys by artifact name: `files` as given, or the one `key` under its own name."""
-    if "files" in content:
-        return dict(content["files"])
-    return {PurePosixPath(content["key"]).name: content["key"]} if "key" in content else {}
+def _record_of(trial: TrialView) -> TrialRecord | None:
+    if trial.storage is None:
+        return None
+    try:
+        data = open_store(trial.storage).read(record_key(trial.identity))
+        return TrialRecord.model_validate_json(data)
+    except (StoreError, InputError, ValidationError) as error:
+        _log.info("no record of trial %s to be had: %s", trial.identity[:12], error)
+        return None

@@ -1,0 +1,66 @@
+"""What fits into MLflow: names it allows, values as long as it keeps, addresses of its pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from infra.errors import InputError
+
+_LONGEST = {"param": 1000, "tag": 5000, "dataset digest": 36}
+_UNFIT = re.compile(r"[^/\w.\- :]")
+"""What MLflow does not allow in names of metrics and params."""
+_UNFIT_MODEL = re.compile(r"[/:.%\"']")
+"""What MLflow does not allow in names of models."""
+
+
+_TRAINING = "workflowType=machine_learning"
+"""Without it MLflow shows its pages for chats and prompts."""
+
+
+def fit(name: str) -> str:
+    """A name of a metric or param without what MLflow does not allow."""
+    return _UNFIT.sub("_", name)[:250]
+
+
+def fit_model(name: str) -> str:
+    """A name of a model likewise."""
+    return _UNFIT_MODEL.sub("_", name)[:200]
+
+
+def short(value: str, kind: str) -> str:
+    """A value as long as its kind (`param`, `tag`, `dataset digest`) may be."""
+    longest = _LONGEST[kind]
+    if len(value) <= longest or kind == "dataset digest":
+        return value[:longest]
+    return value[: longest - 3] + "..."
+
+
+def quoted(text: str) -> str:
+    """Text inside a search string's single quotes, which MLflow cannot escape."""
+    if "'" in text:
+        raise InputError(f"a run's key must not hold a quote, got {text!r}")
+    return text
+
+
+def run_page(experiment: str, run_id: str, artifact: str = "") -> str:
+    """Fragment of a run's page, or of a file attached to it."""
+    place = f"#/experiments/{experiment}/runs/{run_id}"
+    return f"{place}{f'/artifacts/{quote(artifact)}' if artifact else ''}?{_TRAINING}"
+
+
+def runs_page(
+    experiment: str, tags: Mapping[str, str], *, best_by: str, charts: bool = False
+) -> str:
+    """Fragment of the page that lists the runs with these tags, best first, or draws them.
+
+    Ordered by a metric, since MLflow hides runs below their parents in any list ordered by time.
+    """
+    query = " and ".join(f"tags.`{name}` = '{quoted(value)}'" for name, value in tags.items())
+    asked = {
+        "searchFilter": query,
+        "orderByKey": f"metrics.`{fit(best_by)}`",
+        "orderByAsc": "false",
+    } | ({"compareRunsMode": "CHART"} if charts else {})
+    return f"#/experiments/{experiment}/runs?{_TRAINING}&{urlencode(asked, quote_via=quote)}"

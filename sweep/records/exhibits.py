@@ -1,0 +1,168 @@
+"""What is attached to runs besides figures: descriptions, model cards, score tables, models.
+
+Weights and large tables stay in the object store; a tracker gets cards, links and small tables.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from infra.errors import InputError, MissingObjectError, StoreError
+from infra.object_store import ObjectStore, open_store
+from infra.tracking import MetricPoint, ModelFacts, Tracker
+from sweep.records import projection
+from sweep.records.describing import (
+    HOW_TO_LOOK,
+    model_card,
+    objective_name,
+    ranked_arms,
+    sweep_note,
+)
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import ENDED_SWEEP_STATES, TrialState
+from sweep.records.rows import ArmRow, Json, SweepRow, TrialView
+from trainer.record import TrialRecord
+from trainer.scores import score_key
+
+LARGEST_TABLE = 1_000_000
+"""Bytes of a score table that is attached; larger ones are only named."""
+ATTACHED_TRIALS = 300
+"""Trials of a sweep that get a card and their tables; of larger sweeps only the registered ones."""
+_log = logging.getLogger(__name__)
+
+
+class Exhibits:
+    """Attachments of one sweep's runs, written as the sweep stands now."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracker: Tracker,
+        sweep: SweepRow,
+        arms: Mapping[str, ArmRow],
+        members: Mapping[str, Sequence[TrialView]],
+    ) -> None:
+        self._ledger = ledger
+        self._tracker = tracker
+        self._sweep = sweep
+        self._arms = arms
+        self._members = members
+
+    def attach_to_trial(self, run: str, trial: TrialView, record: TrialRecord | None) -> None:
+        """Card and score tables of a finished trial."""
+        if trial.state is not TrialState.SUCCEEDED:
+            return
+        if sum(map(len, self._members.values())) > ATTACHED_TRIALS:
+            return
+        self._attach(run, trial, record)
+
+    def describe_sweep(self, run: str) -> None:
+        """The sweep's page as it stands, with links to what is attached."""
+        self._tracker.describe(HOW_TO_LOOK)
+        headline, files = self._reported(run)
+        pages = {name: self._page(name) for name in ranked_arms(self._sweep, self._members)[:20]}
+        note = sweep_note(
+            self._sweep,
+            self._members,
+            self._ledger.spent(self._sweep.sweep_id),
+            headline=headline,
+            files=self._views() | files,
+            page=lambda arm: pages.get(arm, ""),
+        )
+        self._tracker.set_tags(run, {projection.NOTE: note})
+
+    def register_best(self) -> None:
+        """The best arm's models, once the sweep is over; their weights stay where they are."""
+        ranked = ranked_arms(self._sweep, self._members)
+        if self._sweep.state not in ENDED_SWEEP_STATES or not ranked:
+            return
+        arm = self._arms[ranked[0]]
+        for trial in self._members[arm.name]:
+            if trial.state is not TrialState.SUCCEEDED or trial.model_digest is None:
+                continue
+            run = self._tracker.ensure_run(
+                projection.trial_facts(self._sweep, arm, trial, started=None)
+            )
+            figures = [
+                MetricPoint(name, value, trial.step, trial.changed)
+                for name, value in trial.metrics.items()
+                if name.startswith("eval/")
+            ]
+            self._tracker.register_model(run, _model_facts(self._sweep, arm, trial), figures)
+            if sum(map(len, self._members.values())) > ATTACHED_TRIALS:
+                self._attach(run, trial, None)
+
+    def _views(self) -> dict[str, str]:
+        arms = {"sweep.id": self._sweep.sweep_id, "sweep.kind": "arm"}
+        best = objective_name(self._sweep)
+        trials = {"sweep.id": self._sweep.sweep_id, "sweep.kind": "trial"}
+        return {
+            "arms": self._tracker.found_page(arms, best_by=best),
+            "arms as charts": self._tracker.found_page(arms, best_by=best, charts=True),
+            "trainings": self._tracker.found_page(trials, best_by=best),
+        }
+
+    def _reported(self, run: str) -> tuple[str, dict[str, str]]:
+        """The newest report's answer, and pages of the files of all publications."""
+        headline, files = "", {}
+        for told in self._ledger.publications(self._sweep.sweep_id):
+            content: Json = told.payload
+            if told.kind == "report":
+                headline = str(content.get("headline") or headline)
+            for name in publication_files(content):
+                files[name] = self._tracker.page(run, f"{told.kind}/{name}")
+        return headline, files
+
+    def _page(self, arm: str) -> str:
+        facts = projection.arm_facts(self._sweep, self._arms[arm], self._members[arm])
+        return self._tracker.page(self._tracker.ensure_run(facts))
+
+    def _attach(self, run: str, trial: TrialView, record: TrialRecord | None) -> None:
+        card = model_card(self._sweep, self._arms[trial.arm], trial, record)
+        self._tracker.log_artifact(run, "model_card.md", card.encode())
+        if trial.storage is None:
+            return
+        store = open_store(trial.storage)
+        for name in _scored_on(trial):
+            data = _small(store, score_key(trial.identity, name))
+            if data is not None:
+                self._tracker.log_artifact(run, f"scores/{name}.parquet", data)
+
+
+def publication_files(content: Json) -> dict[str, str]:
+    """Object keys by artifact name: `files` as given, or the one `key` under its own name."""
+    if "files" in content:
+        return dict(content["files"])
+    return {PurePosixPath(content["key"]).name: content["key"]} if "key" in content else {}
+
+
+def _model_facts(sweep: SweepRow, arm: ArmRow, trial: TrialView) -> ModelFacts:
+    weights = "" if trial.storage is None else trial.storage.rstrip("/")
+    return ModelFacts(
+        key=f"{sweep.sweep_id}/model/{trial.identity}",
+        name=f"{arm.name} seed {trial.seed}",
+        tags={
+            "sweep.id": sweep.sweep_id,
+            "sweep.identity": trial.identity,
+            "sweep.model_digest": str(trial.model_digest),
+            "sweep.weights": f"{weights}/trials/{trial.identity}/model",
+        },
+        params={**{axis: str(level) for axis, level in arm.point.items()}, "seed": str(trial.seed)},
+    )
+
+
+def _small(store: ObjectStore, key: str) -> bytes | None:
+    try:
+        data = store.read(key)
+    except (MissingObjectError, InputError, StoreError) as error:
+        _log.info("no score table to attach: %s", error)
+        return None
+    return data if len(data) <= LARGEST_TABLE else None
+
+
+def _scored_on(trial: TrialView) -> list[str]:
+    """Benchmarks a trial has figures on."""
+    names = (name.split("/")[1] for name in trial.metrics if name.startswith("eval/"))
+    return list(dict.fromkeys(names))
