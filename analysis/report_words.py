@@ -209,15 +209,19 @@ def _undecided(compared: list[Effect]) -> list[str]:
             continue
         if settled and effect.verdict.word != "not distinguishable":
             continue
-        reach = (
-            f"a sweep like this finds differences from about {100 * effect.detectable:.1f} points; "
-            if effect.detectable is not None and effect.comparison.seeds > 1
-            else ""
-        )
+        reach = _reach(effect.detectable) if effect.comparison.seeds > 1 else ""
         said.append(
             f"{effect.name} against {effect.reference}: {reach}{_lower(effect.advice.text)}"
         )
     return said
+
+
+def _reach(detectable: float | None) -> str:
+    if detectable is None:
+        return ""
+    if detectable >= 1:
+        return "a sweep like this finds no difference, however large; "
+    return f"a sweep like this finds differences from about {100 * detectable:.1f} points; "
 
 
 def _lower(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.live import Live
 
 from infra.errors import RmsweepError, StoreError
@@ -39,8 +40,7 @@ class Onlooker:
         self._ledger = workplace.ledger
         self._sweep_id = row.sweep_id
         self._capacity = workplace.settings.cpus or os.cpu_count() or 1
-        spec = SweepSpec.model_validate(row.spec_json)
-        self._fold = SweepFold(row.sweep_id, _trials(workplace, row), spec)
+        self._fold = SweepFold(row.sweep_id, _trials(workplace, row), _spec(row))
 
     def look(self) -> Progress:
         """How the sweep stands now.
@@ -74,13 +74,24 @@ def _trials(workplace: Workplace, row: SweepRow) -> Sequence[ExpectedTrial]:
     """The sweep's trials; where they cannot be planned any more, all count the same."""
     try:
         return plan_again(workplace, row).trials
-    except RmsweepError:  # data or code have changed, or are not on this machine: one may look
+    except (RmsweepError, ValidationError):
+        # Data or code have changed, or are not on this machine: one may look all the same.
         return [
             RegisteredTrial(
                 identity=view.identity, arm=view.arm, seed=view.seed, workers=view.workers
             )
             for view in workplace.ledger.trials(row.sweep_id)
         ]
+
+
+def _spec(row: SweepRow) -> SweepSpec:
+    """The sweep's file; of one that another version wrote, what a glance needs."""
+    try:
+        return SweepSpec.model_validate(row.spec_json)
+    except ValidationError:
+        needed = ("name", "objective", "budget")
+        kept = {key: row.spec_json[key] for key in needed if key in row.spec_json}
+        return SweepSpec.model_validate(kept)
 
 
 def note_of(sweep: SweepRow) -> str:

@@ -58,11 +58,11 @@ class NoticeBook:
             now: Seconds of any clock that runs forward.
         """
         told = [*self._failures(figures, now), *self._budget(figures)]
-        return [notice for notice in told if notice.occasion in self._wanted.on]
+        return [notice for notice in told if notice.occasion in self._wanted.about]
 
     def ended(self, state: SweepState, reason: str, figures: Progress | None) -> list[Notice]:
         """Notice of a sweep's end."""
-        if "finish" not in self._wanted.on:
+        if "finish" not in self._wanted.about:
             return []
         said = f"{state.value}{f', {_brief(reason)}' if reason else ''}"
         facts: dict[str, Any] = {"state": state.value, "reason": _brief(reason)}

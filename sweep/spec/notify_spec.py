@@ -18,7 +18,7 @@ Occasion = Literal["finish", "failure", "budget"]
 class NotifySpec(Frozen):
     """What is worth a message."""
 
-    on: list[Occasion] = Field(default=["finish", "failure", "budget"])
+    about: list[Occasion] = Field(default=["finish", "failure", "budget"])
     """`finish`: the sweep ended; `failure`: attempts failed; `budget`: a limit comes near."""
     budget_at: Annotated[float, Field(gt=0, le=1)] = 0.8
     """Share of a limit at which it is told."""

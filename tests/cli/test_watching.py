@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 
 import pytest
 
+from sweep.cli.watching import Onlooker
+from sweep.engine.progress import Progress
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder
@@ -56,18 +57,25 @@ def test_watching_ends_with_the_sweep(
     rmsweep: Command, made: MadeSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweep.cli.watching.PLAIN_SECONDS", 0.05)
-    holder = Holder.here()
+    looks: list[Progress] = []
+
+    class EndingOnlooker(Onlooker):
+        """Ends the sweep after the first look."""
+
+        def look(self) -> Progress:
+            if looks:
+                ledger.set_sweep_state(made.sweep_id, SweepState.STOPPED, "enough")
+            looks.append(super().look())
+            return looks[-1]
+
+    monkeypatch.setattr("sweep.cli.watching.Onlooker", EndingOnlooker)
     with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
-        ledger.acquire_sweep(made.sweep_id, holder, 600)
-        end = threading.Timer(
-            1.0, lambda: ledger.set_sweep_state(made.sweep_id, SweepState.STOPPED, "enough")
-        )
-        end.start()
+        ledger.acquire_sweep(made.sweep_id, Holder.here(), 600)
 
         answer = rmsweep("status", made.sweep_id, "--watch")
-        end.join()
 
     assert answer.code == 0
+    assert len(looks) == 2
     assert f"{made.sweep_id}  running" in answer.out
     assert answer.out.rstrip().endswith("enough")
 
@@ -77,6 +85,18 @@ def test_watching_what_nobody_runs_says_so_and_returns(rmsweep: Command, made: M
 
     assert answer.code == 0
     assert answer.out.count("no driver is running it") == 1
+
+
+def test_a_sweep_of_another_version_can_be_looked_at(rmsweep: Command, made: MadeSweep) -> None:
+    with made.ledger.database.writing() as connection:
+        connection.exec_driver_sql(
+            "UPDATE sweeps SET spec = json_set(spec, '$.from_the_future', json('[1]'))"
+        )
+
+    answer = rmsweep("status", made.sweep_id)
+
+    assert answer.code == 0
+    assert "best so far: baseline" in answer.out
 
 
 def test_watching_draws_and_does_not_speak_json(rmsweep: Command, made: MadeSweep) -> None:

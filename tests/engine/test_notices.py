@@ -93,7 +93,7 @@ def test_the_end_is_told_with_the_best_arm() -> None:
 
 @pytest.mark.parametrize("occasion", ["finish", "failure", "budget"])
 def test_only_what_the_file_asks_for_is_told(occasion: str) -> None:
-    book = NoticeBook(NotifySpec.model_validate({"on": [occasion]}))
+    book = NoticeBook(NotifySpec.model_validate({"about": [occasion]}))
     book.see(START, now=0)
 
     told = book.see(replace(failed(1), spend=spent(9.0).spend), now=100)

@@ -68,7 +68,7 @@ def test_a_sweep_becomes_a_tree_of_runs_with_what_one_filters_by(
     trial = found[f"{SWEEP}/trial/{identity_of(0)}"]
     lost = found[f"{SWEEP}/trial/{identity_of(2)}"]
     assert len(found) == 1 + 2 + 3  # the fourth trial never ran
-    assert parent.data.tags["mlflow.note.content"] == "Does depth help?"
+    assert parent.data.tags["mlflow.note.content"].startswith("**Does depth help?**")
     assert parent.data.tags["sweep.report.head"] == "it helps"
     assert arm.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert trial.data.tags["mlflow.parentRunId"] == arm.info.run_id
