@@ -36,6 +36,18 @@ _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 _GANG_WORDS = ("connection closed by peer", "connection reset by peer", "gloo", "nccl", "timed out")
 
 
+class GangPart(Frozen):
+    """The ranks of a gang that live on one machine, and where all of them meet."""
+
+    first: int
+    """Its lowest rank."""
+    count: int
+    master_address: str
+    master_port: int
+    log_prefix: str
+    """Where the logs of this attempt go in the store."""
+
+
 class RankLaunch(Frozen):
     """What a child is told when it is started."""
 

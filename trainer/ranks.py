@@ -23,7 +23,7 @@ from typing import Any
 from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
 from infra.object_store import ObjectStore, open_store
 from trainer.config import TrainerConfig
-from trainer.rank_child import RankLaunch, RankMessage, live
+from trainer.rank_child import GangPart, RankLaunch, RankMessage, live
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
 
 LAST_WORDS_SECONDS = 2.0
@@ -102,7 +102,7 @@ class RankProcess:
 
 
 class TrialProcess:
-    """All ranks of one attempt at a trial, on this machine."""
+    """The ranks of one attempt at a trial that live on this machine: all of them, or a part."""
 
     def __init__(
         self,
@@ -112,17 +112,26 @@ class TrialProcess:
         identity: str,
         resume_from: CheckpointReference | None = None,
         benchmarks_only: bool = False,
+        part: GangPart | None = None,
     ) -> None:
         self._store = open_store(store_uri)
         self._logs = Path(tempfile.mkdtemp(prefix="rmsweep-logs-"))
-        self._log_prefix = _next_log_prefix(self._store, identity)
+        part = part or GangPart(
+            first=0,
+            count=1 if benchmarks_only else config.machine.workers,
+            master_address="127.0.0.1",
+            master_port=free_port(),
+            log_prefix=next_log_prefix(self._store, identity),
+        )
+        self._log_prefix = part.log_prefix
+        self._leads = part.first == 0
         self._killed = False
-        port = _free_port()
         environment = {
             name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)
         }
         self._ranks: list[RankProcess] = []
-        for rank in range(1 if benchmarks_only else config.machine.workers):
+        for local in range(part.count):
+            rank = part.first + local
             launch = RankLaunch(
                 config=config,
                 store_uri=store_uri,
@@ -130,15 +139,20 @@ class TrialProcess:
                 resume_from=resume_from,
                 benchmarks_only=benchmarks_only,
                 rank=rank,
-                master_port=port,
+                local_rank=local,
+                master_address=part.master_address,
+                master_port=part.master_port,
                 log=str(self._logs / f"rank-{rank}.txt"),
                 environment=environment,
             )
             try:
                 self._ranks.append(RankProcess(launch))
-            except OSError:
+            except (EOFError, OSError) as error:
                 self._end()
-                raise
+                raise CommunicationTrial(
+                    f"rank {rank} could not be forked ({type(error).__name__}: {error}): its "
+                    "server was killed, or the machine is out of memory or processes"
+                ) from error
 
     @property
     def pids(self) -> list[int]:
@@ -147,6 +161,8 @@ class TrialProcess:
 
     def messages(self) -> Iterator[TrialReport | TrialOutcome]:
         """Reports, each to be answered before the next comes, then one outcome.
+
+        A part without rank 0 says nothing and ends when its ranks have.
 
         Raises:
             TrialFailure: What killed the trial, with the rank's traceback as a note. Other
@@ -170,9 +186,10 @@ class TrialProcess:
                     del waiting[rank.connection]
         finally:
             self._end()
-        if outcome is None:
+        if outcome is not None:
+            yield outcome
+        elif self._leads:
             raise CommunicationTrial("all ranks ended, but none said how the trial went")
-        yield outcome
 
     def answer(self, answer: Answer) -> None:
         """Answer the last report."""
@@ -200,7 +217,7 @@ class TrialProcess:
         telling = {r: f for r, f in spoken.items() if f.error != CommunicationTrial.__name__}
         vanished = [rank for rank, failure in failures.items() if failure is None]
         if vanished and not telling:
-            return _death(self._ranks[vanished[0]])
+            return _death(next(rank for rank in self._ranks if rank.rank == vanished[0]))
         rank, failure = min((telling or spoken).items())
         return failure.to_error(rank)
 
@@ -259,13 +276,15 @@ def _death(rank: RankProcess) -> RmsweepError:
     return error
 
 
-def _next_log_prefix(store: ObjectStore, identity: str) -> str:
+def next_log_prefix(store: ObjectStore, identity: str) -> str:
+    """Where the logs of a new attempt go."""
     prefix = f"trials/{identity}/logs/attempt-"
     numbers = [key.removeprefix(prefix).partition("/")[0] for key in store.keys(prefix)]
     return f"{prefix}{max((int(number) for number in numbers), default=0) + 1}/"
 
 
-def _free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port nobody listens on at an address of this machine."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])

@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 import ray
@@ -67,6 +67,10 @@ class Cluster:
     embedded: bool
     """Nobody else uses it, and it never grows."""
     nodes: tuple[Node, ...]
+
+    def now(self) -> Cluster:
+        """The same cluster with the machines it has by now."""
+        return replace(self, nodes=_nodes())
 
     @property
     def cpus(self) -> float:

@@ -31,7 +31,7 @@ from sweep.execution.heartbeat import TTL_SECONDS
 from sweep.execution.order_book import OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
-from sweep.execution.placement import device_count, gang_bundles
+from sweep.execution.placement import device_count, gang_bundles, ranks_in
 from sweep.execution.registration import add_planned
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -42,6 +42,8 @@ ROUND_SECONDS = 1.0
 EVENTS_AT_ONCE = 5000
 DECISIONS_AT_ONCE = 100
 """Looks in a row that lead to something; then trials are heard again."""
+COUNT_SECONDS = 10.0
+"""Between two looks at the machines of a cluster that may grow or shrink."""
 
 
 class SweepDriver:
@@ -72,6 +74,7 @@ class SweepDriver:
         self._cluster: Cluster | None = None
         self._machines = {trial.config.machine for trial in plan.trials}
         self._next_round = 0.0
+        self._next_count = 0.0
 
     def start(self) -> None:
         """Say that the sweep runs; what failed before gets another chance."""
@@ -227,6 +230,9 @@ class SweepDriver:
     def _capacity(self) -> int:
         if self._cluster is None:
             return 0  # nothing is decided without a cluster but how a finished sweep ends
+        if not self._cluster.embedded and time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + COUNT_SECONDS
+            self._cluster = self._cluster.now()
         everything = device_count(self._machines, self._cluster)
         if not self._book.waiting(seconds=self._patience.queueing):
             return everything
@@ -261,6 +267,7 @@ class SweepDriver:
             config=planned.config,
             store_uri=attempt.storage,
             resume_from=attempt.resume_from if decision.resume else None,
+            parts=tuple(ranks_in(bundle, planned.config.machine) for bundle in bundles),
         )
         self._queue.append(PlacedOrder(order=order, bundles=bundles))
 

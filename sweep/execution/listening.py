@@ -53,7 +53,11 @@ Launch = Callable[[TrialOrder], RunningGang]
 
 
 def launch_gang(order: TrialOrder) -> RunningGang:
-    """Start the ranks of an order on this machine."""
+    """Start the ranks of an order, here and on the other machines of its gang."""
+    if len(order.parts) > 1:
+        from sweep.execution.spreading import SpreadGang
+
+        return SpreadGang(order)
     from trainer.ranks import TrialProcess
 
     return TrialProcess(

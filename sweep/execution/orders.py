@@ -23,6 +23,8 @@ class TrialOrder(Frozen):
     resume_from: CheckpointReference | None = None
     benchmarks_only: bool = False
     """Score an already trained model on the config's benchmarks, train nothing."""
+    parts: tuple[int, ...] = (1,)
+    """Ranks on each machine of the gang, the first on the machine that takes the order."""
 
 
 class TrialFault(Frozen):

@@ -20,24 +20,29 @@ GANG_KEY = "gang"
 
 
 def gang_bundles(machine: MachineConfig, cluster: Cluster) -> tuple[Bundle, ...]:
-    """What a gang reserves on this cluster.
+    """What a gang reserves on this cluster: one bundle where one machine can hold it.
 
     Raises:
-        InputError: If no machine of the cluster can hold the gang.
+        InputError: If all machines of the cluster together cannot hold the gang.
     """
-    gpus = 1.0 if cluster.gpus else 0.0
-    bundle = {"CPU": float(machine.threads * machine.workers)}
-    if gpus:
-        bundle["GPU"] = gpus * machine.workers
-    if not any(_holds(node, bundle) for node in cluster.nodes):
-        largest = max(cluster.nodes, key=lambda node: (node.gpus, node.cpus))
-        raise InputError(
-            f"a trial asks for {machine.workers} worker(s) with {machine.threads} CPU thread(s)"
-            f"{' and a GPU' if gpus else ''} each on one machine; the largest machine of the "
-            f"cluster has {largest.cpus:g} CPUs and {largest.gpus:g} GPUs; lower machine.workers "
-            "or machine.threads, raise RMSWEEP_CPUS, or use a larger cluster"
-        )
-    return (bundle,)
+    rooms = sorted((_room(node, machine, cluster) for node in cluster.nodes), reverse=True)
+    if not rooms or sum(rooms) < machine.workers:
+        raise InputError(_too_large(machine, cluster, sum(rooms)))
+    if rooms[0] >= machine.workers:
+        return (_bundle(machine, machine.workers, cluster),)
+    bundles = []
+    left = machine.workers
+    for room in rooms:
+        ranks = min(room, left)
+        if ranks:
+            bundles.append(_bundle(machine, ranks, cluster))
+        left -= ranks
+    return tuple(bundles)
+
+
+def ranks_in(bundle: Bundle, machine: MachineConfig) -> int:
+    """How many ranks of the gang a bundle is for."""
+    return int(bundle.get("GPU") or bundle["CPU"] / machine.threads)
 
 
 def device_count(machines: Iterable[MachineConfig], cluster: Cluster) -> int:
@@ -53,5 +58,24 @@ def placement_request(config: Mapping[str, Any]) -> PlacementGroupFactory:
     return PlacementGroupFactory([dict(bundle) for bundle in config[GANG_KEY]])
 
 
-def _holds(node: Node, bundle: Bundle) -> bool:
-    return node.cpus >= bundle.get("CPU", 0.0) and node.gpus >= bundle.get("GPU", 0.0)
+def _room(node: Node, machine: MachineConfig, cluster: Cluster) -> int:
+    """Ranks a machine holds when nothing else runs on it."""
+    by_threads = node.cpus // machine.threads
+    return int(min(by_threads, node.gpus) if cluster.gpus else by_threads)
+
+
+def _bundle(machine: MachineConfig, ranks: int, cluster: Cluster) -> Bundle:
+    bundle = {"CPU": float(machine.threads * ranks)}
+    if cluster.gpus:
+        bundle["GPU"] = float(ranks)
+    return bundle
+
+
+def _too_large(machine: MachineConfig, cluster: Cluster, room: int) -> str:
+    cpus, gpus = cluster.cpus, cluster.gpus
+    return (
+        f"a trial asks for {machine.workers} worker(s) with {machine.threads} CPU thread(s)"
+        f"{' and a GPU' if gpus else ''} each; the {len(cluster.nodes)} machine(s) of the cluster "
+        f"hold {room}, with {cpus:g} CPUs and {gpus:g} GPUs together; lower machine.workers or "
+        "machine.threads, raise RMSWEEP_CPUS, or use a larger cluster"
+    )

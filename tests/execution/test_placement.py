@@ -6,7 +6,7 @@ import pytest
 
 from infra.errors import InputError
 from sweep.execution.cluster import Cluster, Node
-from sweep.execution.placement import device_count, gang_bundles
+from sweep.execution.placement import device_count, gang_bundles, ranks_in
 from trainer.config import MachineConfig
 
 
@@ -22,9 +22,24 @@ def test_a_gang_that_fits_on_one_machine_is_one_bundle_with_all_its_gpus() -> No
     assert gang_bundles(machine, cluster_of((8, 0))) == ({"CPU": 8.0},)
 
 
-def test_a_gang_larger_than_every_machine_is_refused_naming_the_largest() -> None:
-    with pytest.raises(InputError, match="largest machine of the cluster has 4 CPUs"):
-        gang_bundles(MachineConfig(workers=6), cluster_of((4, 0), (2, 0)))
+def test_a_gang_larger_than_every_machine_is_one_bundle_per_machine() -> None:
+    machine = MachineConfig(workers=10, threads=2)
+    bundles = gang_bundles(machine, cluster_of((8, 0), (16, 4), (64, 8)))
+
+    assert bundles == ({"CPU": 16.0, "GPU": 8.0}, {"CPU": 4.0, "GPU": 2.0})
+    assert [ranks_in(bundle, machine) for bundle in bundles] == [8, 2]
+
+
+def test_machines_without_room_for_a_rank_are_left_out() -> None:
+    machine = MachineConfig(workers=5, threads=2)
+    bundles = gang_bundles(machine, cluster_of((1, 0), (6, 0), (5, 0)))
+
+    assert [ranks_in(bundle, machine) for bundle in bundles] == [3, 2]
+
+
+def test_a_gang_larger_than_all_machines_together_is_refused_with_what_they_hold() -> None:
+    with pytest.raises(InputError, match=r"2 machine\(s\) of the cluster hold 6, with 6 CPUs"):
+        gang_bundles(MachineConfig(workers=7), cluster_of((4, 0), (2, 0)))
 
 
 def test_devices_are_gpus_where_there_are_any_and_else_cpus_by_threads() -> None:
