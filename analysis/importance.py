@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.ablation import objectives
 from analysis.tables import SweepTables
-from sweep.spec.sweep_spec import ObjectiveSpec
+from sweep.spec.objective_spec import ObjectiveSpec
 
 FEWEST_ARMS = 8
 """Below this many arms a quantile of the best holds too few to compare with the rest."""
