@@ -160,14 +160,14 @@ def set_budget(
     limits: Annotated[list[str], typer.Argument(help="LIMIT=VALUE, such as hours=3; none lifts.")],
 ) -> None:
     """Change what a sweep may spend, also while it runs."""
-    from sweep.cli.amending import changed_budget
+    from sweep.cli.amending import changed_budget, limit_texts
 
     workplace = open_workplace()
     row = workplace.ledger.sweep(sweep)
     budget = changed_budget(row, limits)
     workplace.ledger.set_budget(row.sweep_id, budget)
     spent = workplace.ledger.spent(row.sweep_id)
-    shown = ", ".join(f"{key} {value:g}" for key, value in budget.items() if value is not None)
+    shown = ", ".join(limit_texts(budget))
     out.print(
         f"{row.sweep_id}: may spend {shown or 'without limit'}; spent so far: "
         f"{spent.device_seconds / 3600:.2f} device-hours, {spent.wall_seconds / 3600:.2f} h"

@@ -98,13 +98,16 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
     Raises:
         InputError: If a limit is unknown, or is no number it may be.
     """
-    budget = dict(row.spec_json.get("budget") or {})
+    budget = BudgetSpec.model_validate(row.spec_json.get("budget") or {}).model_dump(mode="json")
     for limit in limits:
         key, equals, text = limit.partition("=")
-        if not equals or key not in BudgetSpec.model_fields:
-            known = hint(key, BudgetSpec.model_fields)
+        outer, _, inner = key.rpartition(".")
+        holder = budget.get(outer) if outer else budget
+        name = inner if outer else key
+        if not equals or not isinstance(holder, dict) or name not in holder or name == "per_arm":
+            known = hint(key, _limit_names(budget))
             raise InputError(f"expected LIMIT=VALUE, such as hours=3, came '{limit}'{known}")
-        budget[key] = None if text == "none" else read_value(text, limit)
+        holder[name] = None if text == "none" else read_value(text, limit)
     try:
         made = validate(BudgetSpec, budget)
     except InvalidSettings as error:
@@ -112,6 +115,22 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
     if made.usd is not None and made.usd_per_gpu_hour is None:
         raise InputError("a limit in dollars needs a price; give usd_per_gpu_hour=... too")
     return made.model_dump(mode="json")
+
+
+def limit_texts(budget: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every limit that is set, such as `hours 3` and `per_arm.gpu_hours 2`."""
+    texts = []
+    for key, value in budget.items():
+        if isinstance(value, Mapping):
+            texts += limit_texts(value, f"{prefix}{key}.")
+        elif value is not None:
+            texts.append(f"{prefix}{key} {value:g}")
+    return texts
+
+
+def _limit_names(budget: Mapping[str, Any]) -> list[str]:
+    inner = [f"per_arm.{name}" for name in budget["per_arm"]]
+    return [*(name for name in budget if name != "per_arm"), *inner]
 
 
 def _written(row: SweepRow) -> dict[str, Any]:

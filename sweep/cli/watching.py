@@ -68,6 +68,7 @@ class RegisteredTrial:
     workers: int
     seconds_estimate: float = 1.0
     total_steps: int = 1
+    shrinks: int = 0
 
 
 def _trials(workplace: Workplace, row: SweepRow) -> Sequence[ExpectedTrial]:

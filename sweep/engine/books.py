@@ -50,6 +50,11 @@ class ExpectedTrial(Protocol):
         """Optimizer steps of the whole training."""
         ...
 
+    @property
+    def shrinks(self) -> int:
+        """How often its micro batch can be made smaller."""
+        ...
+
 
 class Books:
     """Trials by position, in the order they came."""
@@ -116,6 +121,7 @@ class Books:
             seconds_estimate=planned.seconds_estimate,
             position=len(self.trials),
             total_steps=planned.total_steps,
+            shrinks=planned.shrinks,
             rung_steps=steps,
             reached=(None,) * len(steps),
             stage=stage,
@@ -181,6 +187,16 @@ class Books:
                 reached = {**known, "state": TrialState(known["state"]), "shared": True}
                 trial = replace(trial, **reached)
             self.put(trial)
+
+    def withdraw(self, arm: str) -> None:
+        """An arm is stopped by whoever owns the sweep, wherever it stands; what is done stays."""
+        trials = self.seeds(arm)
+        if any(trial.stopped for trial in trials) or all(trial.settled for trial in trials):
+            return
+        self.contest.withdrawn(trials[0])
+        for trial in trials:
+            if not trial.settled:
+                self.put(replace(trial, stopped=True))
 
     def _enqueue(self, trial: TrialStanding) -> None:
         """Put a trial where it belongs among those that run or could."""

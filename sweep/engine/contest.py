@@ -56,6 +56,11 @@ class Contest:
         """The arm of this trial was judged at the rung it stands at."""
         self._board(trial.stage).decided(trial.arm, trial.target, goes_on=goes_on)
 
+    def withdrawn(self, trial: TrialStanding) -> None:
+        """The arm of this trial competes no longer, from the rung it is on its way to."""
+        if trial.target < len(self._rungs):
+            self.decided(trial, goes_on=False)
+
     def standings(self, to_come: int = 0) -> tuple[RungStanding, ...]:
         """Every rung of every field; `to_come`: arms that will still join the last field."""
         last = max(self._boards, default=0)

@@ -21,6 +21,8 @@ class StartTrial:
     """Go on from its last checkpoint."""
     retry: bool = False
     """It failed before; the claim must say so."""
+    shrinks: int = 0
+    """How often to make its micro batch smaller, for it ran out of memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,15 @@ class StopArm:
     kind: ClassVar[str] = "stop_arm"
     arm: str
     rung: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseArm:
+    """An arm has spent its own budget: none of its trials runs any further for this sweep."""
+
+    kind: ClassVar[str] = "close_arm"
+    arm: str
     reason: str
 
 
@@ -91,7 +102,17 @@ class Wait:
     """Seconds since 1970 at which a limit of the budget is reached."""
 
 
-Decision = StartTrial | StopTrial | PromoteArm | StopArm | DropTrial | AddTrials | EndSweep | Wait
+Decision = (
+    StartTrial
+    | StopTrial
+    | PromoteArm
+    | StopArm
+    | CloseArm
+    | DropTrial
+    | AddTrials
+    | EndSweep
+    | Wait
+)
 _KINDS: Mapping[str, type[Decision]] = {made.kind: made for made in get_args(Decision)}
 
 

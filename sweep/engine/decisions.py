@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sweep.engine.admission import Admission, admit
+from sweep.engine.arm_budgets import closed_arms, seconds_until_closed
 from sweep.engine.budget import seconds_until_spent, verdict
 from sweep.engine.decision_kinds import (
     AddTrials,
@@ -23,13 +24,16 @@ from sweep.engine.decision_kinds import (
     Wait,
 )
 from sweep.engine.rungs import Judgement, judge
-from sweep.engine.view import RETRYABLE_KINDS, SweepView, TrialStanding
+from sweep.engine.view import OUT_OF_MEMORY, RETRYABLE_KINDS, SweepView, TrialStanding
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 HOPELESS_AFTER = 3
 """First attempts that must all die of one bug before the sweep is ended for it."""
 HOPELESS_KINDS = frozenset({"bug", "data"})
 """Failures that would repeat themselves in every trial."""
+
+_HARMLESS_KINDS = RETRYABLE_KINDS | {OUT_OF_MEMORY}
+"""Failures before which a checkpoint was as good as any."""
 
 
 def decide(view: SweepView) -> tuple[Decision, ...]:
@@ -46,7 +50,7 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
         return (_conclusion(view),)
     if ending is not None:
         return _wind_down(running, ending)
-    judged = _judged(view)
+    judged = (*closed_arms(view), *_judged(view))
     if judged:
         return judged
     if added is not None:
@@ -141,8 +145,13 @@ def _wind_down(running: tuple[TrialStanding, ...], ending: EndSweep) -> tuple[De
 def _start(trial: TrialStanding) -> StartTrial:
     retry = trial.state is TrialState.FAILED
     # A checkpoint written before a bug or a divergence would only lead there again.
-    spoiled = retry and not (trial.failures and set(trial.failures) <= RETRYABLE_KINDS)
-    return StartTrial(identity=trial.identity, resume=trial.resumable and not spoiled, retry=retry)
+    spoiled = retry and not (trial.failures and set(trial.failures) <= _HARMLESS_KINDS)
+    return StartTrial(
+        identity=trial.identity,
+        resume=trial.resumable and not spoiled,
+        retry=retry,
+        shrinks=trial.ran_out,
+    )
 
 
 def _conclusion(view: SweepView) -> EndSweep:
@@ -201,5 +210,6 @@ def _trials(count: int) -> str:
 
 
 def _deadline(view: SweepView) -> float | None:
-    seconds = seconds_until_spent(view.budget, view.spent)
-    return None if seconds is None else view.observation.now + seconds
+    waits = (seconds_until_spent(view.budget, view.spent), seconds_until_closed(view))
+    known = [seconds for seconds in waits if seconds is not None]
+    return view.observation.now + min(known) if known else None

@@ -15,6 +15,9 @@ from sweep.engine.price import simulated_makespan
 
 Trials = Sequence[PlannedTrial]
 
+MOST_CUT_BY_LEVEL = 2_000
+"""In larger plans single levels are not tried: they save too little to matter."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
@@ -38,7 +41,30 @@ def budget_problems(plan: SweepPlan) -> list[Problem]:
         needed = limit.need(plan.to_execute)
         if needed is not None and needed > limit.allowed:
             problems.append(Problem(f"budget.{limit.name}", _message(plan, limit, needed)))
-    return problems
+    return problems + _arm_problems(plan)
+
+
+def _arm_problems(plan: SweepPlan) -> list[Problem]:
+    """Arms that would be stopped by their own budget."""
+    allowed = plan.spec.budget.per_arm.gpu_hours
+    if allowed is None:
+        return []
+    by_arm: dict[str, list[PlannedTrial]] = {}
+    for trial in plan.to_execute:
+        by_arm.setdefault(trial.arm, []).append(trial)
+    over = [
+        f"{arm} needs about {_shown(hours)}"
+        for arm, trials in by_arm.items()
+        if (hours := _device_hours(trials)) > allowed
+    ]
+    if not over:
+        return []
+    shown = "; ".join(over[:3]) + (f"; and {len(over) - 3} more" if over[3:] else "")
+    message = (
+        f"device-hours allowed per arm are {allowed:g}, but {shown}; raise "
+        "budget.per_arm.gpu_hours, lower replicates.seeds, or drop these levels"
+    )
+    return [Problem("budget.per_arm.gpu_hours", message)]
 
 
 def _limits(plan: SweepPlan) -> Iterator[_Limit]:
@@ -71,40 +97,64 @@ def _message(plan: SweepPlan, limit: _Limit, needed: float) -> str:
     trials = len(plan.to_execute)
     calibrated = plan.estimate.market.calibrated_on
     basis = f"measured on {calibrated} earlier trials" if calibrated else "arithmetic, unmeasured"
-    ways = [way for way in (_fewer_seeds(plan, limit), _fewer_axes(plan, limit)) if way]
-    ways.append(f"raise budget.{limit.name} to {_rounded_up(needed)}")
+    ways = [*_cheapest_ways(plan, limit), f"raise budget.{limit.name} to {_rounded_up(needed)}"]
     what = f"{_shown(needed)} {limit.unit}"
     if limit.name != "trials":
         what = f"about {what} ({trials} trials; {basis})"
     return f"the plan needs {what}, allowed are {limit.allowed:g}; {'; or '.join(ways)}"
 
 
-def _fewer_seeds(plan: SweepPlan, limit: _Limit) -> str:
-    """The most seeds that fit, if any do."""
-    first, seeds = plan.spec.replicates.first_seed, plan.spec.replicates.seeds
-    low, high = 0, seeds
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = limit.fits([trial for trial in plan.to_execute if trial.seed < first + middle])
-        low, high = (middle, high) if fits else (low, middle)
-    if low == 0:
-        return ""
-    kept = [trial for trial in plan.to_execute if trial.seed < first + low]
-    return f"set replicates.seeds to {low} ({_shown(limit.need(kept) or 0.0)} {limit.unit})"
-
-
-def _fewer_axes(plan: SweepPlan, limit: _Limit) -> str:
-    """The axis whose levels cost most, and what the plan needs without it."""
+def _cheapest_ways(plan: SweepPlan, limit: _Limit) -> list[str]:
+    """The two cuts that fit and keep most trials; the largest cut when none fits alone."""
+    fitting = [
+        (len(kept), text, needed)
+        for text, kept in _cuts(plan, limit)
+        if (needed := limit.need(kept)) is not None and needed <= limit.allowed and kept
+    ]
+    # Of cuts that keep as many, the one that was named first: seeds, then axes, then levels.
+    fitting.sort(key=lambda cut: -cut[0])
+    if fitting:
+        return [f"{text} ({_shown(needed)} {limit.unit})" for _, text, needed in fitting[:2]]
     without = [
         (needed, axis.name)
         for axis in plan.axes
         if (needed := limit.need(_without(plan, axis))) is not None
     ]
     if not without:
-        return ""
-    needed, axis = min(without)
-    short = "" if needed <= limit.allowed else ", which is not enough alone"
-    return f"drop the axis {axis} ({_shown(needed)} {limit.unit}{short})"
+        return []
+    needed, name = min(without)
+    text = f"drop the axis {name} ({_shown(needed)} {limit.unit}"
+    return [f"{text}{'' if needed <= limit.allowed else ', which is not enough alone'})"]
+
+
+def _cuts(plan: SweepPlan, limit: _Limit) -> Iterator[tuple[str, Trials]]:
+    """Ways to ask for less, each with the trials that are left."""
+    first, seeds = plan.spec.replicates.first_seed, plan.spec.replicates.seeds
+    most = _most_seeds(plan, limit)
+    if 0 < most < seeds:
+        kept = [trial for trial in plan.to_execute if trial.seed < first + most]
+        yield f"set replicates.seeds to {most}", kept
+    for axis in plan.axes:
+        yield f"drop the axis {axis.name}", _without(plan, axis)
+    if len(plan.trials) > MOST_CUT_BY_LEVEL:
+        return
+    for axis in plan.axes:
+        for level in axis.levels if len(axis.levels) > 2 else ():
+            if not level.is_baseline:
+                gone = {arm.name for arm in plan.arms if arm.point.get(axis.name) == level.name}
+                kept = [trial for trial in plan.to_execute if trial.arm not in gone]
+                yield f"drop the level {axis.name}={level.name}", kept
+
+
+def _most_seeds(plan: SweepPlan, limit: _Limit) -> int:
+    """The most seeds that fit; 0 when not even one does."""
+    first, seeds = plan.spec.replicates.first_seed, plan.spec.replicates.seeds
+    low, high = 0, seeds
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = limit.fits([trial for trial in plan.to_execute if trial.seed < first + middle])
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def _without(plan: SweepPlan, axis: Axis) -> Trials:

@@ -75,6 +75,7 @@ class SweepFold:
             "stop_trial": self._told_to_stop,
             "promote_arm": self._promoted,
             "stop_arm": self._arm_stopped,
+            "close_arm": self._closed,
             "drop_trial": self._dropped,
             "add_trials": self._asked_to_add,
         }
@@ -159,7 +160,7 @@ class SweepFold:
 
     def _stop_arm(self, event: Event) -> None:
         if event.payload["arm"] in self._books.arms:  # an older plan may lack it
-            self._books.stop(event.payload["arm"])
+            self._books.withdraw(event.payload["arm"])
 
     def _set_budget(self, event: Event) -> None:
         # What it may spend is what was known then, so that earlier decisions can be taken again.
@@ -270,6 +271,10 @@ class SweepFold:
     def _arm_stopped(self, decision: Mapping[str, Any], seq: int) -> None:
         del seq
         self._books.stop(decision["arm"])
+
+    def _closed(self, decision: Mapping[str, Any], seq: int) -> None:
+        del seq
+        self._books.withdraw(decision["arm"])
 
     def _dropped(self, decision: Mapping[str, Any], seq: int) -> None:
         del seq

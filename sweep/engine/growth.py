@@ -30,6 +30,8 @@ class NewTrial:
     """What was asked for: level by axis, those at the baseline left out."""
     stage: int = 0
     """Number of the stage."""
+    shrinks: int = 0
+    """How often its micro batch can be made smaller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

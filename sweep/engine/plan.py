@@ -17,6 +17,7 @@ from sweep.engine.cost_model import CPU_CORE, CostModel, DeviceRate, Interval, M
 from sweep.engine.designs import DesignFacts
 from sweep.engine.growing import make_growth
 from sweep.engine.growth import Growth
+from sweep.engine.micro_batches import smaller_sizes
 from sweep.engine.planned_space import PlannedSpace
 from sweep.engine.price import Market, PriceEstimate, TrialPrice, price_trials
 from sweep.spec.resolve import ResolvedSweep
@@ -56,6 +57,11 @@ class PlannedTrial:
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
         return self.config.total_steps
+
+    @property
+    def shrinks(self) -> int:
+        """How often its micro batch can be made smaller when it runs out of memory."""
+        return len(smaller_sizes(self.config))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

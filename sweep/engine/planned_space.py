@@ -80,4 +80,5 @@ def _new(planned: PlannedTrial, point: Mapping[str, str], stage: int) -> NewTria
         total_steps=planned.total_steps,
         point=dict(point),
         stage=stage,
+        shrinks=planned.shrinks,
     )

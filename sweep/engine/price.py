@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sweep.engine.budget import SECONDS_PER_HOUR
 from sweep.engine.cost_model import Interval
-
-_LOOK_AHEAD = 64
+from sweep.engine.view import MAX_OVERTAKES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,40 +71,76 @@ def price_trials(prices: Sequence[TrialPrice], *, market: Market) -> PriceEstima
     )
 
 
-def simulated_makespan(trials: Iterable[tuple[float, int]], *, devices: int) -> float | None:
-    """Seconds until the last trial ends, started in order, smaller gangs filling what is free.
+def simulated_makespan(
+    trials: Iterable[tuple[float, int]], *, devices: int, max_overtakes: int = MAX_OVERTAKES
+) -> float | None:
+    """Seconds until the last trial ends, started as `sweep.engine.admission` starts them.
 
     Args:
-        trials: Seconds and workers of each.
+        trials: Seconds and workers of each, in plan order.
         devices: How many there are.
+        max_overtakes: Smaller gangs that may start before a large one that waits.
 
     Returns:
         None when a gang needs more devices than there are.
     """
-    queue = deque(trials)
-    if any(workers > devices for _, workers in queue):
+    waiting = _Waiting(trials)
+    if waiting.largest > devices:
         return None
     free, now = devices, 0.0
     ends: list[tuple[float, int]] = []
-    while queue or ends:
-        free -= _start_what_fits(queue, ends, free=free, now=now)
-        now, workers = heapq.heappop(ends)
-        free += workers
+    while len(waiting) or ends:
+        for seconds, workers in waiting.admitted(free, max_overtakes):
+            heapq.heappush(ends, (now + seconds, workers))
+            free -= workers
+        now = ends[0][0]
+        while ends and ends[0][0] == now:  # what ends together is free together
+            free += heapq.heappop(ends)[1]
     return now
 
 
-def _start_what_fits(
-    queue: deque[tuple[float, int]], ends: list[tuple[float, int]], *, free: int, now: float
-) -> int:
-    """Start trials from the front of the queue; how many devices they took."""
-    passed: list[tuple[float, int]] = []
-    taken = 0
-    while queue and taken < free and len(passed) < _LOOK_AHEAD:
-        seconds, workers = queue.popleft()
-        if workers <= free - taken:
-            heapq.heappush(ends, (now + seconds, workers))
-            taken += workers
-        else:
-            passed.append((seconds, workers))
-    queue.extendleft(reversed(passed))
-    return taken
+class _Waiting:
+    """Trials that were not started yet, in plan order, found by the size of their gang."""
+
+    def __init__(self, trials: Iterable[tuple[float, int]]) -> None:
+        self._by_size: dict[int, deque[tuple[int, float]]] = {}
+        self._started = 0
+        self._count = 0
+        for position, (seconds, workers) in enumerate(trials):
+            self._by_size.setdefault(workers, deque()).append((position, seconds))
+            self._count += 1
+        self.largest = max(self._by_size, default=0)
+
+    def __len__(self) -> int:
+        return self._count - self._started
+
+    def admitted(self, free: int, max_overtakes: int) -> Iterator[tuple[float, int]]:
+        """Seconds and workers of those that start now."""
+        while (head := self._first()) is not None and head[1] <= free:
+            free -= head[1]
+            yield self._start(head[1])
+        if head is None or free <= 0:
+            return
+        # All before the head were started, so whoever else was started has overtaken it.
+        overtakes = self._started - head[0]
+        while overtakes < max_overtakes and free > 0:
+            found = self._first(at_most=free)
+            if found is None:
+                return
+            free -= found[1]
+            overtakes += 1
+            yield self._start(found[1])
+
+    def _first(self, at_most: int | None = None) -> tuple[int, int] | None:
+        """Position and workers of the first trial whose gang is small enough."""
+        fitting = [
+            (queue[0][0], workers)
+            for workers, queue in self._by_size.items()
+            if queue and (at_most is None or workers <= at_most)
+        ]
+        return min(fitting, default=None)
+
+    def _start(self, workers: int) -> tuple[float, int]:
+        self._started += 1
+        _, seconds = self._by_size[workers].popleft()
+        return seconds, workers

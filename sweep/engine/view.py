@@ -22,6 +22,10 @@ QueueKey = tuple[int, bool, int]
 
 RETRYABLE_KINDS = frozenset({"communication", "preempted"})
 """Failures that say something of the machine, not of the trial."""
+OUT_OF_MEMORY = "out_of_memory"
+"""A failure that a smaller micro batch may cure."""
+MAX_OVERTAKES = 8
+"""Smaller gangs that may start before a large one that waits for its devices."""
 MAX_RETRIES = 1
 """Further attempts a trial gets after a retryable failure."""
 
@@ -82,6 +86,8 @@ class TrialStanding:
     """The objective at each rung; None where it has not been told."""
     target: int = 0
     """Rung it may train to; from the number of rungs on, its end."""
+    shrinks: int = 0
+    """How often its micro batch can be made smaller."""
     stopped: bool = False
     """This sweep stopped its arm early."""
     dropped: bool = False
@@ -92,8 +98,14 @@ class TrialStanding:
         """Failed, and not to be tried again before the sweep is started anew."""
         if self.state is not TrialState.FAILED:
             return False
-        final = any(kind not in RETRYABLE_KINDS for kind in self.failures)
-        return final or len(self.failures) > MAX_RETRIES
+        of_machine = sum(kind in RETRYABLE_KINDS for kind in self.failures)
+        final = of_machine + self.ran_out < len(self.failures)
+        return final or of_machine > MAX_RETRIES or self.ran_out > self.shrinks
+
+    @property
+    def ran_out(self) -> int:
+        """How often it ran out of memory since the sweep was last started."""
+        return self.failures.count(OUT_OF_MEMORY)
 
     @property
     def settled(self) -> bool:
@@ -165,7 +177,7 @@ class SweepView:
     seen: int
     """Last event that is in this view."""
     observation: Observation
-    max_overtakes: int = 8
+    max_overtakes: int = MAX_OVERTAKES
     """Smaller gangs that may start before a large one that waits for its devices."""
 
     @property

@@ -23,6 +23,7 @@ from sweep.engine.decision_kinds import (
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.growth import NewTrial
+from sweep.engine.micro_batches import shrunk
 from sweep.engine.plan import PlannedTrial, SweepPlan
 from sweep.engine.view import Observation, SweepView
 from sweep.execution.cluster import Cluster
@@ -264,7 +265,7 @@ class SweepDriver:
         order = TrialOrder(
             attempt=attempt.attempt_id,
             identity=attempt.identity,
-            config=planned.config,
+            config=shrunk(planned.config, decision.shrinks),
             store_uri=attempt.storage,
             resume_from=attempt.resume_from if decision.resume else None,
             parts=tuple(ranks_in(bundle, planned.config.machine) for bundle in bundles),

@@ -40,6 +40,11 @@ class RecordedTrial:
         """Steps of the whole training."""
         return self.curve.total_steps
 
+    @property
+    def shrinks(self) -> int:
+        """A recorded training takes no memory."""
+        return 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayPlan:

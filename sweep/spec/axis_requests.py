@@ -230,9 +230,10 @@ def _member_request(
         baseline=asked or TrainerConfig(),
     )
     subsets = _SUBSETS.get(design, "every")
-    if subsets == "one_more" and members.needs_one:
+    if (subsets == "one_more" or design == "fractional") and members.needs_one:
+        nothing = "adding one to nothing" if subsets == "one_more" else "a fraction with all out"
         message = (
-            f"adding one to nothing would train on no data; name what is always in, such as "
+            f"{nothing} would train on no data; name what is always in, such as "
             f"`always: [{members.names[0]}]`"
         )
         raise InvalidSettings([Finding(("members",), message)])

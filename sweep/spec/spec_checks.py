@@ -15,6 +15,8 @@ from trainer.config import BenchmarkConfig, TrainerConfig
 
 METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "margin": "max"}
 """Metrics of `trainer.metrics` a sweep can select by, and which way is better."""
+BASELINE_TRAINED = frozenset({"one_factor", "leave_one_out", "add_one_in"})
+"""Kinds of design of which the baseline is an arm, whatever levels the axes have."""
 _BY_CATEGORY = "accuracy_"
 _REPORTED_ONLY = ("pairs", "longer_wins", "position_bias", "parsed")
 
@@ -171,9 +173,11 @@ def sweep_notes(spec: SweepSpec, baseline: TrainerConfig, axes: Sequence[Axis]) 
     splits = {benchmark.split for benchmark in baseline.evaluation.benchmarks.values()}
     if "test" not in splits:
         notes.append("no benchmark with split test: the report has no items that chose nothing")
+    trained = getattr(spec.design, "with_baseline", spec.design.kind in BASELINE_TRAINED)
     for axis in axes:
         if axis.baseline_level is None:
-            notes.append(f"{axis.name}: no level is the baseline's own, it is an arm of its own")
+            so = "it is an arm of its own" if trained else "this design does not train it"
+            notes.append(f"{axis.name}: no level is the baseline's own, {so}")
     return tuple(notes)
 
 

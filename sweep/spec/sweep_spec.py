@@ -20,6 +20,15 @@ from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 
 
+class ArmBudgetSpec(Frozen):
+    """What each arm may spend, all its seeds together; each limit is hard."""
+
+    gpu_hours: PositiveFloat | None = None
+    """Device-hours."""
+    failures: PositiveInt | None = None
+    """Failed attempts after which the arm is stopped."""
+
+
 class BudgetSpec(Frozen):
     """What the sweep may spend; each limit is hard, absent means unlimited."""
 
@@ -33,6 +42,8 @@ class BudgetSpec(Frozen):
     trials: PositiveInt | None = None
     failures: PositiveInt | None = None
     """Failed attempts after which the sweep stops."""
+    per_arm: ArmBudgetSpec = ArmBudgetSpec()
+    """What one arm may spend; it is stopped then, and the others go on."""
 
 
 class TrackingSpec(Frozen):

@@ -28,8 +28,7 @@ from trainer.reporting import TrialOutcome, TrialReport
 from trainer.scores import SCORE_SCHEMA, score_key, write_scores
 
 CATEGORIES = ("count", "colour", "shape", "where")
-START = 1_750_000_000.0
-MINUTE = 60.0
+START, MINUTE = 1_750_000_000.0, 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

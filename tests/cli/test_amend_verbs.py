@@ -149,6 +149,7 @@ def test_a_budget_is_changed_and_said_as_an_event(
     assert (row.spec_json["budget"]["hours"], row.spec_json["budget"]["gpu_hours"]) == (3, 2.5)
     events = [event for event in workplace.ledger.events() if event.kind == "budget_set"]
     assert [event.payload["budget"]["hours"] for event in events] == [3]
+    assert "per_arm.gpu_hours 0.5" in rmsweep("budget", "set", "head", "per_arm.gpu_hours=0.5").out
     rmsweep("budget", "set", "head", "hours=none")
     assert workplace.ledger.sweep("head").spec_json["budget"]["hours"] is None
 
@@ -158,6 +159,8 @@ def test_a_budget_is_changed_and_said_as_an_event(
     [
         ("hour=3", "did you mean 'hours'"),
         ("hours", "expected LIMIT=VALUE"),
+        ("per_arm=3", "expected LIMIT=VALUE"),
+        ("per_arm.gpu_hour=3", "did you mean 'per_arm.gpu_hours'"),
         ("hours=-1", "expected a number above 0"),
         ("usd=10", "needs a price"),
         ("trials=many", "expected a whole number"),

@@ -24,4 +24,4 @@ class KnownDigests:
 
     def backbone(self, config: BackboneConfig) -> str | None:
         self.asked += 1
-        return None if config.scale in self.unknown else f"digest of {config.scale}"
+        return None if config.scale in self.unknown else f"digest of {config.family} {config.scale}"

@@ -56,8 +56,8 @@ def test_the_axis_it_proposes_to_drop_saves_what_it_says(design: str) -> None:
     changes["replicates"] = {"seeds": 2}
     message = problems_of(plan_of(**changes))["budget.trials"]
 
-    assert "drop the axis head.layers (4 trials)" in message
-    assert len(plan_of(**changes | {"axes": {"scale": ["xs", "s"]}}).trials) == 4
+    assert "drop the axis scale (6 trials)" in message
+    assert len(plan_of(**changes | {"axes": {"head.layers": [1, 2, 3]}}).trials) == 6
 
 
 def test_what_is_finished_already_needs_no_budget() -> None:
@@ -66,3 +66,32 @@ def test_what_is_finished_already_needs_no_budget() -> None:
     finished = with_finished(plan, [trial.identity for trial in plan.trials[:3]])
 
     assert budget_problems(finished) == []
+
+
+def test_the_ways_to_fit_are_those_that_keep_most_and_all_of_them_fit() -> None:
+    axes = {"head.layers": [1, 2, 3, 4, 5], "scale": ["xs", "s"], "paradigm": ["scalar", "critic"]}
+    changes: dict[str, Any] = {"axes": axes, "replicates": {"seeds": 4}}
+    # 7 arms: the baseline, four depths, a scale, a paradigm.
+    message = problems_of(plan_of(**changes, budget={"trials": 24}))["budget.trials"]
+
+    assert "the plan needs 28 trials, allowed are 24" in message
+    assert "drop the axis scale (24 trials); or drop the axis paradigm (24 trials)" in message
+    assert message.endswith("or raise budget.trials to 28")
+
+
+def test_one_level_is_given_up_rather_than_an_axis() -> None:
+    changes: dict[str, Any] = {"axes": {"head.layers": [1, 2, 3, 4, 5]}, "replicates": {"seeds": 4}}
+
+    message = problems_of(plan_of(**changes, budget={"trials": 16}))["budget.trials"]
+
+    assert "drop the level head.layers=1 (16 trials)" in message
+    fewer = plan_of(**changes | {"axes": {"head.layers": [2, 3, 4, 5]}})
+    assert len(fewer.trials) == 16
+
+
+def test_an_arm_that_cannot_fit_its_own_budget_is_named() -> None:
+    problems = problems_of(plan_of(budget={"per_arm": {"gpu_hours": 1e-3}}))
+
+    assert list(problems) == ["budget.per_arm.gpu_hours"]
+    assert "baseline needs about" in problems["budget.per_arm.gpu_hours"]
+    assert "and 1 more" in problems["budget.per_arm.gpu_hours"]

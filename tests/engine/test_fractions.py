@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from search_spaces.axes import Axis
 from search_spaces.levels import Level
 from sweep.engine.fractions import smallest_fraction, strength_of
-from tests.engine.designed import TRICKS, plan_of, problems_of
+from tests.engine.designed import SOURCES, TRICKS, plan_of, problems_of
 
 
 def axis_of(name: str, levels: int) -> Axis:
@@ -126,6 +126,15 @@ def test_a_range_gives_a_fraction_its_two_ends() -> None:
 
     assert len(plan.arms) == 4
     assert {arm.config.strategy.learning_rate for arm in plan.arms} == {1e-4, 1e-2}
+
+
+def test_a_fraction_of_sources_needs_one_that_is_always_in() -> None:
+    fraction = {"kind": "fractional", "resolution": 3}
+    axes = {"data_mix": {"members": SOURCES}, "scale": ["xs", "s"]}
+
+    assert "with all out would train on no data" in problems_of(fraction, axes=axes)[0]
+    axes["data_mix"] = {"members": SOURCES, "always": ["scenes"]}
+    assert len(plan_of(fraction, axes=axes).arms) == 4
 
 
 def test_rules_and_conditions_that_break_the_balance_are_refused() -> None:

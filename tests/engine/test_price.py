@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,15 @@ from sweep.engine.cost_model import (
     arithmetic_seconds,
 )
 from sweep.engine.price import Market, TrialPrice, price_trials, simulated_makespan
+from sweep.records.ledger import Ledger
+from tests.engine.scenarios import run_to_the_end
+from tests.engine.simulation import (
+    SettableClock,
+    SimulatedDriver,
+    SimulatedSweep,
+    distinct,
+    planned,
+)
 from trainer.config import (
     BackboneConfig,
     DataConfig,
@@ -143,3 +154,26 @@ def test_a_makespan_is_neither_shorter_than_the_work_nor_longer_than_one_by_one(
     longest = max((length for length, _ in trials), default=0)
     work = sum(length * workers for length, workers in trials)
     assert max(longest, work / devices) <= makespan <= sum(length for length, _ in trials)
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_the_makespan_is_that_of_the_scheduler_itself(
+    ledger: Ledger, clock: SettableClock, case: int
+) -> None:
+    draw = random.Random(case)
+    devices = draw.randint(2, 4)
+    trials = [
+        planned(
+            distinct("trial"), seconds=float(draw.randint(1, 6)), workers=draw.randint(1, devices)
+        )
+        for _ in range(draw.randint(3, 16))
+    ]
+    driver = SimulatedDriver(SimulatedSweep(ledger, clock, trials, capacity=devices))
+    began = clock.now
+
+    run_to_the_end(driver, seconds=1.0)
+
+    expected = simulated_makespan(
+        [(trial.seconds.mid, trial.workers) for trial in trials], devices=devices
+    )
+    assert clock.now - began == expected

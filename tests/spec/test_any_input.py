@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from infra.errors import InputError, SpecError
 from search_spaces.patches import setting_paths
 from search_spaces.recipes import recipe_names, recipe_path
+from sweep.engine.plan import make_plan
 from sweep.spec.load import is_sweep, load_sweep, sweep_of
 from sweep.spec.overrides import apply_overrides
-from sweep.spec.resolve import resolve
+from sweep.spec.resolve import resolve, resolve_file
 from sweep.spec.sweep_spec import SweepSpec
 from sweep.spec.yaml_source import read_value, read_yaml
+from tests.engine.known_digests import KnownDigests
 
 SWEEPS = [
     name
@@ -33,8 +36,10 @@ SCALARS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["head.layers", "grid", "xs", "scalar", "accuracy", "demo", "head.layers > 1"]),
 )
+AXIS_KEYS = ["levels", "low", "high", "log", "steps", "members", "mixture", "least", "within"]
 KEYS = st.one_of(
-    st.sampled_from([*SweepSpec.model_fields, *setting_paths(), "levels", "when", "kind", "seeds"]),
+    st.sampled_from([*SweepSpec.model_fields, *setting_paths(), "when", "kind", "seeds"]),
+    st.sampled_from([*AXIS_KEYS, "extends", "include", "points", "resolution"]),
     st.sampled_from(["scale", "head", "data_mix", "backbone", "strategy"]),
     st.text(max_size=6),
 )
@@ -122,3 +127,87 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
 
     with contextlib.suppress(InputError):
         load_sweep(path)
+
+
+NUMBERS = st.one_of(st.integers(-2, 9), st.floats(-1, 5), st.sampled_from([0, 1e-5, 1e300]))
+NAMES = st.lists(st.sampled_from(["scenes", "digits", "text", "a"]), max_size=3, unique=True)
+WHEN = {"when": st.sampled_from(["head.layers > 1", "scale == 'xs'", "mine", "not"])}
+PATCHES = st.dictionaries(
+    st.sampled_from("ab"),
+    st.dictionaries(st.sampled_from(["head.layers", "data.pairs", "x"]), NUMBERS, max_size=2),
+    max_size=2,
+)
+WAYS = st.one_of(
+    st.fixed_dictionaries({"levels": st.lists(SCALARS, max_size=3) | PATCHES}, optional=WHEN),
+    st.fixed_dictionaries(
+        {"low": NUMBERS, "high": NUMBERS},
+        optional={"log": st.booleans(), "steps": st.integers(-1, 10**7), **WHEN},
+    ),
+    st.fixed_dictionaries({"members": NAMES | PATCHES}, optional={"always": NAMES, **WHEN}),
+    st.fixed_dictionaries(
+        {"mixture": NAMES}, optional={"least": NUMBERS, "steps": st.integers(-1, 50), **WHEN}
+    ),
+)
+AXES = st.dictionaries(
+    st.sampled_from(
+        ["head.layers", "strategy.learning_rate", "data_mix", "data.weights", "scale", "mine"]
+    ),
+    WAYS,
+    min_size=1,
+    max_size=3,
+)
+DESIGNS = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(
+            ["grid", "one_factor", "leave_one_out", "add_one_in", "fractional", "random"]
+        )
+    },
+    optional={"points": st.integers(0, 9), "resolution": st.integers(2, 7)},
+)
+RULES = st.lists(
+    st.sampled_from(["head.layers < 3", "scale != 'xs'", "mine == 1", "data_mix == 'all'", "("]),
+    max_size=2,
+)
+
+
+@given(axes=AXES, design=DESIGNS, rules=RULES)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_axes_and_design_are_planned_or_refused(
+    axes: dict[str, Any], design: dict[str, Any], rules: list[str]
+) -> None:
+    data = {"name": "fuzzed", "axes": axes, "design": design, "constraints": rules}
+    text = yaml.safe_dump(data, allow_unicode=True)
+
+    with contextlib.suppress(SpecError):
+        file = sweep_of(read_yaml(text, "fuzzed.yaml"))
+        plan = make_plan(resolve(file.spec, file.source), digests=KnownDigests())
+        assert plan.arms
+        assert len({trial.identity for trial in plan.trials}) == len(plan.trials)
+
+
+@given(
+    texts=st.lists(
+        st.dictionaries(
+            st.sampled_from(["extends", "include", "set", "axes", "design", "name", "baseline"]),
+            st.sampled_from(["file0.yaml", "file1.yaml", "file2.yaml", "demo"])
+            | st.lists(st.sampled_from(["file0.yaml", "file1.yaml"]), max_size=2)
+            | st.dictionaries(KEYS, VALUES, max_size=2)
+            | st.none(),
+            max_size=4,
+        ),
+        min_size=3,
+        max_size=3,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_any_files_that_name_each_other_are_put_together_or_refused(
+    texts: list[dict[str, Any]],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for index, data in enumerate(texts):
+            text = yaml.safe_dump(data, allow_unicode=True)
+            (folder / f"file{index}.yaml").write_text(text, encoding="utf-8")
+
+        with contextlib.suppress(InputError):
+            resolve_file(folder / "file0.yaml")

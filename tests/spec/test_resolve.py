@@ -248,3 +248,20 @@ def test_a_sweep_written_out_whole_is_the_same_sweep() -> None:
 
     assert again == spec
     assert resolve(again) == resolve(spec)
+
+
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        ({"kind": "one_factor"}, "it is an arm of its own"),
+        ({"kind": "grid"}, "this design does not train it"),
+        ({"kind": "random", "points": 1}, "it is an arm of its own"),
+        ({"kind": "random", "points": 1, "with_baseline": False}, "does not train it"),
+    ],
+)
+def test_a_baseline_beside_its_axis_is_pointed_out(design: dict[str, Any], said: str) -> None:
+    spec = {"name": "a", "axes": {"head.layers": [1, 3]}, "design": design}
+
+    notes = resolve(SweepSpec.model_validate(spec)).notes
+
+    assert [note for note in notes if "head.layers" in note and said in note]

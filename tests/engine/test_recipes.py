@@ -1,0 +1,66 @@
+"""Every shipped sweep can be planned, and asks for the rows its table has."""
+
+from __future__ import annotations
+
+import pytest
+
+from search_spaces.recipes import recipe_names, recipe_path
+from sweep.engine.plan import SweepPlan, make_plan
+from sweep.spec.files import read_document
+from sweep.spec.load import is_sweep
+from sweep.spec.resolve import resolve_file
+from tests.engine.known_digests import KnownDigests
+
+SWEEPS = [name for name in recipe_names() if is_sweep(read_document(recipe_path(name)))]
+ROWS = {
+    "paper-table-1-paradigm": 3,
+    "paper-table-2-head": 7,
+    "paper-table-4-data": 12,
+    "paper-table-6-backbone": 7,
+    "paper-table-7-ensemble": 4,
+    "paper-figure-1-regularisation": 8,
+    "paper-figure-2-text": 4,
+    "paper-learning-rate": 4,
+    "paper-data-leave-one-out": 8,
+    "screening-tiny": 16,
+}
+"""Arms of a recipe, the paper's choice among them."""
+
+
+def planned(name: str) -> SweepPlan:
+    return make_plan(resolve_file(name), digests=KnownDigests(), devices=64)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_shipped_sweep_can_be_planned(name: str) -> None:
+    plan = planned(name)
+
+    assert not plan.pending
+    assert len({trial.identity for trial in plan.trials}) == len(plan.trials)
+    assert len(plan.trials) == len(plan.arms) * plan.spec.replicates.seeds
+    assert plan.estimate.makespan_hours is not None
+
+
+@pytest.mark.parametrize(("name", "arms"), ROWS.items())
+def test_a_recipe_asks_for_the_rows_of_its_table(name: str, arms: int) -> None:
+    plan = planned(name)
+
+    assert len(plan.arms) == arms
+
+
+def test_the_screening_keeps_single_choices_clear_of_pairs() -> None:
+    design = planned("screening-tiny").design
+
+    assert design.resolution == 4
+    assert design.aliases
+    assert all(" x " in effect for line in design.aliases for effect in line.split(" = "))
+
+
+def test_leaving_a_data_set_out_keeps_the_others_and_the_number_of_pairs() -> None:
+    plan = planned("paper-data-leave-one-out")
+
+    full, *others = [arm.config.data for arm in plan.arms]
+    assert len(full.weights) == 7
+    for data in others:
+        assert len(data.weights) == 6
+        assert data.pairs == full.pairs
