@@ -55,5 +55,12 @@ backbones: $(VENV)/.runtime  ## pretrain the shipped tiny backbones anew; about 
 			--out trainer/backbones/$$family/$$scale || exit 1; \
 	done; done
 
+benchmarks: $(VENV)/.development  ## speed and memory against the graphs of other trainers; about an hour
+	$(BIN)/python -m pip install --quiet --requirement requirements/runtime.txt \
+		--requirement requirements/benchmarks.txt
+	for name in pair_throughput head_trials memory; do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.$$name || exit 1; \
+	done
+
 clean:  ## remove the environment and what the demo made
 	rm -rf $(VENV) $(DEMO_HOME)

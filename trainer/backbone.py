@@ -8,7 +8,6 @@ the hidden states they would get alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +32,12 @@ from trainer.backbone_families import FAMILIES, Family
 from trainer.backbone_inputs import ImageInput, VisionFeatures
 from trainer.catalog import backbone_location
 from trainer.config import BackboneConfig
+from trainer.prompt_frames import PromptFrames
+from trainer.tree_attention import NAME as TREE_ATTENTION
+from trainer.tree_layout import TreeLayout
 
 # A bar for the few files of a model is noise in the logs of a trial and on a user's terminal.
 transformers_logging.disable_progress_bar()
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """What stands around a prompt."""
-
-    before: tuple[int, ...]
-    space: str
-    after: tuple[int, ...]
 
 
 class Backbone:
@@ -63,7 +56,7 @@ class Backbone:
         self._family: Family | None = None
         if family is not None and image_processor is not None:
             self._family = family(module, tokenizer, image_processor)
-        self._frames: dict[tuple[tuple[int, tuple[int, ...], bool], ...], _Frame] = {}
+        self._frames = PromptFrames(tokenizer, self._family)
         text = module.config.get_text_config()
         self.hidden_size = int(text.hidden_size)
         self.vocabulary_size = int(module.get_input_embeddings().num_embeddings)
@@ -74,6 +67,10 @@ class Backbone:
         kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
         self.shares_prompts = kinds == {"full_attention"}
         """Whether a tree mask is exact; sliding and recurrent layers look past it."""
+        self.attention_width = int(text.num_attention_heads) * int(
+            getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        )
+        """Of all query heads of the language model together."""
 
     @property
     def takes_images(self) -> bool:
@@ -113,7 +110,7 @@ class Backbone:
         self, prompts: Sequence[str], images: Sequence[Sequence[ImageInput]]
     ) -> list[list[int]]:
         """`prompt_ids` of many prompts and their images."""
-        frames = [self._frame(shown) for shown in images]
+        frames = [self._frames.around(shown) for shown in images]
         texts = [frame.space + prompt for frame, prompt in zip(frames, prompts, strict=True)]
         encoded = self.encode_texts(texts)
         return [
@@ -145,7 +142,7 @@ class Backbone:
         shown = [image for row in images or () for image in row]
         return self._family.positions(input_ids, mask, shown)
 
-    def hidden_states(
+    def hidden_states(  # noqa: PLR0913 -- all by name
         self,
         *,
         input_ids: torch.Tensor,
@@ -153,6 +150,7 @@ class Backbone:
         position_ids: torch.Tensor,
         features: VisionFeatures | None = None,
         placement: Sequence[int] | None = None,
+        layout: TreeLayout | None = None,
         cache: Cache | None = None,
     ) -> torch.Tensor:
         """Last hidden states, normalised, as the language head takes them.
@@ -164,6 +162,7 @@ class Backbone:
             features: Encoded images.
             placement: Which of them each placeholder block of the batch shows, row by row; all in
                 order when absent.
+            layout: Where rows lie that are laid end to end; then B is 1 and the mask is not read.
             cache: Keys and values of earlier tokens, which the mask's last dimension then covers
                 too; those of these tokens are added to it.
 
@@ -175,6 +174,9 @@ class Backbone:
             features = features.select(placement)
         if features:
             extra["mm_encoder_outputs"] = {"image": self._vision().encoder_outputs(features)}
+        if layout is not None:
+            self._attend_to_trees()
+            extra["tree_layout"] = layout
         output = self.module.base_model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -204,6 +206,14 @@ class Backbone:
         if self.image_processor is not None:
             self.image_processor.save_pretrained(folder)
 
+    def _attend_to_trees(self) -> None:
+        config = self.module.config
+        text = config.get_text_config()
+        if text._attn_implementation != TREE_ATTENTION:
+            self.module.set_attn_implementation(
+                TREE_ATTENTION if text is config else {"text_config": TREE_ATTENTION}
+            )
+
     def _part(self, name: str) -> str:
         family = self._family
         if family is not None and name.startswith(family.projector_prefixes):
@@ -219,43 +229,6 @@ class Backbone:
                 f"has an image; use a vision-language backbone or text-only data"
             )
         return self._family
-
-    def _frame(self, images: Sequence[ImageInput]) -> _Frame:
-        shapes = tuple((image.tokens, image.grid, image.alone) for image in images)
-        if shapes not in self._frames:
-            # The prompt is put in after the layout is tokenized, so that no prompt can forge an
-            # image or the end of its turn; a space before it belongs to its first word.
-            before, after = self._layout(images).split(_PROMPT)
-            stem = before.rstrip(" ")
-            self._frames[shapes] = _Frame(
-                tuple(self._special(stem)), before[len(stem) :], tuple(self._special(after))
-            )
-        return self._frames[shapes]
-
-    def _layout(self, images: Sequence[ImageInput]) -> str:
-        placeholder = self._vision().placeholder if images else ""
-        if self.tokenizer.chat_template is None:
-            rendered = f"{placeholder * len(images)}{_PROMPT}\n"
-        else:
-            parts = [*[{"type": "image"}] * len(images), {"type": "text", "text": _PROMPT}]
-            message = {"role": "user", "content": parts if images else _PROMPT}
-            rendered = str(
-                self.tokenizer.apply_chat_template(
-                    [message], tokenize=False, add_generation_prompt=True
-                )
-            )
-        if not images:
-            return rendered
-        pieces = rendered.split(placeholder)
-        expanded = [self._vision().expansion(image) for image in images]
-        return pieces[0] + "".join(a + b for a, b in zip(expanded, pieces[1:], strict=True))
-
-    def _special(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-_PROMPT = "\ue000"
-"""A private-use character that stands for the prompt while its layout is rendered."""
 
 
 def load_backbone(config: BackboneConfig, *, models: Path | None = None) -> Backbone:

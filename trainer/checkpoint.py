@@ -3,6 +3,8 @@
 The manifest is written last and holds the sha256 of every file; its own digest is the reference
 others keep. Shards are pickles by DeepSpeed's nature, so nothing is loaded whose digest is not
 the one recorded. Without a manifest there is no checkpoint.
+Files are hashed and uploaded by a thread while training goes on; the manifest is written where all
+ranks meet again.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +48,15 @@ class Manifest(Frozen):
     """Sha256 by path inside the checkpoint's folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A checkpoint whose files are on their way."""
+
+    step: int
+    local: tempfile.TemporaryDirectory[str]
+    digests: Future[dict[str, str]]
+
+
 class Checkpoints:
     """The checkpoints of one trial, as one rank sees them."""
 
@@ -55,35 +68,67 @@ class Checkpoints:
         self._config = config
         self._gang = gang
         self._prefix = f"trials/{identity}/checkpoints/"
+        self._pending: _Pending | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rmsweep-checkpoint")
 
-    def save(self, engine: DeepSpeedEngine, step: int) -> CheckpointReference:
-        """Put the state after `step` steps into the store; every rank takes part."""
-        folder = f"{self._prefix}step-{step}/"
-        with tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-") as name:
-            local = Path(name)
-            engine.save(local)
-            (local / "random").mkdir(exist_ok=True)
-            save_file(_random_states(), local / "random" / f"rank-{self._gang.rank}.safetensors")
-            files = {}
-            for path in sorted(each for each in local.rglob("*") if each.is_file()):
-                relative = path.relative_to(local).as_posix()
-                if "/" in relative:  # the scripts DeepSpeed copies in beside the shards stay out
-                    self._store.upload(path, folder + relative)
-                    files[relative] = _file_sha256(path)
+    def begin(self, engine: DeepSpeedEngine, step: int) -> None:
+        """Take the state after `step` steps and start to put it into the store.
+
+        Every rank takes part. Training may go on at once: what is uploaded is a copy on this disk.
+        A checkpoint of the same step that is under way already is left to go on.
+        """
+        if self._pending is not None and self._pending.step == step:
+            return
+        assert self._pending is None, "finish the last checkpoint before the next one"
+        local = tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-")
+        folder = Path(local.name)
+        engine.save(folder)
+        (folder / "random").mkdir(exist_ok=True)
+        save_file(_random_states(), folder / "random" / f"rank-{self._gang.rank}.safetensors")
+        digests = self._thread.submit(self._upload, folder, step)
+        self._pending = _Pending(step, local, digests)
+
+    def finish(self) -> CheckpointReference | None:
+        """Make the checkpoint that was begun count, once every rank's files are in the store.
+
+        Every rank takes part. Without it there is no manifest, and so no checkpoint.
+
+        Raises:
+            StoreError: If a file could not be put there.
+        """
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return None
+        with pending.local:
+            files = pending.digests.result()
         everyone = [json.loads(part) for part in self._gang.gather(json.dumps(files).encode())]
         manifest = Manifest(
             identity=self._identity,
-            step=step,
+            step=pending.step,
             world_size=self._gang.size,
             zero_stage=self._config.machine.zero_stage,
             files={name: digest for part in everyone for name, digest in part.items()},
         )
         data = canonical_json(manifest.model_dump()).encode()
         if self._gang.leads:
-            self._store.write(f"{folder}manifest.json", data)
-            self._forget_all_but(KEPT, newest=step)
+            self._store.write(f"{self._folder(pending.step)}manifest.json", data)
+            self._forget_all_but(KEPT, newest=pending.step)
         self._gang.wait()
-        return CheckpointReference(step=step, manifest_sha256=hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(data).hexdigest()
+        return CheckpointReference(step=pending.step, manifest_sha256=digest)
+
+    def _upload(self, local: Path, step: int) -> dict[str, str]:
+        """Sha256 by name of this rank's files, all of them in the store."""
+        files = {}
+        for path in sorted(each for each in local.rglob("*") if each.is_file()):
+            relative = path.relative_to(local).as_posix()
+            if "/" in relative:  # the scripts DeepSpeed copies in beside the shards stay out
+                self._store.upload(path, self._folder(step) + relative)
+                files[relative] = _file_sha256(path)
+        return files
+
+    def _folder(self, step: int) -> str:
+        return f"{self._prefix}step-{step}/"
 
     def load(self, engine: DeepSpeedEngine, reference: CheckpointReference) -> int:
         """Continue from a checkpoint; returns its step.
@@ -93,7 +138,7 @@ class Checkpoints:
             MissingObjectError: If it is not there.
             InputError: If the ranks or the ZeRO stage are not those it was saved with.
         """
-        folder = f"{self._prefix}step-{reference.step}/"
+        folder = self._folder(reference.step)
         manifest = read_manifest(self._store, folder, reference)
         machine = self._config.machine
         if (manifest.world_size, manifest.zero_stage) != (self._gang.size, machine.zero_stage):

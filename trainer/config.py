@@ -21,6 +21,7 @@ NoiseCorrection = Literal["conservative", "unbiased", "forward"]
 Ties = Literal["drop", "square", "rao_kupper"]
 Precision = Literal["fp32", "bf16"]
 Split = Literal["train", "validation", "test"]
+SharePrompts = Literal["auto", "always", "never"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -255,6 +256,11 @@ class MachineConfig(Frozen):
     threads: PositiveInt = 1
     """CPU threads of a rank."""
     gradient_checkpointing: bool = False
+    share_prompts: SharePrompts = "auto"
+    """Whether responses hang off one prompt that is read once: wherever the backbone's layers
+    allow it, never, or always - which refuses backbones that do not."""
+    reuse_states: bool = True
+    """Where only the head trains: compute pooled states once and share them between trials."""
 
 
 class TrainerConfig(Frozen):

@@ -35,9 +35,15 @@ class DataOrder:
 
 
 def micro_batches(
-    indices: list[int], lengths: list[int], *, rank: int, size: int, micro: int
+    indices: list[int],
+    lengths: list[int],
+    *,
+    rank: int,
+    size: int,
+    micro: int,
+    padded: bool = True,
 ) -> list[list[int]]:
-    """A rank's share of a step, cut into micro batches of like-sized items.
+    """A rank's share of a step, cut into micro batches.
 
     Args:
         indices: The step's items.
@@ -45,8 +51,20 @@ def micro_batches(
         rank: Of this process.
         size: Ranks.
         micro: Items in one micro batch; divides the rank's share.
+        padded: Whether rows are padded to the longest beside them, so that a micro batch should
+            hold like-sized items. Else all should take as much work as one another: the peak of
+            memory is then that of the average, and no rank waits for another.
     """
     ordered = [indices[i] for i in np.argsort(np.asarray(lengths), kind="stable")]
+    if not padded:
+        count = len(indices) // micro
+        dealt: list[list[int]] = [[] for _ in range(count)]
+        for start in range(0, len(ordered), count):
+            # Back and forth: who got the longest of one round gets the shortest of the next.
+            turn = start // count % 2
+            for place, index in enumerate(ordered[start : start + count]):
+                dealt[count - 1 - place if turn else place].append(index)
+        return dealt[rank::size]
     # Ranks take turns within a slice of like-sized items: each gets as much work as the next.
     slices = [
         ordered[start : start + micro * size] for start in range(0, len(ordered), micro * size)

@@ -12,6 +12,7 @@ from infra.object_store import ObjectStore
 from infra.provenance import take_provenance
 from infra.settings import load_settings
 from trainer.backbone import load_backbone
+from trainer.batch_feed import rank_chunks
 from trainer.catalog import backbone_digest
 from trainer.checkpoint import Checkpoints
 from trainer.config import TrainerConfig
@@ -24,14 +25,15 @@ from trainer.data.mixture import (
     data_digests,
     training_items,
 )
-from trainer.data_order import DataOrder, micro_batches
+from trainer.data_order import DataOrder
 from trainer.deepspeed_engine import DeepSpeedEngine, join_gang
-from trainer.evaluate import Benchmark, evaluate, work
+from trainer.evaluate import Benchmark, evaluate
 from trainer.examples import Examples
 from trainer.gang import Gang
 from trainer.loop import LoopParts, TrainingLoop
 from trainer.metrics import benchmark_metrics
 from trainer.model_files import store_model
+from trainer.pooled_states import PooledStates, only_the_head_trains
 from trainer.record import AttemptRecord, MetricsWriter, RecordWriter, TrialRecord
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
 from trainer.reward_model import RewardModel
@@ -147,12 +149,16 @@ class Trial:
             self._config.paradigm,
             critiques=True,
             frozen_vision=frozen,
-            chunks=_training_chunks(self._config, items, self._gang),
+            chunks=_training_chunks(
+                self._config, items, self._gang, padded=not model.backbone.shares_prompts
+            ),
+            share_prompts=self._config.machine.share_prompts,
             limits=TextLimits.of(self._config.data),
         )
         benchmarks = self._benchmarks(model)
         for benchmark in benchmarks.values():
             check_held_out(items, benchmark.examples.items)
+        self._reuse_states(model, [examples, *(each.examples for each in benchmarks.values())])
         if self._gang.size > 1 and self._config.machine.zero_stage == 3:
             # Once the weights are partitioned, the ranks would have to encode in step.
             for each in (examples, *(benchmark.examples for benchmark in benchmarks.values())):
@@ -191,6 +197,18 @@ class Trial:
             metrics |= self._score(model, benchmark, keep=True)
         checkpoints.delete_all()
         return self._outcome(loop.step, metrics, finished=True, model_digest=model_digest)
+
+    def _reuse_states(self, model: RewardModel, everything: Sequence[Examples]) -> None:
+        """Where nothing below the head moves, let it read states that are computed once."""
+        if self._config.machine.reuse_states and only_the_head_trains(model):
+            states = PooledStates(
+                model,
+                store=self._store,
+                gang=self._gang,
+                backbone_digest=backbone_digest(self._config.backbone, models=self._models),
+            )
+            for examples in everything:
+                states.give(examples)
 
     def _benchmarks(self, model: RewardModel) -> dict[str, Benchmark]:
         return {
@@ -234,15 +252,12 @@ class Trial:
 
 
 def _training_chunks(
-    config: TrainerConfig, items: Sequence[PreferenceItem], gang: Gang
+    config: TrainerConfig, items: Sequence[PreferenceItem], gang: Gang, *, padded: bool
 ) -> list[list[int]]:
     """This rank's micro batches, in the order they will be trained on: what is encoded together."""
     order = DataOrder(len(items), batch=config.strategy.batch_pairs, seed=config.seed)
-    share = config.strategy.batch_pairs // gang.size
-    micro = config.machine.micro_batch_pairs or share
-    chunks: list[list[int]] = []
-    for step in range(config.total_steps):
-        indices = order.step(step)
-        lengths = [work(items[index]) for index in indices]
-        chunks += micro_batches(indices, lengths, rank=gang.rank, size=gang.size, micro=micro)
-    return chunks
+    return [
+        chunk
+        for step in range(config.total_steps)
+        for chunk in rank_chunks(config, items, order.step(step), gang, padded=padded)
+    ]

@@ -20,7 +20,7 @@ from trainer.backbone import Backbone
 from trainer.config import TrainerConfig
 from trainer.critiques import write_critiques
 from trainer.data.items import PreferenceItem
-from trainer.examples import Example, Examples, ModelBatch
+from trainer.examples import Batch, Example, Examples, ModelBatch
 from trainer.gang import Gang
 from trainer.objective import normalized_scores
 from trainer.prompts import presentations
@@ -66,6 +66,7 @@ class Benchmark:
             frozen_vision=frozen_vision,
             chunks=self.chunks,
             limits=TextLimits.of(config.data),
+            share_prompts=config.machine.share_prompts,
         )
 
 
@@ -83,7 +84,7 @@ def evaluate(model: RewardModel, benchmark: Benchmark, gang: Gang) -> Evaluation
         mine = number * gang.size + gang.rank
         idle = mine >= len(benchmark.chunks)
         chunk = benchmark.chunks[0 if idle else mine]
-        batch = benchmark.examples.batch(chunk)
+        batch = benchmark.examples.model_batch(chunk)
         scored, tokens = _score_batch(model, batch, gang, always=always)
         if not idle:
             written += tokens
@@ -123,10 +124,11 @@ class _Score:
 
 
 def _score_batch(
-    model: RewardModel, batch: ModelBatch, gang: Gang, *, always: bool
+    model: RewardModel, batch: Batch, gang: Gang, *, always: bool
 ) -> tuple[list[list[_Score]], int]:
     written = 0
     if model.config.paradigm == "critic":
+        assert isinstance(batch, ModelBatch)
         outputs, written = write_critiques(model, batch, gang, always_encode_images=always)
     else:
         outputs = model(batch, always_encode_images=always)
@@ -186,7 +188,7 @@ def _row(benchmark: Benchmark, example: Example, score: _Score) -> dict[str, Any
         "parsed": score.parsed,
         "margin": item.margin,
         "label_weight": item.label_weight,
-        "prompt_tokens": len(example.tree.trunk),
+        "prompt_tokens": example.prompt_tokens,
         "response_tokens": example.response_tokens[score.response],
         "response_characters": len(response.text),
     }

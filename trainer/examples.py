@@ -1,4 +1,8 @@
-"""`Examples`: items with their tokens and positions, made when first needed and then kept."""
+"""`Examples`: items with their tokens and positions, made when first needed and then kept.
+
+`prepare` does what needs no weights (images decoded, texts tokenized), so that a thread can do it
+for the next batch while this one is computed; `batch` puts rows together.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from infra.errors import DataError
 from trainer.backbone import Backbone
 from trainer.backbone_inputs import ImageInput
-from trainer.config import Paradigm
+from trainer.config import Paradigm, SharePrompts
 from trainer.data.items import PreferenceItem
 from trainer.image_bank import BatchImages, ImageBank
 from trainer.prompts import TreePrompt, build_prompts
 from trainer.text_cutting import TextCutter, TextLimits
-from trainer.tree_batch import Tree, TreeBatch, pack_trees
+from trainer.tree_batch import Tree, TreeBatch, lay_trees, pad_trees
 
 MOST_KNOWN_TOKENS = 32_000_000
 """Tokens of examples that are kept: with their positions about 1 GB."""
@@ -23,20 +28,51 @@ MOST_KNOWN_TOKENS = 32_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """One item, tokenized."""
+    """One item and how long its parts are."""
 
     item: PreferenceItem
-    tree: Tree
+    prompt_tokens: int
     response_tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenizedExample(Example):
+    """One item, tokenized."""
+
+    tree: Tree
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelBatch:
     """What the model takes: rows, their images, and the examples they came from."""
 
-    examples: tuple[Example, ...]
+    examples: tuple[TokenizedExample, ...]
     rows: TreeBatch
     images: BatchImages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledBatch:
+    """What is left for the model when the states its head reads are known."""
+
+    examples: tuple[Example, ...]
+    pooled: torch.Tensor
+    """[N, H] by branch."""
+
+
+Batch = ModelBatch | PooledBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class KnownStates:
+    """Of every branch of some items, in order: its pooled state and its token counts."""
+
+    pooled: torch.Tensor
+    """[N, H]."""
+    prompt_tokens: list[int]
+    response_tokens: list[int]
+    starts: list[int]
+    """Of each item: its first branch; and the end."""
 
 
 class Examples:
@@ -51,6 +87,7 @@ class Examples:
         critiques: bool,
         frozen_vision: bool,
         chunks: Iterable[Sequence[int]],
+        share_prompts: SharePrompts = "auto",
         limits: TextLimits | None = None,
     ) -> None:
         self.items = items
@@ -63,9 +100,13 @@ class Examples:
         self._backbone = backbone
         self._paradigm = paradigm
         self._critiques = critiques
-        self._known: dict[int, Example] = {}
         self._known_tokens = 0
         self._cut = TextCutter(backbone, limits) if limits is not None else None
+        # What is written grows over a cache, and a cache takes rows side by side.
+        self._share = share_prompts != "never"
+        self._padded = paradigm == "critic" and not critiques
+        self._known: dict[int, TokenizedExample] = {}
+        self._states: KnownStates | None = None
         self._known_positions: dict[tuple[tuple[int, tuple[int, ...], bool], ...], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -74,9 +115,26 @@ class Examples:
     @property
     def encoded_in_model(self) -> bool:
         """Whether a forward pass may have to run the vision tower."""
-        return self.images.encoded_in_model
+        return self._states is None and self.images.encoded_in_model
 
-    def take(self, indices: Sequence[int]) -> list[Example]:
+    @property
+    def padded(self) -> bool:
+        """Whether rows of a batch are padded to the longest of them."""
+        return self._padded or not self._backbone.shares_prompts
+
+    def know(self, states: KnownStates) -> None:
+        """From now on batches hold these states instead of rows."""
+        self._states = states
+
+    def prepare(self, indices: Sequence[int]) -> None:
+        """What `batch` of these items needs and no weights are needed for."""
+        if self._states is None:
+            self.take(indices)
+            if self.images.encoded_in_model:
+                for index in indices:
+                    self.images.inputs(self.items[index])
+
+    def take(self, indices: Sequence[int]) -> list[TokenizedExample]:
         """These items, tokenized.
 
         Raises:
@@ -99,6 +157,10 @@ class Examples:
         """How many prompts and responses were shortened so far."""
         return {} if self._cut is None else dict(self._cut.counts)
 
+    def model_batch(self, indices: Sequence[int]) -> Batch:
+        """These items as the model takes them."""
+        return self.batch(indices) if self._states is None else self._pooled(indices)
+
     def batch(self, indices: Sequence[int]) -> ModelBatch:
         """These items as rows of one batch."""
         examples = self.take(indices)
@@ -110,14 +172,31 @@ class Examples:
             )
             for example in examples
         ]
-        rows = pack_trees(
-            trees,
-            pad_token_id=self._backbone.pad_token_id,
-            share=self._backbone.shares_prompts,
-        )
-        return ModelBatch(tuple(examples), rows, images)
+        return ModelBatch(tuple(examples), self._rows(trees), images)
 
-    def _encode(self, indices: Sequence[int]) -> list[Example]:
+    def _rows(self, trees: Sequence[Tree]) -> TreeBatch:
+        backbone = self._backbone
+        if not self.padded:
+            return lay_trees(trees, width=backbone.attention_width, share=self._share)
+        share = backbone.shares_prompts and (self._share or self._padded)
+        return pad_trees(trees, pad_token_id=backbone.pad_token_id, share=share)
+
+    def _pooled(self, indices: Sequence[int]) -> PooledBatch:
+        states = self._states
+        assert states is not None
+        spans = [range(states.starts[index], states.starts[index + 1]) for index in indices]
+        examples = tuple(
+            Example(
+                item=self.items[index],
+                prompt_tokens=states.prompt_tokens[span[0]],
+                response_tokens=tuple(states.response_tokens[branch] for branch in span),
+            )
+            for index, span in zip(indices, spans, strict=True)
+        )
+        branches = [branch for span in spans for branch in span]
+        return PooledBatch(examples, states.pooled[branches])
+
+    def _encode(self, indices: Sequence[int]) -> list[TokenizedExample]:
         items = [self.items[index] for index in indices]
         images = [self.images.shapes(item) for item in items]
         shown = items if self._cut is None else self._cut(items)
@@ -126,15 +205,16 @@ class Examples:
         )
         self._check_lengths(items, prompts)
         return [
-            Example(
-                item,
-                Tree(
+            TokenizedExample(
+                item=item,
+                prompt_tokens=len(prompt.trunk),
+                response_tokens=prompt.response_tokens,
+                tree=Tree(
                     trunk=np.asarray(prompt.trunk, dtype=np.int64),
                     branches=tuple(np.asarray(b.tokens, dtype=np.int64) for b in prompt.branches),
                     labelled=tuple(branch.labelled for branch in prompt.branches),
                     positions=self._positions(prompt, pictures),
                 ),
-                prompt.response_tokens,
             )
             for item, prompt, pictures in zip(items, prompts, images, strict=True)
         ]
@@ -169,5 +249,5 @@ class Examples:
         return known[:, :length]
 
 
-def _tokens(example: Example) -> int:
+def _tokens(example: TokenizedExample) -> int:
     return len(example.tree.trunk) + sum(len(branch) for branch in example.tree.branches)

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from infra.errors import DivergedTrial
+from trainer.batch_feed import BatchFeed
 from trainer.checkpoint import Checkpoints
 from trainer.config import TrainerConfig
-from trainer.data_order import DataOrder, micro_batches
-from trainer.evaluate import work
 from trainer.examples import Examples
 from trainer.gang import Gang
 from trainer.objective import REPORTED, Objective, StepWeights
@@ -74,9 +73,7 @@ class TrainingLoop:
         self.step = step
         self._parts = parts
         self._objective = Objective(config)
-        self._order = DataOrder(
-            len(parts.examples), batch=config.strategy.batch_pairs, seed=config.seed
-        )
+        self._feed = BatchFeed(parts.examples, config, parts.gang)
         self._evaluations = evaluation_steps(config)
         self._reports = report_steps(config)
         self._sums = torch.zeros(len(REPORTED), device=parts.gang.device)
@@ -95,37 +92,39 @@ class TrainingLoop:
         Raises:
             DivergedTrial: When the loss or the gradient norm stops being finite.
         """
-        parts = self._parts
-        parts.engine.module.train()
+        self._parts.engine.module.train()
+        try:
+            return self._run()
+        finally:
+            self._feed.close()
+
+    def _run(self) -> bool:
         if self.step == 0 and 0 in self._evaluations and self._report() == "stop":
             return False
-        while self.step < parts.config.total_steps:
-            self._train_step()
+        while self.step < self._parts.config.total_steps:
+            self.train_step()
             if self.step in self._reports and self._report() == "stop":
                 return False
+        self._complete()
         return True
 
-    def _train_step(self) -> None:
+    def train_step(self) -> None:
+        """One optimizer step.
+
+        Raises:
+            DivergedTrial: When the loss or the gradient norm stops being finite.
+        """
         parts = self._parts
         items = parts.examples.items
-        indices = self._order.step(self.step)
+        indices = self._feed.order.step(self.step)
         weights = StepWeights.of([items[index] for index in indices], parts.config.strategy)
-        share = len(indices) // parts.gang.size
-        mine = micro_batches(
-            indices,
-            [work(items[index]) for index in indices],
-            rank=parts.gang.rank,
-            size=parts.gang.size,
-            micro=parts.config.machine.micro_batch_pairs or share,
-        )
         sums = torch.zeros_like(self._sums)
-        for number, chunk in enumerate(mine):
-            batch = parts.examples.batch(chunk)
+        for number, batch in enumerate(self._feed.step(self.step)):
             outputs = parts.engine(batch, always_encode_images=self._always_encode)
             loss, told = self._objective(outputs, batch.examples, weights)
             parts.engine.backward(loss)
             sums += told
-            if number < len(mine) - 1:
+            if number < parts.engine.micro_batches - 1:
                 parts.engine.next_micro_batch()
         self._norm = parts.engine.step(self.step)
         self.step += 1
@@ -141,18 +140,27 @@ class TrainingLoop:
     def _report(self) -> Answer:
         parts = self._parts
         metrics = self._training_metrics()
+        self._feed.settle()
         due = self.step in self._evaluations
         if due:
             metrics |= parts.monitor()
+        # Written while training went on, complete now that all ranks meet again.
+        reference = parts.checkpoints.finish()
         late = time.monotonic() - self._checkpointed > CHECKPOINT_SECONDS
-        reference = None
         if due or parts.gang.share(int(late)):
-            reference = self._checkpoint()
+            self._checkpoint()
         answer = self._say(metrics, reference)
-        if answer == "stop" and reference is None:
-            self._say({}, self._checkpoint())
+        if answer == "stop":
+            self._checkpoint()
+            self._complete()
         self._since = time.monotonic()
         return answer
+
+    def _complete(self) -> None:
+        """Report the checkpoint that is being written, if there is one."""
+        reference = self._parts.checkpoints.finish()
+        if reference is not None:
+            self._say({}, reference)
 
     def _say(self, metrics: dict[str, float], reference: CheckpointReference | None) -> Answer:
         parts = self._parts
@@ -168,9 +176,9 @@ class TrainingLoop:
             stop = parts.reporter.report(report) == "stop"
         return "stop" if parts.gang.share(int(stop)) else "continue"
 
-    def _checkpoint(self) -> CheckpointReference:
+    def _checkpoint(self) -> None:
         self._checkpointed = time.monotonic()
-        return self._parts.checkpoints.save(self._parts.engine, self.step)
+        self._parts.checkpoints.begin(self._parts.engine, self.step)
 
     def _training_metrics(self) -> dict[str, float]:
         if not self._steps_since:

@@ -18,7 +18,7 @@ from trainer.backbone import Backbone
 from trainer.backbone_inputs import VisionFeatures
 from trainer.config import FreezeConfig, TrainerConfig
 from trainer.decoder_layers import LayerReader, check_layer, cut_after
-from trainer.examples import ModelBatch
+from trainer.examples import Batch, ModelBatch, PooledBatch
 from trainer.head import RewardHead
 from trainer.losses import sequence_losses
 from trainer.pooling import pool
@@ -38,6 +38,11 @@ class RewardModel(nn.Module):
             raise BackboneError(
                 "a critic writes its critiques side by side, which needs full attention in every "
                 "layer; this backbone has others, so use another backbone or paradigm"
+            )
+        if config.machine.share_prompts == "always" and not backbone.shares_prompts:
+            raise BackboneError(
+                "machine.share_prompts is always, but this backbone has layers that look past a "
+                "mask (sliding window or recurrent); set it to auto to read rows separately"
             )
         self.head: RewardHead | None = None
         self._inner: LayerReader | None = None
@@ -68,7 +73,7 @@ class RewardModel(nn.Module):
         return self._vision_is_trained
 
     def forward(
-        self, batch: ModelBatch, *, always_encode_images: bool = False
+        self, batch: Batch, *, always_encode_images: bool = False
     ) -> dict[str, torch.Tensor]:
         """What the paradigm says of each branch.
 
@@ -81,6 +86,23 @@ class RewardModel(nn.Module):
             `scores` [N] (scalar, critic), `critique_losses` [N] (critic), and `verdicts` [N, 2]
             log-probabilities with `parsed` [N] (generative), all float32.
         """
+        if isinstance(batch, PooledBatch):
+            assert self.head is not None
+            return {"scores": self.head(batch.pooled.to(self.device))}
+        hidden, read, rows = self.read(batch, always_encode_images=always_encode_images)
+        with self.autocast():
+            if self.head is None:
+                return self.read_verdicts(hidden[rows.rows, rows.ends])
+            pooled = pool(read, rows, self.config.head.pooling, self.head)
+            outputs = {"scores": self.head(pooled)}
+            if self.config.paradigm == "critic":
+                outputs["critique_losses"] = self._critique_losses(hidden, rows)
+        return outputs
+
+    def read(
+        self, batch: ModelBatch, *, always_encode_images: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor, TreeBatch]:
+        """The states words are read from, those scores are read from, and the rows they are of."""
         rows = batch.rows.to(self.device)
         with self.autocast():
             features, bait = self.image_features(batch, always=always_encode_images)
@@ -90,16 +112,11 @@ class RewardModel(nn.Module):
                 position_ids=rows.position_ids,
                 features=features,
                 placement=rows.placement,
+                layout=rows.layout,
             )
             if bait is not None:
                 hidden, read = hidden + bait, read + bait
-            if self.head is None:
-                return self.read_verdicts(hidden[rows.rows, rows.ends])
-            pooled = pool(read, rows, self.config.head.pooling, self.head)
-            outputs = {"scores": self.head(pooled)}
-            if self.config.paradigm == "critic":
-                outputs["critique_losses"] = self._critique_losses(hidden, rows)
-        return outputs
+        return hidden, read, rows
 
     def states(self, **inputs: Any) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401 -- passed on
         """Hidden states [B, L, H] words are read from, and those scores are read from.

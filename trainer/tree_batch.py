@@ -1,8 +1,10 @@
 """`TreeBatch`: rows of one trunk and several branches that cannot see one another.
 
 Each branch gets the positions it would have right after the trunk, so its hidden states are those
-of the separate row trunk + branch, up to rounding. Letters: B rows, L tokens of the longest row,
-N branches of all rows in order, T labelled tokens.
+of the separate row trunk + branch, up to rounding. Rows are either laid end to end in one long row
+without padding (`lay_trees`) or put side by side, right-padded (`pad_trees`), for backbones and
+caches that need it so. Letters: B rows, L tokens of the longest row, N branches in the order of
+their trees, T labelled tokens.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from trainer.tree_layout import RowShape, TreeLayout, lay_out, row_order, visible_pairs
 
 TRUNK = 0
 PADDING = -1
@@ -36,7 +40,12 @@ class Tree:
     @property
     def tokens(self) -> int:
         """Length of the row."""
-        return len(self.trunk) + sum(len(branch) for branch in self.branches)
+        return self.shape.tokens
+
+    @property
+    def shape(self) -> RowShape:
+        """Lengths of its parts."""
+        return RowShape(len(self.trunk), tuple(len(branch) for branch in self.branches))
 
     def separate(self) -> list[Tree]:
         """The same branches as rows of their own."""
@@ -48,14 +57,15 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TreeBatch:
-    """Right-padded rows and where their branches lie."""
+    """Rows and where their branches lie; with a `layout`, B is 1 and the one row holds them all."""
 
     input_ids: torch.Tensor
     """[B, L]."""
     position_ids: torch.Tensor
     """[B, L], or [C, B, L] with multimodal rotary positions."""
     attention_mask: torch.Tensor
-    """Boolean [B, 1, L, L], or padding [B, L] when every row has a single branch."""
+    """Boolean [B, 1, L, L], or padding [B, L] when every row has a single branch; with a layout
+    an empty one, which no other attention takes by mistake."""
     members: torch.Tensor
     """[B, L]: 0 in the trunk, k in the row's k-th branch, -1 in padding."""
     rows: torch.Tensor
@@ -76,6 +86,8 @@ class TreeBatch:
     """[T] branch the label belongs to."""
     placement: tuple[int, ...]
     """Which image of the batch each placeholder block shows, row by row."""
+    layout: TreeLayout | None = None
+    """Where the rows lie in the one long row."""
 
     @property
     def num_branches(self) -> int:
@@ -85,14 +97,40 @@ class TreeBatch:
     def to(self, device: torch.device) -> TreeBatch:
         """On a device."""
         moved: dict[str, Any] = {
-            field.name: value.to(device, non_blocking=True)
+            field.name: value.to(device)
             for field in fields(self)
-            if isinstance(value := getattr(self, field.name), torch.Tensor)
+            if isinstance(value := getattr(self, field.name), torch.Tensor | TreeLayout)
         }
         return replace(self, **moved)
 
 
-def pack_trees(trees: Sequence[Tree], *, pad_token_id: int, share: bool = True) -> TreeBatch:
+def lay_trees(trees: Sequence[Tree], *, width: int, share: bool = True) -> TreeBatch:
+    """Rows end to end, without padding, for backbones whose layers all see everything before them.
+
+    Args:
+        trees: One per item.
+        width: Of all query heads of the backbone together.
+        share: Whether branches share their trunk; else each is a row of its own.
+    """
+    trees = trees if share else separated(trees)
+    order = row_order([tree.shape for tree in trees])
+    laid = [trees[index] for index in order]
+    starts = np.zeros(len(trees), dtype=np.int64)
+    starts[order] = np.cumsum([0, *(tree.tokens for tree in laid)])[:-1]
+    batch = _filled(
+        trees,
+        [(0, int(start)) for start in starts],
+        shape=(1, sum(tree.tokens for tree in trees)),
+        pad_token_id=0,
+    )
+    return replace(
+        batch,
+        layout=lay_out([tree.shape for tree in laid], width=width),
+        placement=tuple(image for tree in laid for image in tree.images),
+    )
+
+
+def pad_trees(trees: Sequence[Tree], *, pad_token_id: int, share: bool = True) -> TreeBatch:
     """Rows side by side.
 
     Args:
@@ -101,43 +139,63 @@ def pack_trees(trees: Sequence[Tree], *, pad_token_id: int, share: bool = True) 
         share: Whether branches share their trunk; else each is a row of its own, for backbones
             whose attention a mask cannot steer.
     """
-    if not share:
-        trees = [single for tree in trees for single in tree.separate()]
-    length = max(tree.tokens for tree in trees)
+    trees = trees if share else separated(trees)
+    batch = _filled(
+        trees,
+        [(row, 0) for row in range(len(trees))],
+        shape=(len(trees), max(tree.tokens for tree in trees)),
+        pad_token_id=pad_token_id,
+    )
+    single = all(len(tree.branches) == 1 for tree in trees)
+    mask = batch.members != PADDING if single else visible_pairs(batch.members)[:, None]
+    return replace(batch, attention_mask=mask)
+
+
+def separated(trees: Sequence[Tree]) -> list[Tree]:
+    """Every branch as a row of its own."""
+    return [single for tree in trees for single in tree.separate()]
+
+
+def _filled(
+    trees: Sequence[Tree],
+    places: Sequence[tuple[int, int]],
+    *,
+    shape: tuple[int, int],
+    pad_token_id: int,
+) -> TreeBatch:
+    """A batch with every tree at its row and first column, and nothing said of attention."""
     coordinates = trees[0].positions.shape[0]
-    ids = np.full((len(trees), length), pad_token_id, dtype=np.int64)
-    positions = np.zeros((coordinates, len(trees), length), dtype=np.int64)
-    members = np.full((len(trees), length), PADDING, dtype=np.int64)
+    ids = np.full(shape, pad_token_id, dtype=np.int64)
+    positions = np.zeros((coordinates, *shape), dtype=np.int64)
+    members = np.full(shape, PADDING, dtype=np.int64)
     branches = sum(len(tree.branches) for tree in trees)
-    owners = np.full((len(trees), length), branches, dtype=np.int64)
+    owners = np.full(shape, branches, dtype=np.int64)
     spans: list[tuple[int, int, int]] = []
     labels: list[tuple[np.ndarray, int, int]] = []
-    for row, tree in enumerate(trees):
-        start = len(tree.trunk)
-        ids[row, :start] = tree.trunk
-        positions[:, row, :start] = tree.positions[:, :start]
-        members[row, :start] = TRUNK
-        column = start
+    for (row, first), tree in zip(places, trees, strict=True):
+        trunk = len(tree.trunk)
+        column = first + trunk
+        ids[row, first:column] = tree.trunk
+        positions[:, row, first:column] = tree.positions[:, :trunk]
+        members[row, first:column] = TRUNK
         for index, (branch, labelled) in enumerate(zip(tree.branches, tree.labelled, strict=True)):
             end = column + len(branch)
             ids[row, column:end] = branch
-            positions[:, row, column:end] = tree.positions[:, start : start + len(branch)]
+            positions[:, row, column:end] = tree.positions[:, trunk : trunk + len(branch)]
             members[row, column:end] = index + 1
             owners[row, column:end] = len(spans)
             if labelled:
                 labels.append((branch[-labelled:], row, end - labelled - 1))
             spans.append((row, end - 1, len(branch)))
             column = end
-    member_ids = torch.from_numpy(members)
-    single = all(len(tree.branches) == 1 for tree in trees)
     span_array = torch.tensor(spans, dtype=torch.long)
     label_rows, label_columns, label_ids = _flat_labels(labels)
     owner_ids = torch.from_numpy(owners)
     return TreeBatch(
         input_ids=torch.from_numpy(ids),
         position_ids=torch.from_numpy(positions if coordinates > 1 else positions[0]),
-        attention_mask=member_ids != PADDING if single else tree_mask(member_ids),
-        members=member_ids,
+        attention_mask=torch.ones(1, 1, 1, 0, dtype=torch.bool),
+        members=torch.from_numpy(members),
         rows=span_array[:, 0],
         ends=span_array[:, 1],
         owners=owner_ids,
@@ -148,18 +206,6 @@ def pack_trees(trees: Sequence[Tree], *, pad_token_id: int, share: bool = True) 
         label_owners=owner_ids[label_rows, label_columns],
         placement=tuple(image for tree in trees for image in tree.images),
     )
-
-
-def tree_mask(members: torch.Tensor) -> torch.Tensor:
-    """Who may look at whom [B, 1, L, L]: back, at the trunk or at one's own branch.
-
-    Padding looks at the trunk, too, so that no row of the softmax is empty; nothing looks at it.
-    """
-    length = members.shape[1]
-    before = torch.ones(length, length, dtype=torch.bool, device=members.device).tril()
-    looked_at = members[:, None, :]
-    visible = (looked_at == TRUNK) | (looked_at == members[:, :, None])
-    return (visible & before)[:, None]
 
 
 def _flat_labels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,10 @@ def test_a_resumed_training_repeats_the_unbroken_one_bit_by_bit(
     assert broken.read(weights) == whole.read(weights)
     assert outcome.finished
     assert broken.keys("trials/t/checkpoints/") == []
-    assert len(broken.read("trials/t/metrics.jsonl").splitlines()) == len(unbroken.reports)
+    # Beside the reports of an unbroken training, the one that told of the checkpoint.
+    lines = [json.loads(line) for line in broken.read("trials/t/metrics.jsonl").splitlines()]
+    told = [line["step"] for line in lines if line["metrics"]]
+    assert told == [report.step for report in unbroken.reports]
 
 
 def test_what_is_not_the_recorded_checkpoint_is_refused(
@@ -101,6 +105,27 @@ def test_what_is_not_the_recorded_checkpoint_is_refused(
     store.write(shard, bytes(data))
     with pytest.raises(CorruptObjectError, match="is not the file its manifest names"):
         resume(reference)
+
+
+def test_a_checkpoint_that_is_not_finished_is_none(backbone_folder: Path, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    seen: dict[int, bool] = {}
+    evaluation = LONG["evaluation"] | {"during": [0.2, 0.6]}
+    config = small_config(backbone_folder, **(LONG | {"evaluation": evaluation}))
+
+    def look(report: TrialReport) -> bool:
+        seen[report.step] = store.exists("trials/t/checkpoints/step-4/manifest.json")
+        return False
+
+    notebook = Notebook(stop=look)
+    run_trial(config, store_uri=store.uri, identity="t", reporter=notebook)
+
+    # Begun at the fourth step and complete when the next report says so, not before.
+    told = [report.step for report in notebook.reports if report.checkpoint is not None]
+    first = min(told)
+    assert first > 4
+    assert not any(seen[step] for step in seen if step < first)
+    assert seen[first]
 
 
 def test_only_the_last_two_checkpoints_are_kept(backbone_folder: Path, tmp_path: Path) -> None:

@@ -11,14 +11,16 @@ from tests.trainer.tiny_models import tiny_backbone
 from trainer.config import TrainerConfig
 from trainer.critiques import write_critiques
 from trainer.data.mixture import training_items
-from trainer.examples import Example, Examples
+from trainer.examples import Examples, TokenizedExample
 from trainer.gang import Gang
 from trainer.reward_model import RewardModel
 
 ALONE = Gang(0, 1, torch.device("cpu"))
 
 
-def written_alone(model: RewardModel, example: Example, branch: int) -> tuple[list[int], float]:
+def written_alone(
+    model: RewardModel, example: TokenizedExample, branch: int
+) -> tuple[list[int], float]:
     """The plainest greedy decoding: every step reads the whole row again."""
     backbone = model.backbone
     row = [*example.tree.trunk.tolist(), *example.tree.branches[branch].tolist()]

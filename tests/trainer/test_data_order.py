@@ -37,6 +37,33 @@ def test_another_seed_is_another_order() -> None:
 
 
 @given(
+    micro=st.integers(2, 6),
+    size=st.integers(1, 4),
+    pieces=st.integers(1, 4),
+    data=st.data(),
+)
+def test_rows_that_need_no_padding_are_dealt_by_work(
+    micro: int, size: int, pieces: int, data: st.DataObject
+) -> None:
+    count = micro * pieces * size
+    indices = data.draw(st.permutations(range(count)))
+    lengths = data.draw(st.lists(st.integers(1, 99), min_size=count, max_size=count))
+    work = dict(zip(indices, lengths, strict=True))
+
+    shares = [
+        micro_batches(indices, lengths, rank=rank, size=size, micro=micro, padded=False)
+        for rank in range(size)
+    ]
+
+    chunks = [chunk for share in shares for chunk in share]
+    assert sorted(index for chunk in chunks for index in chunk) == list(range(count))
+    assert {len(chunk) for chunk in chunks} == {micro}
+    totals = [sum(work[index] for index in chunk) for chunk in chunks]
+    # No two micro batches differ by more than the longest item.
+    assert max(totals) - min(totals) <= max(lengths)
+
+
+@given(
     micro=st.integers(1, 4),
     pieces=st.integers(1, 4),
     size=st.integers(1, 4),

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,7 +13,6 @@ from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem, Response
 from trainer.examples import Example
 from trainer.objective import REPORTED, Objective, StepWeights
-from trainer.tree_batch import Tree
 
 
 def item_of(*ranks: int, weight: float = 1.0, soft_label: float | None = None) -> PreferenceItem:
@@ -30,9 +28,7 @@ def item_of(*ranks: int, weight: float = 1.0, soft_label: float | None = None) -
 
 
 def examples_of(*items: PreferenceItem) -> list[Example]:
-    nothing = np.zeros(0, dtype=np.int64)
-    tree = Tree(trunk=nothing, branches=(), labelled=(), positions=nothing[None])
-    return [Example(item, tree, (3,) * len(item.responses)) for item in items]
+    return [Example(item, 0, (3,) * len(item.responses)) for item in items]
 
 
 def loss_of(

@@ -13,7 +13,7 @@ from torch.nn import functional
 from trainer.head import RewardHead
 from trainer.head_config import HeadConfig, Pooling
 from trainer.pooling import GrowingPool, pool
-from trainer.tree_batch import Tree, TreeBatch, pack_trees
+from trainer.tree_batch import Tree, TreeBatch, pad_trees
 
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 WIDTH = 6
@@ -21,7 +21,7 @@ WIDTH = 6
 
 def rows_of(*trees: tuple[int, tuple[int, ...]]) -> TreeBatch:
     """Rows of a trunk and branches of these lengths."""
-    return pack_trees(
+    return pad_trees(
         [
             Tree(
                 trunk=np.zeros(trunk, dtype=np.int64),

@@ -10,13 +10,14 @@ import torch
 
 from tests.trainer.tiny_models import KINDS, TEXT_KINDS, tiny_backbone
 from trainer.backbone import Backbone
-from trainer.config import Paradigm, TrainerConfig
+from trainer.config import Paradigm, SharePrompts, TrainerConfig
 from trainer.data.items import PreferenceItem, Response
 from trainer.data.mixture import training_items
 from trainer.examples import Examples, ModelBatch
 from trainer.head_config import Pooling
 from trainer.reward_model import RewardModel
-from trainer.tree_batch import pack_trees, tree_mask
+from trainer.tree_batch import pad_trees
+from trainer.tree_layout import visible_pairs
 
 PARADIGMS: tuple[Paradigm, ...] = ("scalar", "critic", "generative")
 
@@ -35,7 +36,12 @@ def items_for(backbone: Backbone, count: int = 4) -> list[PreferenceItem]:
 
 
 def examples_of(
-    backbone: Backbone, items: Sequence[PreferenceItem], paradigm: Paradigm, *, frozen: bool = True
+    backbone: Backbone,
+    items: Sequence[PreferenceItem],
+    paradigm: Paradigm,
+    *,
+    frozen: bool = True,
+    share_prompts: SharePrompts = "auto",
 ) -> Examples:
     return Examples(
         items,
@@ -44,18 +50,26 @@ def examples_of(
         critiques=True,
         frozen_vision=frozen,
         chunks=[list(range(len(items)))],
+        share_prompts=share_prompts,
     )
 
 
-def unshared(batch: ModelBatch, examples: Examples, backbone: Backbone) -> ModelBatch:
-    """The same branches, each a row of its own."""
+def padded(
+    batch: ModelBatch, examples: Examples, backbone: Backbone, *, share: bool = True
+) -> ModelBatch:
+    """The same rows side by side."""
     keys = [examples.images.keys(example.item) for example in batch.examples]
     trees = [
         replace(example.tree, images=tuple(batch.images.index[key] for key in shown))
         for example, shown in zip(batch.examples, keys, strict=True)
     ]
-    rows = pack_trees(trees, pad_token_id=backbone.pad_token_id, share=False)
+    rows = pad_trees(trees, pad_token_id=backbone.pad_token_id, share=share)
     return ModelBatch(batch.examples, rows, batch.images)
+
+
+def unshared(batch: ModelBatch, examples: Examples, backbone: Backbone) -> ModelBatch:
+    """The same branches, each a row of its own."""
+    return padded(batch, examples, backbone, share=False)
 
 
 @pytest.mark.parametrize("paradigm", PARADIGMS)
@@ -80,7 +94,7 @@ def test_a_leak_between_answers_would_be_seen(pooling: Pooling) -> None:
     backbone = tiny_backbone("qwen2_5_vl")
     model = RewardModel(backbone, config_of("scalar", pooling)).eval()
     examples = examples_of(backbone, items_for(backbone), "scalar")
-    batch = examples.batch(range(4))
+    batch = padded(examples.batch(range(4)), examples, backbone)
     length = batch.rows.input_ids.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool).tril().expand(4, 1, -1, -1)
 
@@ -117,10 +131,10 @@ def test_scores_do_not_depend_on_batch_mates_or_padding(paradigm: Paradigm) -> N
     with torch.no_grad():
         together = model(examples.batch(range(4)))[name]
         alone = torch.cat([model(examples.batch([index]))[name] for index in range(4)])
-        batch = examples.batch(range(4))
-        padded = replace(batch.rows, input_ids=batch.rows.input_ids.clone())
-        padded.input_ids[padded.members < 0] = 7
-        repadded = model(replace(batch, rows=padded))[name]
+        batch = padded(examples.batch(range(4)), examples, backbone)
+        rows = replace(batch.rows, input_ids=batch.rows.input_ids.clone())
+        rows.input_ids[rows.members < 0] = 7
+        repadded = model(replace(batch, rows=rows))[name]
 
     assert torch.allclose(together, alone, atol=1e-5)
     assert torch.allclose(together, repadded, atol=1e-6)
@@ -139,7 +153,10 @@ def test_an_end_token_inside_a_response_is_not_taken_for_its_end() -> None:
 
     with torch.no_grad():
         hidden = backbone.hidden_states(
-            input_ids=ids, attention_mask=rows.attention_mask, position_ids=rows.position_ids
+            input_ids=ids,
+            attention_mask=rows.attention_mask,
+            position_ids=rows.position_ids,
+            layout=rows.layout,
         )
         score = model(replace(batch, rows=replace(rows, input_ids=ids)))["scores"][0]
 
@@ -222,7 +239,7 @@ def test_frozen_parts_are_those_the_strategy_names() -> None:
 def test_the_mask_shows_the_trunk_and_the_own_branch_only() -> None:
     members = torch.tensor([[0, 0, 1, 1, 2, -1]])
 
-    mask = tree_mask(members)[0, 0].int().tolist()
+    mask = visible_pairs(members)[0].int().tolist()
 
     assert mask == [
         [1, 0, 0, 0, 0, 0],

@@ -18,7 +18,7 @@ from trainer.backbone_inputs import ImageInput, VisionFeatures
 from trainer.pretraining.pace import Pace
 from trainer.pretraining.pictures import Dialogue, Picture
 from trainer.pretraining.vision import encode_pictures
-from trainer.tree_batch import Tree, TreeBatch, pack_trees
+from trainer.tree_batch import Tree, TreeBatch, pad_trees
 
 BATCH_SCENES = 14
 BATCH_DIGITS = 4
@@ -93,7 +93,7 @@ def train_language(
         for _ in range(BATCH_TEXTS):
             picked = rng.integers(len(texts), size=TEXT_BRANCHES)
             trees.append(reading.tree(backbone, [texts[int(i)] for i in picked], None))
-        batch = pack_trees(trees, pad_token_id=backbone.pad_token_id)
+        batch = pad_trees(trees, pad_token_id=backbone.pad_token_id)
         loss = _loss(backbone, batch, VisionFeatures(tuple(features[chosen])))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

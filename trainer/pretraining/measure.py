@@ -15,7 +15,7 @@ from trainer.data.digits import DigitSettings, DigitSource
 from trainer.data.items import PreferenceItem
 from trainer.data.scene_source import SceneSettings, SceneSource
 from trainer.data.text_pairs import TextSettings, TextSource
-from trainer.tree_batch import Tree, pack_trees
+from trainer.tree_batch import Tree, pad_trees
 
 _BATCH = 32
 
@@ -73,7 +73,7 @@ def _likelihoods(
             )
         )
         inputs += images
-    batch = pack_trees(trees, pad_token_id=backbone.pad_token_id)
+    batch = pad_trees(trees, pad_token_id=backbone.pad_token_id)
     hidden = backbone.hidden_states(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,

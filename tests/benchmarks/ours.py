@@ -1,0 +1,95 @@
+"""Our trainer as it trains: `TrainingLoop` over DeepSpeed, in this process, one rank."""
+
+from __future__ import annotations
+
+import copy
+import os
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from infra.object_store import LocalStore
+from trainer.backbone import Backbone
+from trainer.checkpoint import Checkpoints
+from trainer.config import TrainerConfig
+from trainer.data.items import PreferenceItem
+from trainer.data_order import DataOrder
+from trainer.deepspeed_engine import DeepSpeedEngine, join_gang
+from trainer.examples import Examples
+from trainer.gang import Gang
+from trainer.loop import LoopParts, TrainingLoop
+from trainer.reporting import Answer, TrialReport
+from trainer.reward_model import RewardModel
+
+
+class OurTrainer:
+    """One reward model under training."""
+
+    def __init__(
+        self, backbone: Backbone, items: list[PreferenceItem], config: TrainerConfig, gang: Gang
+    ) -> None:
+        self.model = RewardModel(copy.deepcopy(backbone), config).to(gang.device)
+        batch = config.strategy.batch_pairs
+        order = DataOrder(len(items), batch=batch, seed=config.seed)
+        self.examples = Examples(
+            items,
+            self.model.backbone,
+            config.paradigm,
+            critiques=False,
+            frozen_vision=not self.model.vision_is_trained,
+            chunks=[order.step(step) for step in range(-(-len(items) // batch))],
+            share_prompts=config.machine.share_prompts,
+        )
+        engine = DeepSpeedEngine(self.model, config, gang)
+        self._folder = tempfile.TemporaryDirectory(prefix="rmsweep-benchmark-")
+        store = LocalStore(Path(self._folder.name))
+        self._loop = TrainingLoop(
+            LoopParts(
+                config=config,
+                engine=engine,
+                examples=self.examples,
+                gang=gang,
+                checkpoints=Checkpoints(store, "benchmark", config, gang),
+                reporter=_Deaf(),
+                monitor=dict,
+                started=time.monotonic(),
+            ),
+            step=0,
+        )
+        engine.module.train()
+
+    def step(self) -> None:
+        """One optimizer step."""
+        self._loop.train_step()
+
+    @torch.no_grad()
+    def rewards(self, indices: list[int]) -> torch.Tensor:
+        """Rewards of these items' responses, item by item."""
+        self.model.eval()
+        rewards = self.model(self.examples.batch(indices))["scores"]
+        self.model.train()
+        return torch.as_tensor(rewards)
+
+
+class _Deaf:
+    def report(self, report: TrialReport) -> Answer:
+        del report
+        return "continue"
+
+
+def alone(config: TrainerConfig) -> Gang:
+    """A gang of this process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    os.environ |= {
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "WORLD_SIZE": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    return join_gang(config)
