@@ -12,7 +12,8 @@ In a notebook::
     show.text("mine", "My section", prose=["..."], tables=[TextTable(...)])
 
 `show` has a function per section: `summary`, `recipe`, `effects`, `arms`, `curves`, `slices`,
-`images`, `ensemble`, `comparison`, `cost`, `unknowns`, `reproduce`, and `text` for one's own.
+`images`, `importance`, `interactions`, `cost_front`, `sanity`, `ensemble`, `comparison`, `cost`,
+`unknowns`, `reproduce`, those of the paper's tables, and `text` for one's own.
 Whatever else a cell shows - a frame, a figure - and every Markdown cell is in the report as well.
 
 Invariant: a notebook that `rmsweep report` executes reads the ledger the command has opened; the

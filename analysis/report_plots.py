@@ -67,7 +67,7 @@ def effect_scale(effects: Iterable[Effect], *, width: int = 270) -> Scale:
         near = 100 * max(map(abs, ends))
         far = 100 * max(abs(general.low), abs(general.high)) if general is not None else near
         reach = max(reach, near, min(far, 2.5 * near))
-    return _scale(-reach, reach, width)
+    return round_scale(-reach, reach, width)
 
 
 def accuracy_scale(arms: Iterable[ArmResult], *, width: int = 270) -> Scale:
@@ -85,11 +85,11 @@ def accuracy_scale(arms: Iterable[ArmResult], *, width: int = 270) -> Scale:
         for end in (arm.accuracy.low, arm.accuracy.high)
     ]
     if not values:
-        return _scale(0, 100, width)
+        return round_scale(0, 100, width)
     spread = max(max(values) - min(values), 4.0)
     low = max(0.0, min(bounds), min(values) - 1.5 * spread)
     high = min(100.0, max(bounds), max(values) + 1.5 * spread)
-    return _scale(min(low, *values) - 0.5, max(high, *values) + 0.5, width)
+    return round_scale(min(low, *values) - 0.5, max(high, *values) + 0.5, width)
 
 
 def learning_curves(
@@ -199,12 +199,13 @@ def _inline(svg: str, label: str, prefix: str) -> str:
     return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def _scale(low: float, high: float, width: int) -> Scale:
+def round_scale(low: float, high: float, width: int, *, margin: int = 12) -> Scale:
+    """A scale between two values, with ticks at round ones."""
     step = _round_step((high - low) / 5)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     ticks: list[Any] = [round(number * step, 6) for number in range(first, last + 1)]
-    return Scale(low=low, high=high, width=width, ticks=tuple(ticks))
+    return Scale(low=low, high=high, width=width, ticks=tuple(ticks), margin=margin)
 
 
 def _round_step(rough: float) -> float:

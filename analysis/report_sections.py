@@ -43,7 +43,9 @@ class Section:
     """The answer, where this is a sweep's summary."""
 
     def markdown(self) -> str:
-        """Heading, sentences, tables."""
+        """Heading, sentences, tables; nothing where there is nothing to say."""
+        if not (self.html or self.prose or self.tables):
+            return ""
         said = [markdown_text(text) for text in self.prose]
         lists = "\n".join(f"- {text}" for text in said) if len(said) > 1 else "".join(said)
         tables = [f"{markdown_text(table.caption)}\n\n{table.markdown()}" for table in self.tables]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.report_comparison import comparison
+from analysis.report_decisions import cost_front, importance, interactions, sanity
 from analysis.report_paper import beside_ours, paper_noise, paper_overview, paper_table
 from analysis.report_sections import (
     Section,
@@ -21,7 +22,7 @@ from analysis.report_sections import (
 )
 
 __all__ = [
-    "Section", "arms", "beside_ours", "comparison", "cost", "curves", "effects", "ensemble",
-    "images", "paper_noise", "paper_overview", "paper_table", "recipe", "reproduce", "slices",
-    "summary", "text", "unknowns",
+    "Section", "arms", "beside_ours", "comparison", "cost", "cost_front", "curves", "effects",
+    "ensemble", "images", "importance", "interactions", "paper_noise", "paper_overview",
+    "paper_table", "recipe", "reproduce", "sanity", "slices", "summary", "text", "unknowns",
 ]  # fmt: skip

@@ -1,0 +1,200 @@
+"""Sections that weigh a sweep: importance, interactions, accuracy against cost, sanity checks."""
+
+from __future__ import annotations
+
+import math
+
+from markupsafe import Markup
+
+from analysis.factorial import factorial
+from analysis.importance import importance as axis_importance
+from analysis.pareto import ParetoArm, pareto
+from analysis.report_page import SweepPage
+from analysis.report_plots import Scale, accuracy_scale, round_scale
+from analysis.report_sections import Section, template, text
+from analysis.report_words import accuracy_text, hours, p_value, percent, points
+from analysis.sanity import Sanity, check_sanity
+from analysis.text_tables import TextTable
+
+FRONT_HEIGHT = 260
+
+
+def importance(page: SweepPage) -> Section:
+    """Which axes decide whether an arm is among the best."""
+    name, title = f"importance-{page.anchor}", "Which axes matter"
+    found = axis_importance(page.tables)
+    if found is None:
+        return _nothing(name, title)
+    table = TextTable(
+        caption=f"Share of what decides whether an arm is among the best; {found.basis}.",
+        head=["axis", "share, %", "p (shuffled)", "above chance"],
+        rows=[
+            [
+                axis.axis,
+                percent(axis.share),
+                p_value(axis.p_value),
+                "yes" if axis.above_chance else "no",
+            ]
+            for axis in found.axes
+        ],
+        right=(1, 2),
+        notes=["PED-ANOVA. Shares sum to 100 also where no axis matters; look at p first."],
+        label="importance",
+    )
+    return text(name, title, tables=[table])
+
+
+def interactions(page: SweepPage) -> Section:
+    """What axes do alone and in pairs, where the design can tell."""
+    name, title = f"interactions-{page.anchor}", "Interactions"
+    found = factorial(page.tables, page.ablation.outcomes)
+    if found is None:
+        return _nothing(name, title)
+    said = []
+    if found.not_estimable:
+        said.append(f"This design cannot tell apart: {', '.join(found.not_estimable)}.")
+    said += [f"Aliased: {alias}." for alias in found.aliases[:20]]
+    table = TextTable(
+        caption=f"Analysis of variance of accuracy on {found.benchmark}.",
+        head=["term", "degrees", "share of variance, %", "p (Holm)"],
+        rows=[
+            [term.name, str(term.degrees), percent(term.share), p_value(term.p_value)]
+            for term in found.terms
+        ],
+        right=(1, 2, 3),
+        notes=[f"{found.basis[:1].upper()}{found.basis[1:]}."],
+        label="interactions",
+    )
+    return text(name, title, prose=said, tables=[table])
+
+
+def cost_front(page: SweepPage) -> Section:
+    """Accuracy against cost: which arms no other arm beats in both."""
+    name, title = f"front-{page.anchor}", "Accuracy against cost"
+    found = pareto(page.tables, page.ablation.arms)
+    if len(found) < 2:
+        return _nothing(name, title)
+    front = [arm for arm in found if arm.on_front]
+    said = [
+        "On the front, cheapest first: "
+        + ", ".join(
+            f"{arm.arm} ({hours(arm.device_seconds)}, {percent(arm.accuracy.value)}%)"
+            for arm in front
+        )
+        + "."
+    ]
+    priced = any(arm.usd is not None for arm in found)
+    table = TextTable(
+        caption="Cost is of one trial, on average; accuracy is on test items.",
+        head=["arm", "devices", *(["$"] if priced else []), "accuracy", "front"],
+        rows=[
+            [
+                arm.arm,
+                hours(arm.device_seconds),
+                *([f"{arm.usd:.2f}" if arm.usd is not None else ""] if priced else []),
+                accuracy_text(arm.accuracy),
+                "on it" if arm.on_front else f"beaten by {arm.beaten_by}",
+            ]
+            for arm in found
+        ],
+        right=tuple(range(1, 4 if priced else 3)),
+        label="front",
+    )
+    drawn = _front_plot(page, found)
+    made = text(name, title, prose=said, tables=[table])
+    heading, _, rest = made.html.partition("</h2>")
+    html = Markup(heading) + Markup("</h2>") + drawn + Markup(rest)
+    return Section(name=name, title=title, html=html, prose=said, tables=[table])
+
+
+def sanity(page: SweepPage) -> Section:
+    """What could make a good number worthless: leaks, twins, length, position, confidence."""
+    name, title = f"sanity-{page.anchor}", "Can the numbers be trusted?"
+    if not page.ablation.outcomes.arms:
+        return _nothing(name, title)
+    found = check_sanity(page.tables, page.ablation.outcomes, page.sliced_arms)
+    said = list(found.warnings[:20]) or ["No leak, no twin and no missing score was found."]
+    return text(name, title, prose=said, tables=[*_calibration(found), *_biases(found)])
+
+
+def _calibration(found: Sanity) -> list[TextTable]:
+    rows = []
+    for arm in found.calibration:
+        scaled = arm.scaled
+        rows.append(
+            [
+                arm.arm,
+                f"{arm.raw.nll:.3f}",
+                percent(arm.raw.ece),
+                f"{scaled.nll:.3f}" if scaled is not None else "",
+                percent(scaled.ece) if scaled is not None else "",
+                ", ".join("none" if math.isinf(t) else f"{t:.2f}" for t in arm.temperatures),
+            ]
+        )
+    if not rows:
+        return []
+    return [
+        TextTable(
+            caption="Confidence: how well margins tell how often a model is right.",
+            head=["arm", "NLL", "ECE, %", "NLL scaled", "ECE scaled, %", "temperatures"],
+            rows=rows,
+            right=(1, 2, 3, 4),
+            notes=[
+                "Scaled: each model's margins divided by the temperature that fits validation "
+                "best. Always saying 50% has an NLL of 0.693."
+            ],
+            label="calibration",
+        )
+    ]
+
+
+def _biases(found: Sanity) -> list[TextTable]:
+    tables = []
+    if found.length:
+        tables.append(
+            TextTable(
+                caption="Length: how much more often the longer response wins than the labels say.",
+                head=["arm", "excess, points", "95% these models", "longer is better, %"],
+                rows=[
+                    [
+                        bias.arm,
+                        points(bias.excess.difference),
+                        ""
+                        if bias.excess.fixed is None
+                        else f"{points(bias.excess.fixed.low)} to {points(bias.excess.fixed.high)}",
+                        percent(bias.longer_better),
+                    ]
+                    for bias in found.length
+                ],
+                right=(1, 2, 3),
+                label="length-bias",
+            )
+        )
+    if found.position:
+        tables.append(
+            TextTable(
+                caption="Position: how much more often than half the first response wins.",
+                head=["arm", "points, by seed"],
+                rows=[[bias.arm, ", ".join(map(points, bias.per_seed))] for bias in found.position],
+                label="position-bias",
+            )
+        )
+    return tables
+
+
+def _front_plot(page: SweepPage, found: tuple[ParetoArm, ...]) -> Markup:
+    shown = [arm for arm in page.ablation.arms if arm.accuracy is not None]
+    longest = max(60.0, *(arm.device_seconds for arm in found))
+    unit, word = (3600.0, "device-hours") if longest >= 7200 else (60.0, "device-minutes")
+    costs = round_scale(0.0, 1.08 * longest / unit, 640, margin=44)
+    heights: Scale = accuracy_scale(shown, width=FRONT_HEIGHT)
+    return Markup(
+        template("front.html.j2").render(
+            arms=found, costs=costs, heights=heights, unit=unit, word=word, height=FRONT_HEIGHT
+        )
+    )
+
+
+def _nothing(name: str, title: str) -> Section:
+    """A section that is not shown: the sweep does not bear it."""
+    return Section(name=name, title=title, html=Markup(""))
