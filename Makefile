@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := rmsweep-home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check fmt schema backbones benchmarks clean
+.PHONY: chaos help setup demo test test-slow check fmt schema backbones benchmarks clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: $(VENV)/.development  ## the tests, fast ones first; under 15 minutes on t
 
 test-slow: $(VENV)/.development  ## what takes longer
 	$(BIN)/python -m pytest -m slow
+
+chaos: $(VENV)/.development  ## kill drivers at random under the simulated clock, on both ledgers
+	$(BIN)/python -m tests.chaos.simulated
 
 check: $(VENV)/.development  ## ruff, mypy --strict, import-linter, Markdown links
 	$(BIN)/ruff format --check .

@@ -205,7 +205,10 @@ class Books:
             del self.queue[bisect.bisect_left(self.queue, key)]
         if trial.settled or trial.stopped or trial.at_rung or not trial.registered:
             return
-        if not trial.rung_steps:
+        if trial.state is TrialState.RUNNING:
+            # If its driver died, it goes on before anything else is begun.
+            key = (-len(trial.rung_steps) - 1, False, trial.position)
+        elif not trial.rung_steps:
             key = (0, False, trial.position)  # plan order: seeds outermost, for balance
         else:
             key = (-trial.target, trial.arm not in self._begun, trial.position)

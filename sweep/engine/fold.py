@@ -140,6 +140,10 @@ class SweepFold:
     def _acquired(self, event: Event) -> None:
         self._tally.wall.acquire(event.time)
         self._stop_requested = False
+        # The driver before may have died between deciding to put a trial aside and doing it.
+        for trial in self._books.trials:
+            if trial.dropped and trial.state in (TrialState.PAUSED, TrialState.RUNNING):
+                self._books.put(replace(trial, dropped=False))
 
     def _released(self, event: Event) -> None:
         self._tally.wall.release(event.time)
@@ -149,10 +153,8 @@ class SweepFold:
         if self._state is SweepState.RUNNING:
             self._tally.start_anew()
             for trial in self._books.trials:
-                # A driver may have died between deciding to put a trial aside and doing it.
-                dropped = trial.dropped and trial.state is not TrialState.PAUSED
-                if trial.failures or dropped is not trial.dropped:
-                    self._books.put(replace(trial, failures=(), dropped=dropped))
+                if trial.failures:
+                    self._books.put(replace(trial, failures=()))
 
     def _stop(self, event: Event) -> None:
         del event

@@ -35,6 +35,8 @@ from sweep.replay.planning import RecordedTrial, ReplayPlan
 from sweep.replay.working import SimulatedClock, Work, trial_rows
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
 
+TICK_SECONDS = 1e-3
+"""Shortest wait for a limit: a clock in seconds since 1970 cannot tell much less apart."""
 FOREVER = 1e12
 """For so long a driver is not held for dead."""
 _DIGEST = "0" * 64
@@ -145,7 +147,8 @@ class SimulatedDriver:
             decisions = decide(view)
             if all(isinstance(decision, Wait) for decision in decisions):
                 waits = [each.until for each in decisions if isinstance(each, Wait)]
-                self._wake = waits[0] if waits else None
+                soonest = self._clock.now + TICK_SECONDS
+                self._wake = max(soonest, waits[0]) if waits and waits[0] is not None else None
                 return
             self.traces.decisions += len(decisions)
             entry = log_entry(view, decisions)
@@ -255,24 +258,25 @@ class SimulatedDriver:
         self._end(work, TrialState.PAUSED, step, None)
 
     def _end(self, work: Work, state: TrialState, step: int, value: float | None) -> None:
-        del self._running[work.trial.identity], self._working[work.attempt.attempt_id]
         if state is TrialState.FAILED:
             message = f"the recorded figure at step {step} is not finite"
             self._record.finish_attempt(
                 work.attempt.attempt_id, state, error_kind="diverged", error_message=message
             )
-            return
-        self._record.finish_attempt(
-            work.attempt.attempt_id,
-            state,
-            TrialOutcome(
-                finished=state is TrialState.SUCCEEDED,
-                step=step,
-                fraction=min(1.0, step / work.trial.total_steps),
-                seconds=self._clock.now - work.started,
-                metrics={} if value is None else {self._key: value},
-            ),
-        )
+        else:
+            self._record.finish_attempt(
+                work.attempt.attempt_id,
+                state,
+                TrialOutcome(
+                    finished=state is TrialState.SUCCEEDED,
+                    step=step,
+                    fraction=min(1.0, step / work.trial.total_steps),
+                    seconds=self._clock.now - work.started,
+                    metrics={} if value is None else {self._key: value},
+                ),
+            )
+        # Only now: who dies in between leaves a trial at work behind.
+        del self._running[work.trial.identity], self._working[work.attempt.attempt_id]
 
     def _next_time(self) -> float | None:
         return self._agenda[0][0] if self._agenda else None

@@ -204,3 +204,12 @@ def test_adopting_corrects_for_the_number_of_arms() -> None:
     assert adopted({"base": reference, "arm": arm}) == "arm"
     assert adopted({"base": reference, "arm": arm, **others}) is None
     assert adopted({"arm": arm}) is None
+
+
+def test_a_budget_that_ends_between_two_reports_ends_the_sweep() -> None:
+    table = random_table(12, seed=5)
+    for hours in (0.0101, 0.0333333333, 0.05):
+        driver, _ = run(spec_of(scheduler=ASHA, budget={"gpu_hours": hours}), table)
+
+        assert driver.ended is not None
+        assert driver.view().spent.device_seconds <= hours * 3600 + 0.01
