@@ -30,6 +30,8 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
         plan: What would be done.
         waits: By identity, what a trial waits for: another sweep that trains it now.
     """
+    from sweep.engine.growing import grows
+
     out.print(f"[bold]{plan.sweep_id}[/bold]  {plan.spec.question}")
     if len(plan.arms) <= ARMS_SHOWN:
         _print_arms(plan, waits)
@@ -38,6 +40,13 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
     for line in _design_lines(plan):
         out.print(line, style="dim", soft_wrap=True)
     out.print(_counted(plan, waits))
+    if grows(plan.spec):
+        out.print(
+            "this is what is certain: more trials are added as it runs, and the figures below "
+            "are without them",
+            style="yellow",
+            soft_wrap=True,
+        )
     for label, text in _facts(plan):
         out.print(f"{label:<14}{text}")
     measured = plan.estimate.market.calibrated_on
@@ -206,12 +215,15 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
     """All of the plan, for programs."""
     from dataclasses import asdict
 
+    from sweep.engine.growing import grows
+
     estimate = plan.estimate
     footprints = _footprints(plan)
     return {
         "sweep": plan.sweep_id,
         "question": plan.spec.question,
         "pending": plan.pending,
+        "grows": grows(plan.spec),
         "design": asdict(plan.design),
         "arms": [
             {

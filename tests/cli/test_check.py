@@ -94,3 +94,18 @@ def test_a_gang_larger_than_the_cluster_is_named(rmsweep: Command) -> None:
     answer = rmsweep("check", "paper-table-2-head", "--devices", "4", "--device", "h100")
 
     assert "never: a trial needs 8 devices at once, there are 4" in answer.out
+
+
+def test_a_sweep_that_grows_says_that_its_figures_are_without_what_is_added(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "search.yaml"
+    path.write_text(
+        "name: search\nbaseline: basereward-tiny\naxes: {head.layers: [1, 2, 3]}\n"
+        "design: {kind: tpe, trials: 6}\n",
+        encoding="utf-8",
+    )
+
+    assert "more trials are added as it runs" in rmsweep("check", str(path)).out
+    assert json.loads(rmsweep("check", str(path), "--json").out)["grows"] is True
+    assert "more trials are added" not in rmsweep("check", "screening-tiny").out
