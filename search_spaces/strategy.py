@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from search_spaces.levels import Level, ShippedAxis
 from trainer.config import TrainerConfig
 
@@ -15,6 +17,11 @@ _PLAIN = {
     "strategy.ties": "drop",
     "strategy.loss": "bradley_terry",
 }
+
+
+def _head_first(baseline: TrainerConfig) -> list[dict[str, Any]]:
+    resting = baseline.strategy.freeze.model_copy(update={"language_model": True})
+    return [{"share": 0.2, "freeze": resting.model_dump()}, {"share": 0.8}]
 
 
 def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
@@ -76,6 +83,21 @@ def _levels(baseline: TrainerConfig) -> tuple[Level, ...]:
             doc="four times the baseline's learning rate",
         ),
         Level(
+            name="muon",
+            patch={"strategy.optimizer": "muon"},
+            doc="Muon for the backbone's matrices, AdamW for the rest (ZeRO stage 0 only)",
+        ),
+        Level(
+            name="lora",
+            patch={"strategy.lora.rank": 16},
+            doc="low-rank adapters in the backbone instead of its weights",
+        ),
+        Level(
+            name="head_first",
+            patch={"strategy.phases": _head_first(baseline)},
+            doc="a fifth of the steps for the head alone, then all",
+        ),
+        Level(
             name="two_passes",
             patch={"strategy.epochs": strategy.epochs * 2},
             doc="see every pair twice as often as the baseline",
@@ -105,6 +127,12 @@ AXIS = ShippedAxis(
         "strategy.use_margin": _SCORES,
         "strategy.loss": _SCORES,
         "strategy.noise_correction": "strategy.label_smoothing > 0",
+        "strategy.momentum": "strategy.optimizer == 'muon'",
+        "strategy.epochs": "strategy.steps == null",
+        "strategy.rate_factors.head": _SCORES,
+        "strategy.lora.alpha": "strategy.lora.rank >= 1",
+        "strategy.lora.dropout": "strategy.lora.rank >= 1",
+        "strategy.lora.targets": "strategy.lora.rank >= 1",
         "strategy.tie_weight": "strategy.ties != 'drop'",
         "strategy.tie_threshold": f"{_SCORES} and strategy.ties == 'rao_kupper'",
     },

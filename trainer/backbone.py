@@ -199,9 +199,14 @@ class Backbone:
             parts[self._part(name.removeprefix(prefix))].append(parameter)
         return parts
 
-    def save(self, folder: Path) -> None:
-        """Weights (safetensors), config, tokenizer and image processor, for the Auto classes."""
-        self.module.save_pretrained(folder)
+    def save(self, folder: Path, *, state: dict[str, torch.Tensor] | None = None) -> None:
+        """Weights (safetensors), config, tokenizer and image processor, for the Auto classes.
+
+        Args:
+            folder: Where to.
+            state: Weights to save instead of the module's own.
+        """
+        self.module.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
         if self.image_processor is not None:
             self.image_processor.save_pretrained(folder)

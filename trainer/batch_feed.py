@@ -1,7 +1,7 @@
 """`BatchFeed`: a rank's micro batches in order, the next one prepared while this one is computed.
 
 What needs no weights (decoding, tokenizing) happens in a thread; rows are put together in the
-caller's, where nothing else runs. Which items come when is settled by `DataOrder` alone.
+caller's, where nothing else runs. Which items come when is settled by `PhasedOrder` alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data_order import DataOrder, micro_batches
+from trainer.data_order import micro_batches, training_order
 from trainer.evaluate import work
 from trainer.examples import Batch, Examples
 from trainer.gang import Gang
@@ -25,7 +25,7 @@ class BatchFeed:
         self._examples = examples
         self._config = config
         self._gang = gang
-        self.order = DataOrder(len(examples), batch=config.strategy.batch_pairs, seed=config.seed)
+        self.order = training_order(config, examples.items)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rmsweep-prepare")
         self._prepared: Future[None] | None = None
 

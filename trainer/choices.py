@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from trainer.config import RankingLoss, StrategyConfig
 from trainer.data.items import PreferenceItem
+from trainer.strategy_config import RankingLoss, StrategyConfig
 
 
 def ranked_pairs(item: PreferenceItem) -> list[tuple[int, int]]:

@@ -9,17 +9,13 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from infra.frozen import Frozen
 from trainer.head_config import CriticConfig, HeadConfig
+from trainer.strategy_config import StrategyConfig
 
 Paradigm = Literal["scalar", "critic", "generative"]
-Schedule = Literal["constant", "linear", "cosine"]
-RankingLoss = Literal["bradley_terry", "plackett_luce", "cross_entropy"]
-NoiseCorrection = Literal["conservative", "unbiased", "forward"]
-Ties = Literal["drop", "square", "rao_kupper"]
-Precision = Literal["fp32", "bf16"]
 Split = Literal["train", "validation", "test"]
 SharePrompts = Literal["auto", "always", "never"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -28,70 +24,6 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 ItemCount = PositiveInt | Literal["all"]
 _USUAL_ITEMS = 2000
-
-
-class FreezeConfig(Frozen):
-    """Which parts of the backbone keep their pretrained weights."""
-
-    vision: bool = True
-    """The vision tower."""
-    projector: bool = True
-    """What maps vision features into the language model."""
-    language_model: bool = False
-    """The language model, embeddings included."""
-
-
-class StrategyConfig(Frozen):
-    """How the weights are trained."""
-
-    learning_rate: PositiveFloat = 1e-3
-    """Peak learning rate."""
-    schedule: Schedule = "cosine"
-    """After warm-up."""
-    warmup: Fraction = 0.1
-    """Fraction of the steps spent warming up."""
-    batch_pairs: PositiveInt = 64
-    """Pairs in one optimizer step, over all ranks."""
-    epochs: PositiveFloat = 1.0
-    """Passes over the training pairs."""
-    weight_decay: NonNegative = 0.0
-    gradient_clipping: PositiveFloat = 1.0
-    """Largest gradient norm."""
-    loss: RankingLoss = "bradley_terry"
-    """What a ranking of several responses says: every pair on its own, the whole order (each
-    response against those below it), or only which one is best. With two they are the same."""
-    zero_coefficient: NonNegative = 0.0
-    """Weight of mean((r_chosen + r_rejected)^2) (paper, Algorithm 1)."""
-    length_normalization: bool = False
-    """Divide scores by log(tokens + 1) (paper, Algorithm 1)."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """Probability that a label is wrong, as the loss assumes; a half would teach nothing."""
-    noise_correction: NoiseCorrection = "conservative"
-    """What the loss makes of that probability: hedge its labels, undo the noise on average, or
-    give the likelihood of the noisy label. Only matters with `label_smoothing`."""
-    use_margin: bool = False
-    """Ask for the item's margin between the scores."""
-    use_soft_labels: bool = False
-    """Take an item's soft label for the probability that its ranking is right."""
-    ties: Ties = "drop"
-    """What tied responses teach: nothing, a small squared difference of scores, or the likelihood
-    of a tie in the model of Rao and Kupper. A judge learns an even verdict from either."""
-    tie_weight: PositiveFloat = 1.0
-    """Weight of a tied pair beside a ranked one; only matters unless ties are dropped."""
-    tie_threshold: PositiveFloat = 0.7
-    """Rao and Kupper's: equal scores tie with probability tanh(threshold / 2), here a third."""
-    precision: Precision = "fp32"
-    """Of the backbone; the head is always fp32."""
-    freeze: FreezeConfig = FreezeConfig()
-
-    @model_validator(mode="after")
-    def _ties_fit_the_loss(self) -> StrategyConfig:
-        if self.ties == "rao_kupper" and self.loss != "bradley_terry":
-            raise ValueError(
-                f"ties 'rao_kupper' is a model of pairs and needs loss 'bradley_terry', got "
-                f"{self.loss!r}; use ties 'square' or 'drop'"
-            )
-        return self
 
 
 class SourceConfig(Frozen):
@@ -280,6 +212,8 @@ class TrainerConfig(Frozen):
     @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
+        if self.strategy.steps is not None:
+            return self.strategy.steps
         return max(1, math.ceil(self.strategy.epochs * self.data.pairs / self.strategy.batch_pairs))
 
     @model_validator(mode="after")
@@ -295,5 +229,36 @@ class TrainerConfig(Frozen):
             raise ValueError(
                 f"machine.micro_batch_pairs ({micro}) must divide a rank's share of the batch "
                 f"({share} pairs)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> TrainerConfig:
+        weights = self.data.weights
+        known = [name for name, weight in weights.items() if weight > 0]
+        ends = [0.0]
+        for number, phase in enumerate(self.strategy.phases, start=1):
+            unknown = [name for name in phase.sources or () if name not in known]
+            if unknown or phase.sources == ():
+                raise ValueError(
+                    f"strategy.phases: phase {number} uses {', '.join(unknown) or 'no source'}, "
+                    f"but data.weights has {', '.join(known)}"
+                )
+            ends.append(ends[-1] + phase.share)
+            if round(ends[-1] * self.total_steps) == round(ends[-2] * self.total_steps):
+                raise ValueError(
+                    f"strategy.phases: phase {number} gets none of the {self.total_steps} steps; "
+                    "train longer or give it a larger share"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _muon_sees_whole_matrices(self) -> TrainerConfig:
+        if self.strategy.optimizer == "muon" and self.machine.zero_stage:
+            raise ValueError(
+                f"strategy.optimizer 'muon' needs machine.zero_stage 0, got "
+                f"{self.machine.zero_stage}: it orthogonalises whole matrices, of which a rank "
+                "then has a slice, and DeepSpeed's own Muon clips after that, so that the stage "
+                "would change what is trained; use stage 0 or adamw"
             )
         return self

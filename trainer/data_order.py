@@ -5,16 +5,22 @@ Not of the ranks, the micro batches or where a training was resumed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from trainer.config import TrainerConfig
+from trainer.data.items import PreferenceItem
+from trainer.phases import Phase, phase_of_step, training_phases
 
 
 class DataOrder:
     """Endless passes over the items, each in an order of its own."""
 
-    def __init__(self, count: int, *, batch: int, seed: int) -> None:
+    def __init__(self, count: int, *, batch: int, seed: int, phase: int | None = None) -> None:
         self._count = count
         self._batch = batch
-        self._seed = seed
+        self._seed = [seed] if phase is None else [seed, phase]
         self._passes: dict[int, np.ndarray] = {}
 
     def step(self, step: int) -> list[int]:
@@ -29,9 +35,43 @@ class DataOrder:
         if number not in self._passes:
             # Two are kept: a step may straddle the end of one pass and the start of the next.
             self._passes = {k: v for k, v in self._passes.items() if k >= number - 1}
-            generator = np.random.default_rng([self._seed, number])
+            generator = np.random.default_rng([*self._seed, number])
             self._passes[number] = generator.permutation(self._count)
         return self._passes[number]
+
+
+class PhasedOrder:
+    """The order of a training in phases: each takes its own sources, in passes of their own.
+
+    Phases that use every source go on with one common order, as if there were no phases.
+    """
+
+    def __init__(
+        self, items: Sequence[PreferenceItem], phases: tuple[Phase, ...], *, batch: int, seed: int
+    ) -> None:
+        self._phases = phases
+        self._everything = DataOrder(len(items), batch=batch, seed=seed)
+        self._some: dict[int, tuple[list[int], DataOrder]] = {}
+        for phase in phases:
+            if phase.sources is not None:
+                kept = [i for i, item in enumerate(items) if item.source in phase.sources]
+                order = DataOrder(len(kept), batch=batch, seed=seed, phase=phase.number)
+                self._some[phase.number] = kept, order
+
+    def step(self, step: int) -> list[int]:
+        """Item indices of one optimizer step, counted from 0."""
+        phase = phase_of_step(self._phases, step)
+        if phase.number not in self._some:
+            return self._everything.step(step)
+        kept, order = self._some[phase.number]
+        return [kept[index] for index in order.step(step - phase.first)]
+
+
+def training_order(config: TrainerConfig, items: Sequence[PreferenceItem]) -> PhasedOrder:
+    """The order of a config's whole training."""
+    return PhasedOrder(
+        items, training_phases(config), batch=config.strategy.batch_pairs, seed=config.seed
+    )
 
 
 def micro_batches(

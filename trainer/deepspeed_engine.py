@@ -20,7 +20,9 @@ from torch import nn
 from infra.errors import InputError
 from trainer.config import TrainerConfig
 from trainer.gang import Gang
-from trainer.schedule import schedule_factor
+from trainer.optimizers import build_optimizer, parameter_groups
+from trainer.phases import Phase
+from trainer.reward_model import RewardModel
 
 TAG = "shards"
 """Folder inside a checkpoint that holds DeepSpeed's files."""
@@ -47,21 +49,23 @@ def join_gang(config: TrainerConfig) -> Gang:
 
 
 class DeepSpeedEngine:
-    """One model under training."""
+    """One model in one phase of its training."""
 
-    def __init__(self, model: nn.Module, config: TrainerConfig, gang: Gang) -> None:
+    def __init__(self, model: RewardModel, config: TrainerConfig, gang: Gang, phase: Phase) -> None:
         self._strategy = config.strategy
-        self._total_steps = config.total_steps
+        self._phase = phase
         self._gang = gang
         self._clips_itself = config.machine.zero_stage == 0
         share = config.strategy.batch_pairs // gang.size
         micro = config.machine.micro_batch_pairs or share
         self.micro_batches = share // micro
-        trained = [group for group in _groups(model, config) if group["params"]]
-        if not trained:
+        model.begin_phase(phase.freeze)
+        groups = parameter_groups(model, model.backbone, config.strategy)
+        if not groups:
             raise InputError("strategy.freeze leaves nothing to train; free a part of the backbone")
-        self._trained = [p for group in trained for p in group["params"]]
-        optimizer = torch.optim.AdamW(trained, lr=config.strategy.learning_rate, fused=True)
+        self._trained = [p for group in groups for p in group["params"]]
+        self._factors = [group["rate_factor"] for group in groups]
+        optimizer = build_optimizer(groups, config.strategy)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model,
             model_parameters=self._trained,
@@ -82,11 +86,9 @@ class DeepSpeedEngine:
 
     def step(self, step: int) -> float:
         """After the last micro batch of this step: clip, update, return the gradient norm."""
-        rate = self._strategy.learning_rate * schedule_factor(
-            step, self._total_steps, self._strategy.schedule, self._strategy.warmup
-        )
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        rate = self._phase.rate(step, self._strategy)
+        for group, factor in zip(self._optimizer.param_groups, self._factors, strict=True):
+            group["lr"] = rate * factor
         if self._clips_itself:
             # Without ZeRO DeepSpeed clips as well, but does not tell the norm.
             norm = nn.utils.clip_grad_norm_(self._trained, self._strategy.gradient_clipping)
@@ -110,25 +112,21 @@ class DeepSpeedEngine:
         """
         self._engine.load_checkpoint(str(folder), tag=TAG)
 
-    def gathered(self) -> Any:  # noqa: ANN401 -- a context manager of DeepSpeed's
-        """A context in which every rank holds the whole weights, also under ZeRO-3."""
+    def gathered(self, *, changed: bool = False) -> Any:  # noqa: ANN401 -- DeepSpeed's own
+        """A context in which every rank holds the whole weights, also under ZeRO-3.
+
+        Args:
+            changed: Keep what rank 0 makes of them; otherwise changes are lost under ZeRO-3.
+        """
         return deepspeed.zero.GatheredParameters(
-            list(self.module.parameters()), enabled=self._engine.zero_optimization_stage() == 3
+            list(self.module.parameters()),
+            modifier_rank=0 if changed else None,
+            enabled=self._engine.zero_optimization_stage() == 3,
         )
 
-
-def _groups(model: nn.Module, config: TrainerConfig) -> list[dict[str, Any]]:
-    """Head and backbone apart, and what weight decay must leave alone apart."""
-    decay = config.strategy.weight_decay
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            key = (name.startswith("head."), parameter.ndim > 1)
-            groups.setdefault(key, []).append(parameter)
-    return [
-        {"params": parameters, "weight_decay": decay if decays else 0.0}
-        for (_, decays), parameters in sorted(groups.items(), key=lambda entry: entry[0])
-    ]
+    def end(self) -> None:
+        """Let go of the model, whose weights stay as they are, for another engine."""
+        self._engine.destroy()
 
 
 def _settings(config: TrainerConfig, micro: int, accumulation: int, size: int) -> dict[str, Any]:

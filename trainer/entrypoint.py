@@ -11,6 +11,7 @@ import torch
 from infra.object_store import ObjectStore
 from infra.provenance import take_provenance
 from infra.settings import load_settings
+from trainer.adapters import ADAPTED, add_adapters, merge_adapters
 from trainer.backbone import load_backbone
 from trainer.batch_feed import rank_chunks
 from trainer.catalog import backbone_digest
@@ -25,7 +26,7 @@ from trainer.data.mixture import (
     data_digests,
     training_items,
 )
-from trainer.data_order import DataOrder
+from trainer.data_order import training_order
 from trainer.deepspeed_engine import DeepSpeedEngine, join_gang
 from trainer.evaluate import Benchmark, evaluate
 from trainer.examples import Examples
@@ -33,6 +34,7 @@ from trainer.gang import Gang
 from trainer.loop import LoopParts, TrainingLoop
 from trainer.metrics import benchmark_metrics
 from trainer.model_files import store_model
+from trainer.phases import is_ever_free
 from trainer.pooled_states import PooledStates, only_the_head_trains
 from trainer.record import AttemptRecord, MetricsWriter, RecordWriter, TrialRecord
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
@@ -138,9 +140,9 @@ class Trial:
 
     def run(self, reporter: TrialReporter, resume_from: CheckpointReference | None) -> TrialOutcome:
         """Train from the checkpoint or from scratch, and score at the end."""
-        model = RewardModel(
-            load_backbone(self._config.backbone, models=self._models), self._config
-        ).to(self._gang.device)
+        model = RewardModel(load_backbone(self._config.backbone, models=self._models), self._config)
+        self._adapt(model)
+        model.to(self._gang.device)
         items = training_items(self._config.data)
         frozen = not model.vision_is_trained
         examples = Examples(
@@ -163,14 +165,13 @@ class Trial:
             # Once the weights are partitioned, the ranks would have to encode in step.
             for each in (examples, *(benchmark.examples for benchmark in benchmarks.values())):
                 each.images.encode_all()
-        engine = DeepSpeedEngine(model, self._config, self._gang)
         checkpoints = Checkpoints(self._store, self._identity, self._config, self._gang)
-        step = checkpoints.load(engine, resume_from) if resume_from is not None else 0
+        step = resume_from.step if resume_from is not None else 0
         monitored = self._config.evaluation.monitor
         loop = TrainingLoop(
             LoopParts(
                 config=self._config,
-                engine=engine,
+                engine=lambda phase: DeepSpeedEngine(model, self._config, self._gang, phase),
                 examples=examples,
                 gang=self._gang,
                 checkpoints=checkpoints,
@@ -178,7 +179,7 @@ class Trial:
                 monitor=lambda: self._score(model, benchmarks[monitored]),
                 started=self._started,
             ),
-            step=step,
+            resume_from=resume_from,
         )
         gc.freeze()  # items and tokens live to the end; looking through them again costs 5 %
         try:
@@ -188,7 +189,8 @@ class Trial:
         self._cost["cost/training_seconds"] = time.monotonic() - self._started
         if not finished:
             return self._outcome(loop.step, {}, finished=False, model_digest=None)
-        with engine.gathered():
+        with loop.engine.gathered(changed=True):
+            merge_adapters(model.module)
             model_digest = None
             if self._gang.leads:
                 model_digest = store_model(model, self._store, self._identity)
@@ -197,6 +199,12 @@ class Trial:
             metrics |= self._score(model, benchmark, keep=True)
         checkpoints.delete_all()
         return self._outcome(loop.step, metrics, finished=True, model_digest=model_digest)
+
+    def _adapt(self, model: RewardModel) -> None:
+        lora = self._config.strategy.lora
+        if lora.rank:
+            free = tuple(part for part in ADAPTED if is_ever_free(self._config, part))
+            add_adapters(model.backbone, lora, parts=free, seed=self._config.seed)
 
     def _reuse_states(self, model: RewardModel, everything: Sequence[Examples]) -> None:
         """Where nothing below the head moves, let it read states that are computed once."""
@@ -255,7 +263,7 @@ def _training_chunks(
     config: TrainerConfig, items: Sequence[PreferenceItem], gang: Gang, *, padded: bool
 ) -> list[list[int]]:
     """This rank's micro batches, in the order they will be trained on: what is encoded together."""
-    order = DataOrder(len(items), batch=config.strategy.batch_pairs, seed=config.seed)
+    order = training_order(config, items)
     return [
         chunk
         for step in range(config.total_steps)

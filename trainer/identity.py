@@ -28,6 +28,10 @@ SWITCHED_OFF: Mapping[str, Any] = {
     "strategy.loss": "bradley_terry",
     "strategy.use_soft_labels": False,
     "strategy.ties": "drop",
+    "strategy.optimizer": "adamw",
+    "strategy.rate_factors": {},
+    "strategy.steps": None,
+    "strategy.phases": [],
     "data.temperature": None,
     "data.caps": {},
     "data.max_prompt_tokens": None,
@@ -104,6 +108,11 @@ def _active_data(config: TrainerConfig, settings: dict[str, Any]) -> dict[str, A
 def _active_strategy(config: TrainerConfig, settings: dict[str, Any]) -> dict[str, Any]:
     strategy = config.strategy
     judges = config.paradigm == "generative"
+    settings["rate_factors"] = {
+        part: factor
+        for part, factor in settings["rate_factors"].items()
+        if factor != 1 and not (judges and part == "head")
+    }
     inactive = {
         "zero_coefficient": judges,
         "length_normalization": judges,
@@ -112,6 +121,9 @@ def _active_strategy(config: TrainerConfig, settings: dict[str, Any]) -> dict[st
         "noise_correction": strategy.label_smoothing == 0,
         "tie_weight": strategy.ties == "drop",
         "tie_threshold": judges or strategy.ties != "rao_kupper",
+        "momentum": strategy.optimizer != "muon",
+        "epochs": strategy.steps is not None,
+        "lora": strategy.lora.rank == 0,
     }
     return {name: value for name, value in settings.items() if not inactive.get(name)}
 

@@ -21,8 +21,8 @@ from trainer.config import TrainerConfig
 from trainer.examples import Examples
 from trainer.gang import Gang
 from trainer.objective import REPORTED, Objective, StepWeights
+from trainer.phases import Phase, phase_of_step, training_phases
 from trainer.reporting import Answer, CheckpointReference, TrialReport, TrialReporter
-from trainer.schedule import schedule_factor
 
 if TYPE_CHECKING:
     from trainer.deepspeed_engine import DeepSpeedEngine
@@ -55,7 +55,8 @@ class LoopParts:
     """What a loop drives."""
 
     config: TrainerConfig
-    engine: DeepSpeedEngine
+    engine: Callable[[Phase], DeepSpeedEngine]
+    """Takes the model into a phase, once the engine before it has ended."""
     examples: Examples
     gang: Gang
     checkpoints: Checkpoints
@@ -68,9 +69,15 @@ class LoopParts:
 class TrainingLoop:
     """One attempt's training."""
 
-    def __init__(self, parts: LoopParts, *, step: int) -> None:
+    def __init__(self, parts: LoopParts, *, resume_from: CheckpointReference | None) -> None:
         config = parts.config
-        self.step = step
+        self._phases = training_phases(config)
+        # A checkpoint at the end of a phase was made in it, so that is where it is read.
+        self.step = resume_from.step if resume_from is not None else 0
+        self._phase = phase_of_step(self._phases, max(0, self.step - 1))
+        self.engine = parts.engine(self._phase)
+        if resume_from is not None:
+            parts.checkpoints.load(self.engine, resume_from)
         self._parts = parts
         self._objective = Objective(config)
         self._feed = BatchFeed(parts.examples, config, parts.gang)
@@ -92,7 +99,7 @@ class TrainingLoop:
         Raises:
             DivergedTrial: When the loss or the gradient norm stops being finite.
         """
-        self._parts.engine.module.train()
+        self.engine.module.train()
         try:
             return self._run()
         finally:
@@ -102,11 +109,19 @@ class TrainingLoop:
         if self.step == 0 and 0 in self._evaluations and self._report() == "stop":
             return False
         while self.step < self._parts.config.total_steps:
+            if self.step == self._phase.last:
+                self._next_phase()
             self.train_step()
             if self.step in self._reports and self._report() == "stop":
                 return False
         self._complete()
         return True
+
+    def _next_phase(self) -> None:
+        self.engine.end()
+        self._phase = phase_of_step(self._phases, self.step)
+        self.engine = self._parts.engine(self._phase)
+        self.engine.module.train()
 
     def train_step(self) -> None:
         """One optimizer step.
@@ -120,13 +135,13 @@ class TrainingLoop:
         weights = StepWeights.of([items[index] for index in indices], parts.config.strategy)
         sums = torch.zeros_like(self._sums)
         for number, batch in enumerate(self._feed.step(self.step)):
-            outputs = parts.engine(batch, always_encode_images=self._always_encode)
+            outputs = self.engine(batch, always_encode_images=self._always_encode)
             loss, told = self._objective(outputs, batch.examples, weights)
-            parts.engine.backward(loss)
+            self.engine.backward(loss)
             sums += told
-            if number < parts.engine.micro_batches - 1:
-                parts.engine.next_micro_batch()
-        self._norm = parts.engine.step(self.step)
+            if number < self.engine.micro_batches - 1:
+                self.engine.next_micro_batch()
+        self._norm = self.engine.step(self.step)
         self.step += 1
         if not (math.isfinite(self._norm) and bool(torch.isfinite(sums[0]))):
             raise DivergedTrial(
@@ -178,7 +193,7 @@ class TrainingLoop:
 
     def _checkpoint(self) -> None:
         self._checkpointed = time.monotonic()
-        self._parts.checkpoints.begin(self._parts.engine, self.step)
+        self._parts.checkpoints.begin(self.engine, self.step)
 
     def _training_metrics(self) -> dict[str, float]:
         if not self._steps_since:
@@ -193,10 +208,7 @@ class TrainingLoop:
             "train/accuracy": right / weight if weight else 0.0,
             "train/margin": margin / weight if weight else 0.0,
             "train/gradient_norm": self._norm,
-            "train/learning_rate": strategy.learning_rate
-            * schedule_factor(
-                self.step - 1, parts.config.total_steps, strategy.schedule, strategy.warmup
-            ),
+            "train/learning_rate": self._phase.rate(self.step - 1, strategy),
             "train/pairs_per_second": pairs / max(1e-9, time.monotonic() - self._since),
         }
         if parts.config.paradigm == "critic":

@@ -12,7 +12,7 @@ import math
 import torch
 from torch.nn import functional
 
-from trainer.config import StrategyConfig
+from trainer.strategy_config import StrategyConfig
 
 
 def length_normalized(scores: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from infra.errors import CorruptObjectError, MissingError
 from infra.frozen import Frozen
 from infra.object_store import LocalStore, ObjectStore
+from trainer.adapters import plain_state
 from trainer.backbone import Backbone, read_backbone
 from trainer.config import TrainerConfig
 from trainer.identity import digest
@@ -42,7 +43,7 @@ def model_prefix(identity: str) -> str:
 def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
     """Write a model's files; the weights must be whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.backbone.save(folder)
+    model.backbone.save(folder, state=plain_state(model.module))
     if model.head is not None:
         state = {name: value.contiguous().cpu() for name, value in model.head.state_dict().items()}
         save_file(state, folder / HEAD)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from trainer.choices import compare, teaches
-from trainer.config import StrategyConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.examples import Example
 from trainer.losses import (
@@ -25,6 +25,7 @@ from trainer.losses import (
     zero_penalties,
 )
 from trainer.prompts import presentations
+from trainer.strategy_config import StrategyConfig
 
 REPORTED = ("loss", "critique_loss", "right", "margin", "weight")
 """What `Objective.__call__` sums up, in this order."""

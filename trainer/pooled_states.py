@@ -28,6 +28,7 @@ from trainer.evaluate import work
 from trainer.examples import Examples, KnownStates
 from trainer.gang import Gang
 from trainer.identity import SCORING_VERSION, TRAINER_VERSION, digest
+from trainer.phases import is_ever_free
 from trainer.pooling import pool
 from trainer.reward_model import RewardModel
 from trainer.text_cutting import TextLimits
@@ -45,7 +46,7 @@ def only_the_head_trains(model: RewardModel) -> bool:
         return False
     module = model.backbone.module
     text = module.config.get_text_config()
-    still = not any(weight.requires_grad for weight in module.parameters())
+    still = not any(is_ever_free(model.config, part) for part in model.backbone.parts())
     random = bool(getattr(text, "attention_dropout", 0.0)) or any(
         part.p > 0 for part in module.modules() if isinstance(part, nn.Dropout)
     )

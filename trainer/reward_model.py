@@ -12,17 +12,21 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from infra.errors import BackboneError
+from trainer.adapters import weights_under_adapters
 from trainer.backbone import Backbone
 from trainer.backbone_inputs import VisionFeatures
-from trainer.config import FreezeConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.decoder_layers import LayerReader, check_layer, cut_after
 from trainer.examples import Batch, ModelBatch, PooledBatch
 from trainer.head import RewardHead
 from trainer.losses import sequence_losses
+from trainer.phases import is_ever_free
 from trainer.pooling import pool
 from trainer.prompts import verdict_tokens
+from trainer.strategy_config import FreezeConfig
 from trainer.tree_batch import TreeBatch
 
 
@@ -52,14 +56,29 @@ class RewardModel(nn.Module):
         else:
             self.head = RewardHead(config.head, backbone.hidden_size, seed=config.seed)
             self._inner = _inner_layer(backbone, config)
-        freeze_parts(backbone, config.strategy.freeze)
+        self._embedding_hook: RemovableHandle | None = None
+        self.begin_phase(config.strategy.freeze)
         if config.machine.gradient_checkpointing:
             backbone.module.gradient_checkpointing_enable({"use_reentrant": False})
         self._vision_is_trained = any(
-            parameter.requires_grad
+            is_ever_free(config, part) and backbone.parts()[part]
             for part in ("vision", "projector")
-            for parameter in backbone.parts()[part]
         )
+
+    def begin_phase(self, freeze: FreezeConfig) -> None:
+        """Set which weights are trained: adapters where a part has them, else the part itself."""
+        for part, parameters in self.backbone.parts().items():
+            trained = not getattr(freeze, part)
+            for parameter in parameters:
+                parameter.requires_grad_(trained)
+        for parameter in weights_under_adapters(self.backbone):
+            parameter.requires_grad_(False)
+        if self._embedding_hook is not None:
+            self._embedding_hook.remove()
+            self._embedding_hook = None
+        embeddings = self.module.get_input_embeddings()
+        if not (freeze.vision and freeze.projector) and not embeddings.weight.requires_grad:
+            self._embedding_hook = embeddings.register_forward_hook(_ask_for_gradients)
 
     @property
     def device(self) -> torch.device:
@@ -172,6 +191,12 @@ class RewardModel(nn.Module):
         return sequence_losses(logits, rows.labels, rows.label_owners, rows.num_branches)
 
 
+def _ask_for_gradients(_module: nn.Module, _inputs: object, embedded: torch.Tensor) -> None:
+    # Where images bring a gradient into the language model and its embeddings rest, a batch of
+    # text alone would stop at its first weights, and under ZeRO-3 the ranks would lose step.
+    embedded.requires_grad_(True)
+
+
 def _inner_layer(backbone: Backbone, config: TrainerConfig) -> LayerReader | None:
     layer = config.head.hidden_layer
     if layer is None:
@@ -181,11 +206,3 @@ def _inner_layer(backbone: Backbone, config: TrainerConfig) -> LayerReader | Non
         return LayerReader(backbone.module, layer)
     cut_after(backbone.module, layer)
     return None
-
-
-def freeze_parts(backbone: Backbone, freeze: FreezeConfig) -> None:
-    """Sets which weights are trained."""
-    for part, parameters in backbone.parts().items():
-        trained = not getattr(freeze, part)
-        for parameter in parameters:
-            parameter.requires_grad_(trained)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trainer.config import Schedule
+from trainer.strategy_config import Schedule
 
 
 def schedule_factor(step: int, total: int, schedule: Schedule, warmup: float) -> float:

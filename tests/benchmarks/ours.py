@@ -43,13 +43,12 @@ class OurTrainer:
             chunks=[order.step(step) for step in range(-(-len(items) // batch))],
             share_prompts=config.machine.share_prompts,
         )
-        engine = DeepSpeedEngine(self.model, config, gang)
         self._folder = tempfile.TemporaryDirectory(prefix="rmsweep-benchmark-")
         store = LocalStore(Path(self._folder.name))
         self._loop = TrainingLoop(
             LoopParts(
                 config=config,
-                engine=engine,
+                engine=lambda phase: DeepSpeedEngine(self.model, config, gang, phase),
                 examples=self.examples,
                 gang=gang,
                 checkpoints=Checkpoints(store, "benchmark", config, gang),
@@ -57,9 +56,9 @@ class OurTrainer:
                 monitor=dict,
                 started=time.monotonic(),
             ),
-            step=0,
+            resume_from=None,
         )
-        engine.module.train()
+        self._loop.engine.module.train()
 
     def step(self) -> None:
         """One optimizer step."""

@@ -30,11 +30,10 @@ from tests.engine.simulation import (
 from trainer.config import (
     BackboneConfig,
     DataConfig,
-    FreezeConfig,
     MachineConfig,
-    StrategyConfig,
     TrainerConfig,
 )
+from trainer.strategy_config import FreezeConfig, StrategyConfig
 
 TINY = TrainerConfig()
 LARGE = TrainerConfig(

@@ -181,7 +181,14 @@ def test_a_conditional_axis_marks_the_baselines_value_though_it_trains_nothing_t
     [
         pytest.param({}, id="plain"),
         pytest.param(
-            {"strategy.label_smoothing": 0.2, "strategy.ties": "square"}, id="noise and ties"
+            {
+                "strategy.label_smoothing": 0.2,
+                "strategy.ties": "square",
+                "strategy.optimizer": "muon",
+                "strategy.lora.rank": 2,
+                "strategy.steps": 50,
+            },
+            id="noise, ties, muon, adapters",
         ),
     ],
 )
@@ -205,6 +212,14 @@ def test_a_conditional_axis_marks_the_baselines_value_though_it_trains_nothing_t
         ("strategy.use_soft_labels", True),
         ("strategy.ties", "rao_kupper"),
         ("strategy.tie_weight", 2),
+        ("strategy.weight_decay", 0.5),
+        ("strategy.momentum", 0.5),
+        ("strategy.epochs", 9),
+        ("strategy.steps", 9),
+        ("strategy.rate_factors.head", 3),
+        ("strategy.rate_factors.language_model", 3),
+        ("strategy.lora.rank", 4),
+        ("strategy.lora.alpha", 4),
         ("strategy.tie_threshold", 2),
         ("head.learn_scale", True),
         ("head.hidden_layer", 1),

@@ -24,12 +24,16 @@ LONG: dict[str, Any] = {
 }
 """Twenty steps, a checkpoint after ten, and dropout, whose random state has to be kept, too."""
 
+HEAD_ALONE: dict[str, Any] = {"freeze": {"language_model": True}, "learning_rate": 1e-2}
+HALVES = [{"share": 0.5, **HEAD_ALONE}, {"share": 0.5}]
+QUARTER_FIRST = [{"share": 0.25, **HEAD_ALONE}, {"share": 0.75}]
+
 
 def stopped_at_half(
-    folder: Path, store: LocalStore, machine: dict[str, Any]
+    folder: Path, store: LocalStore, machine: dict[str, Any], strategy: dict[str, Any] | None = None
 ) -> CheckpointReference:
     """A trial that was told to stop after ten steps."""
-    config = small_config(folder, **LONG, machine=machine)
+    config = small_config(folder, **LONG, machine=machine, strategy=strategy or {})
     notebook = Notebook(stop=lambda report: report.step == 10)
 
     outcome = run_trial(config, store_uri=store.uri, identity="t", reporter=notebook)
@@ -42,21 +46,27 @@ def stopped_at_half(
 
 
 @pytest.mark.parametrize(
-    "machine",
+    ("machine", "strategy"),
     [
-        pytest.param({}, id="one rank"),
-        pytest.param({"workers": 2, "zero_stage": 2}, id="two ranks at stage 2"),
-        pytest.param({"workers": 2, "zero_stage": 3}, id="two ranks at stage 3"),
+        pytest.param({}, {}, id="one rank"),
+        pytest.param({"workers": 2, "zero_stage": 2}, {}, id="two ranks at stage 2"),
+        pytest.param({"workers": 2, "zero_stage": 3}, {}, id="two ranks at stage 3"),
+        pytest.param({}, {"phases": HALVES, "optimizer": "muon"}, id="between two phases, Muon"),
+        pytest.param(
+            {"workers": 2, "zero_stage": 2},
+            {"phases": QUARTER_FIRST, "lora": {"rank": 2, "dropout": 0.2}},
+            id="inside the second phase, adapters",
+        ),
     ],
 )
 def test_a_resumed_training_repeats_the_unbroken_one_bit_by_bit(
-    machine: dict[str, Any], backbone_folder: Path, tmp_path: Path
+    machine: dict[str, Any], strategy: dict[str, Any], backbone_folder: Path, tmp_path: Path
 ) -> None:
     broken, whole = LocalStore(tmp_path / "broken"), LocalStore(tmp_path / "whole")
-    config = small_config(backbone_folder, machine=machine, **LONG)
+    config = small_config(backbone_folder, machine=machine, strategy=strategy, **LONG)
     unbroken = Notebook()
     run_trial(config, store_uri=whole.uri, identity="t", reporter=unbroken)
-    reference = stopped_at_half(backbone_folder, broken, machine)
+    reference = stopped_at_half(backbone_folder, broken, machine, strategy)
 
     resumed = Notebook()
     outcome = run_trial(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.choices import compare, ranked_choices, teaches, tied_pairs
-from trainer.config import RankingLoss, StrategyConfig
 from trainer.data.items import PreferenceItem, Response
+from trainer.strategy_config import RankingLoss, StrategyConfig
 
 LOSSES: tuple[RankingLoss, ...] = get_args(RankingLoss)
 

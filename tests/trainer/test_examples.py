@@ -13,13 +13,14 @@ from infra.errors import DataError
 from tests.trainer.tiny_models import tiny_backbone
 from trainer.backbone import Backbone, read_backbone
 from trainer.choices import ranked_pairs
-from trainer.config import DataConfig, StrategyConfig
+from trainer.config import DataConfig
 from trainer.data.items import ImageReference, PreferenceItem, Response
 from trainer.data.mixture import training_items
 from trainer.examples import Examples
 from trainer.image_bank import ImageBank
 from trainer.objective import StepWeights
 from trainer.prompts import presentations
+from trainer.strategy_config import StrategyConfig
 
 
 @dataclass

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch.nn import functional
 
-from trainer.config import NoiseCorrection, StrategyConfig
 from trainer.losses import (
     length_normalized,
     listwise_losses,
@@ -22,6 +21,7 @@ from trainer.losses import (
     verdict_losses,
     zero_penalties,
 )
+from trainer.strategy_config import NoiseCorrection, StrategyConfig
 
 scores = st.floats(-20, 20, allow_nan=False, width=32)
 
