@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from infra.frozen import Frozen
-from trainer.head_config import CriticConfig, HeadConfig
+from trainer.head_config import CriticConfig, HeadConfig, JudgeConfig
 from trainer.strategy_config import StrategyConfig
 
 Paradigm = Literal["scalar", "critic", "generative"]
@@ -201,6 +201,7 @@ class TrainerConfig(Frozen):
     paradigm: Paradigm = "scalar"
     head: HeadConfig = HeadConfig()
     critic: CriticConfig = CriticConfig()
+    judge: JudgeConfig = JudgeConfig()
     strategy: StrategyConfig = StrategyConfig()
     data: DataConfig = DataConfig()
     backbone: BackboneConfig = BackboneConfig()
@@ -208,6 +209,12 @@ class TrainerConfig(Frozen):
     """Head initialisation, data order and dropout."""
     evaluation: EvaluationConfig = EvaluationConfig()
     machine: MachineConfig = MachineConfig()
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model writes before it scores, at evaluation."""
+        judges = self.paradigm == "generative" and self.judge.writes
+        return judges or self.paradigm == "critic"
 
     @property
     def total_steps(self) -> int:

@@ -119,7 +119,7 @@ class Trial:
         self._gang = gang
         self._started = started
         self._models = load_settings().models
-        self._cost: dict[str, float] = {"cost/critique_tokens": 0.0}
+        self._cost: dict[str, float] = {"cost/written_tokens": 0.0}
         torch.manual_seed(config.seed * 1000 + gang.rank)  # dropout; the head has its own
 
     def open_record(self, resume_from: CheckpointReference | None) -> RecordWriter:
@@ -156,6 +156,7 @@ class Trial:
             ),
             share_prompts=self._config.machine.share_prompts,
             limits=TextLimits.of(self._config.data),
+            judge=self._config.judge,
         )
         benchmarks = self._benchmarks(model)
         for benchmark in benchmarks.values():
@@ -235,7 +236,7 @@ class Trial:
         self, model: RewardModel, benchmark: Benchmark, *, keep: bool = False
     ) -> dict[str, float]:
         scored = evaluate(model, benchmark, self._gang)
-        self._cost["cost/critique_tokens"] += scored.critique_tokens
+        self._cost["cost/written_tokens"] += scored.written_tokens
         if keep and self._gang.leads:
             key = score_key(self._identity, benchmark.name)
             self._store.write(key, write_scores(scored.table))

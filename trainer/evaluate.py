@@ -22,6 +22,7 @@ from trainer.critiques import write_critiques
 from trainer.data.items import PreferenceItem
 from trainer.examples import Batch, Example, Examples, ModelBatch
 from trainer.gang import Gang
+from trainer.judgements import write_judgements
 from trainer.objective import normalized_scores
 from trainer.prompts import presentations
 from trainer.reward_model import RewardModel
@@ -37,8 +38,8 @@ class Evaluation:
     """A benchmark's scores and what they took."""
 
     table: pa.Table
-    critique_tokens: int
-    """Tokens the model wrote before it scored; 0 unless it is a critic."""
+    written_tokens: int
+    """Tokens the model wrote before it scored: critiques, reasons, verdicts in words."""
 
 
 class Benchmark:
@@ -67,6 +68,7 @@ class Benchmark:
             chunks=self.chunks,
             limits=TextLimits.of(config.data),
             share_prompts=config.machine.share_prompts,
+            judge=config.judge,
         )
 
 
@@ -130,6 +132,9 @@ def _score_batch(
     if model.config.paradigm == "critic":
         assert isinstance(batch, ModelBatch)
         outputs, written = write_critiques(model, batch, gang, always_encode_images=always)
+    elif model.config.writes:
+        assert isinstance(batch, ModelBatch)
+        outputs, written = write_judgements(model, batch, gang, always_encode_images=always)
     else:
         outputs = model(batch, always_encode_images=always)
     if model.config.paradigm == "generative":

@@ -17,6 +17,7 @@ from trainer.backbone import Backbone
 from trainer.backbone_inputs import ImageInput
 from trainer.config import Paradigm, SharePrompts
 from trainer.data.items import PreferenceItem
+from trainer.head_config import JudgeConfig
 from trainer.image_bank import BatchImages, ImageBank
 from trainer.prompts import TreePrompt, build_prompts
 from trainer.text_cutting import TextCutter, TextLimits
@@ -89,6 +90,7 @@ class Examples:
         chunks: Iterable[Sequence[int]],
         share_prompts: SharePrompts = "auto",
         limits: TextLimits | None = None,
+        judge: JudgeConfig | None = None,
     ) -> None:
         self.items = items
         self.images = ImageBank(
@@ -100,11 +102,13 @@ class Examples:
         self._backbone = backbone
         self._paradigm = paradigm
         self._critiques = critiques
+        self._judge = judge
         self._known_tokens = 0
         self._cut = TextCutter(backbone, limits) if limits is not None else None
         # What is written grows over a cache, and a cache takes rows side by side.
         self._share = share_prompts != "never"
-        self._padded = paradigm == "critic" and not critiques
+        judges = paradigm == "generative" and judge is not None and judge.writes
+        self._padded = (judges or paradigm == "critic") and not critiques
         self._known: dict[int, TokenizedExample] = {}
         self._states: KnownStates | None = None
         self._known_positions: dict[tuple[tuple[int, tuple[int, ...], bool], ...], np.ndarray] = {}
@@ -201,7 +205,12 @@ class Examples:
         images = [self.images.shapes(item) for item in items]
         shown = items if self._cut is None else self._cut(items)
         prompts = build_prompts(
-            shown, images, self._backbone, self._paradigm, critiques=self._critiques
+            shown,
+            images,
+            self._backbone,
+            self._paradigm,
+            critiques=self._critiques,
+            judge=self._judge,
         )
         self._check_lengths(items, prompts)
         return [

@@ -36,6 +36,26 @@ class HeadConfig(Frozen):
     last one when absent. A scalar model is cut off above it."""
 
 
+class JudgeConfig(Frozen):
+    """The generative paradigm: see two responses, maybe reason, and name the better one."""
+
+    reasoning: bool = False
+    """Write reasons before the verdict: trained on the critiques of both responses, at evaluation
+    the model's own."""
+    reasoning_weight: NonNegative = 1.0
+    """Weight of the language-model loss on reasons; only matters with `reasoning`."""
+    max_written_tokens: PositiveInt = 48
+    """Longest text the model writes when it is evaluated."""
+    verdict: Literal["likelihood", "text"] = "likelihood"
+    """At evaluation: score by the probability of each verdict, or read the verdict in what the
+    model writes, as for a judge behind an interface; then unreadable ones are counted."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the model writes anything at evaluation."""
+        return self.reasoning or self.verdict == "text"
+
+
 class CriticConfig(Frozen):
     """The critic paradigm: write a critique, then score prompt + response + critique."""
 

@@ -75,8 +75,11 @@ def active_settings(config: TrainerConfig) -> dict[str, Any]:
         del settings["critic"]
     else:
         del settings["critic"]["max_critique_tokens"]  # only evaluation writes critiques
+    judge = settings.pop("judge")
     if config.paradigm == "generative":
         del settings["head"]
+        if config.judge.reasoning:  # what else there is only matters to evaluation
+            settings["judge"] = {"reasoning_weight": judge["reasoning_weight"]}
     elif config.head.layers == 1:
         del settings["head"]["activation"]
         del settings["head"]["hidden_size"]

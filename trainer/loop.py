@@ -211,7 +211,7 @@ class TrainingLoop:
             "train/learning_rate": self._phase.rate(self.step - 1, strategy),
             "train/pairs_per_second": pairs / max(1e-9, time.monotonic() - self._since),
         }
-        if parts.config.paradigm == "critic":
+        if parts.config.paradigm == "critic" or parts.config.judge.reasoning:
             metrics["train/critique_loss"] = critique
         self._sums.zero_()
         self._steps_since = 0

@@ -156,8 +156,9 @@ def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str,
         difference), `longer_wins` (share of unequal pairs in which the longer response scores
         higher), `baseline_longer` and `baseline_first` (accuracy of always preferring the longer
         response, or the one given first), and for judges `position_bias` (how much more often than
-        half the response shown first is preferred, from -0.5 to 0.5) and `parsed` (share of
-        verdicts that were one).
+        half the response shown first is preferred, from -0.5 to 0.5; an undecided verdict leans
+        to no side), `position_consistency` (share of pairs judged alike in both orders) and
+        `parsed` (share of verdicts that were one).
 
     Raises:
         InputError: If the table holds no pair of different ranks, or the suite is unknown.
@@ -199,11 +200,16 @@ def _accuracies(items: Iterable[ScoredItem]) -> dict[str, float]:
     return metrics
 
 
+def _preferred(one: float, other: float) -> float:
+    """1 when the first wins, half when neither does: an undecided judge leans to no side."""
+    return float(one > other) + 0.5 * float(one == other)
+
+
 def _judge_metrics(items: Sequence[ScoredItem]) -> dict[str, float]:
     if max(max(item.presentations) for item in items) == 0:
         return {}
     # In order 0 responses are shown as given, so of two the one with the lower index came first.
-    first_wins: list[bool] = []
+    first_wins: list[float] = []
     for item in items:
         as_given, swapped = item.presentations[0], item.presentations[1]
         places = range(len(item.responses))
@@ -211,10 +217,13 @@ def _judge_metrics(items: Sequence[ScoredItem]) -> dict[str, float]:
             for other in places:
                 if item.responses[one] < item.responses[other]:
                     first_wins += [
-                        bool(as_given[one] > as_given[other]),
-                        bool(swapped[other] > swapped[one]),
+                        _preferred(as_given[one], as_given[other]),
+                        _preferred(swapped[other], swapped[one]),
                     ]
+    given, turned = first_wins[::2], first_wins[1::2]
+    agree = [one + two == 1 for one, two in zip(given, turned, strict=True)]
     return {
+        "position_consistency": float(np.mean(agree)),
         "position_bias": float(np.mean(first_wins) - 0.5),
         "parsed": float(np.mean([item.parsed for item in items])),
     }

@@ -123,13 +123,18 @@ class Objective:
             likelihood, right, strategy, soft_labels=_numbers(verdicts.soft_labels, likelihood)
         )
         loss = (losses * share).sum()
+        reasons = loss.new_zeros(())
+        judge = self._config.judge
+        if judge.reasoning:
+            told = _numbers(_reason_shares(examples), likelihood) / weights.critiques
+            reasons = (outputs["critique_losses"] * told).sum()
+            loss = loss + judge.reasoning_weight * reasons
         with torch.no_grad():
             share = share * _numbers(verdicts.decided, likelihood)
             named = likelihood.gather(1, right[:, None])[:, 0]
             gap = 2 * named - likelihood.sum(1)
-            none = loss.new_zeros(())
             correct = ((gap > 0) * share).sum()
-            sums = torch.stack([loss, none, correct, (gap * share).sum(), share.sum()])
+            sums = torch.stack([loss, reasons, correct, (gap * share).sum(), share.sum()])
         return loss, sums.detach()
 
 
@@ -168,6 +173,15 @@ def _critique_shares(items: Sequence[PreferenceItem]) -> list[float]:
     shares: list[float] = []
     for item in items:
         told = [bool(response.critique) for response in item.responses]
+        shares += [item.label_weight / sum(told) if each else 0.0 for each in told]
+    return shares
+
+
+def _reason_shares(examples: Sequence[Example]) -> list[float]:
+    shares: list[float] = []
+    for example in examples:
+        item = example.item
+        told = [bool(order.reasons(item)) for order in presentations(item)]
         shares += [item.label_weight / sum(told) if each else 0.0 for each in told]
     return shares
 

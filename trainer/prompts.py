@@ -15,12 +15,16 @@ from trainer.backbone import Backbone
 from trainer.backbone_inputs import ImageInput
 from trainer.config import Paradigm
 from trainer.data.items import PreferenceItem
+from trainer.head_config import JudgeConfig
 
 CRITIQUE_OPENING = "\nCritique:"
 """Stands between a response and what is said of it."""
 
 JUDGING = "Two answers to this question follow. Say which one is better, A or B.\n{prompt}"
-PRESENTATION = "Answer A: {first}\nAnswer B: {second}\nBetter:"
+PRESENTATION = "Answer A: {first}\nAnswer B: {second}"
+REASONS_OPENING = "\nReasons:"
+REASONS_CLOSING = "\nBetter:"
+"""Stands before a verdict, with or without reasons."""
 VERDICTS = (" A", " B")
 """The first names the response shown first."""
 
@@ -40,6 +44,13 @@ class Presentation:
 
     first: int
     second: int
+
+    def reasons(self, item: PreferenceItem) -> str:
+        """What the item's critiques say of the two, in the order they are shown."""
+        said = (item.responses[self.first].critique, item.responses[self.second].critique)
+        return "".join(
+            f"{name}: {critique}" for name, critique in zip(VERDICTS, said, strict=True) if critique
+        )
 
     def verdict(self, item: PreferenceItem) -> int | None:
         """0 when the first is better, 1 when the second is, nothing when they tie."""
@@ -85,6 +96,7 @@ def build_prompts(
     paradigm: Paradigm,
     *,
     critiques: bool = True,
+    judge: JudgeConfig | None = None,
 ) -> list[TreePrompt]:
     """The trees of some items.
 
@@ -93,8 +105,9 @@ def build_prompts(
         images: Of each item, processed.
         backbone: Its tokenizer and layout are used.
         paradigm: Decides what a branch is.
-        critiques: Whether a critic's branches hold the items' critiques (training), or end where
-            the model has to write its own (evaluation).
+        critiques: Whether a critic's branches hold the items' critiques, and a judge's its
+            reasons (training), or end where the model has to write its own (evaluation).
+        judge: How a judge comes to its verdict.
     """
     prompts = [
         JUDGING.format(prompt=item.prompt) if paradigm == "generative" else item.prompt
@@ -103,7 +116,7 @@ def build_prompts(
     trunks = [tuple(ids) for ids in backbone.prompts_ids(prompts, images)]
     responses = _encoded([[r.text for r in item.responses] for item in items], backbone)
     if paradigm == "generative":
-        branches = _judged(items, backbone)
+        branches = _judged(items, backbone, judge or JudgeConfig(), written=critiques)
     elif paradigm == "critic":
         branches = _criticised(items, responses, backbone, critiques)
     else:
@@ -136,17 +149,36 @@ def _criticised(
     ]
 
 
-def _judged(items: Sequence[PreferenceItem], backbone: Backbone) -> list[list[Branch]]:
-    texts = [
+def _judged(
+    items: Sequence[PreferenceItem], backbone: Backbone, judge: JudgeConfig, *, written: bool
+) -> list[list[Branch]]:
+    orders = [[(item, order) for order in presentations(item)] for item in items]
+    shown = [
         [
             PRESENTATION.format(
                 first=item.responses[order.first].text, second=item.responses[order.second].text
             )
-            for order in presentations(item)
+            for item, order in group
         ]
-        for item in items
+        for group in orders
     ]
-    return [[Branch(tokens) for tokens in group] for group in _encoded(texts, backbone)]
+    if not judge.reasoning:
+        asked = [[f"{text}{REASONS_CLOSING}" for text in group] for group in shown]
+        return [[Branch(tokens) for tokens in group] for group in _encoded(asked, backbone)]
+    closing = tuple(backbone.encode_text(REASONS_CLOSING))
+    opening = tuple(backbone.encode_text(REASONS_OPENING))
+    if not written:
+        return [
+            [Branch((*tokens, *opening)) for tokens in group] for group in _encoded(shown, backbone)
+        ]
+    texts = [[order.reasons(item) for item, order in group] for group in orders]
+    return [
+        [
+            Branch((*tokens, *opening, *said, *closing), len(said) + len(closing) if said else 0)
+            for tokens, said in zip(group, reasons, strict=True)
+        ]
+        for group, reasons in zip(_encoded(shown, backbone), _encoded(texts, backbone), strict=True)
+    ]
 
 
 def _encoded(groups: Sequence[Sequence[str]], backbone: Backbone) -> list[list[tuple[int, ...]]]:

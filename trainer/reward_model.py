@@ -38,9 +38,9 @@ class RewardModel(nn.Module):
         self.backbone = backbone
         self.config = config
         self.module = backbone.module
-        if config.paradigm == "critic" and not backbone.shares_prompts:
+        if config.writes and not backbone.shares_prompts:
             raise BackboneError(
-                "a critic writes its critiques side by side, which needs full attention in every "
+                "a model writes for all responses at once, which takes full attention in every "
                 "layer; this backbone has others, so use another backbone or paradigm"
             )
         if config.machine.share_prompts == "always" and not backbone.shares_prompts:
@@ -111,7 +111,10 @@ class RewardModel(nn.Module):
         hidden, read, rows = self.read(batch, always_encode_images=always_encode_images)
         with self.autocast():
             if self.head is None:
-                return self.read_verdicts(hidden[rows.rows, rows.ends])
+                outputs = self.read_verdicts(hidden[rows.rows, rows.ends])
+                if self.config.judge.reasoning:
+                    outputs["critique_losses"] = self._critique_losses(hidden, rows)
+                return outputs
             pooled = pool(read, rows, self.config.head.pooling, self.head)
             outputs = {"scores": self.head(pooled)}
             if self.config.paradigm == "critic":

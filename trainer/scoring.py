@@ -62,7 +62,7 @@ class ModelScorer:
         device = scoring_device()
         self.model = model.to(device).eval()
         self._gang = Gang(0, 1, device)
-        self.critique_tokens = 0
+        self.written_tokens = 0
         """Tokens written so far before scoring."""
 
     def score(
@@ -96,7 +96,7 @@ class ModelScorer:
             frozen_vision=True,
         )
         scored = evaluate(self.model, prepared, self._gang)
-        self.critique_tokens += scored.critique_tokens
+        self.written_tokens += scored.written_tokens
         return scored.table
 
 

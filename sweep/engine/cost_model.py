@@ -150,9 +150,11 @@ def arithmetic_seconds(config: TrainerConfig, device: DeviceRate, *, workers: in
     items = during + at_end
     forward = _language_flops(config, entry, tokens) + _vision_flops(entry, tokens)
     scoring = items * forward / rate
-    if config.paradigm == "critic":
-        # Critiques are written token by token, a batch at a time.
-        passes = math.ceil(items / _SCORED_AT_ONCE) * config.critic.max_critique_tokens
+    if config.writes:
+        # Critiques and reasons are written token by token, a batch at a time.
+        judges = config.paradigm == "generative"
+        limit = config.judge.max_written_tokens if judges else config.critic.max_critique_tokens
+        passes = math.ceil(items / _SCORED_AT_ONCE) * limit
         scoring += passes * device.seconds_per_step
     return device.seconds_to_start + steps * device.seconds_per_step + training + scoring
 
@@ -177,7 +179,8 @@ def _language_flops(config: TrainerConfig, entry: BackboneEntry, tokens: TokenCo
     branches = {
         "scalar": 2 * tokens.response,
         "critic": 2 * (tokens.response + tokens.critique),
-        "generative": 4 * tokens.response,  # both responses, in both orders
+        # Both responses in both orders, and what is said of both.
+        "generative": 4 * (tokens.response + tokens.critique * config.judge.reasoning),
     }[config.paradigm]
     parameters = entry.parameters - entry.vision_parameters
     return 2.0 * parameters * (tokens.prompt + tokens.image + branches)

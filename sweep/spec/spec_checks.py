@@ -18,7 +18,7 @@ METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "
 BASELINE_TRAINED = frozenset({"one_factor", "leave_one_out", "add_one_in"})
 """Kinds of design of which the baseline is an arm, whatever levels the axes have."""
 _BY_CATEGORY = "accuracy_"
-_REPORTED_ONLY = ("pairs", "longer_wins", "position_bias", "parsed")
+_REPORTED_ONLY = ("pairs", "longer_wins", "position_bias", "position_consistency", "parsed")
 
 
 def objective_findings(spec: SweepSpec, baseline: TrainerConfig) -> list[Finding]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from infra.errors import CorruptObjectError, InputError, MissingObjectError
+from infra.errors import CorruptObjectError, DivergedTrial, InputError, MissingObjectError
 from infra.object_store import LocalStore
 from tests.trainer.trials import Notebook, small_config
+from trainer.config import TrainerConfig
 from trainer.ranks import run_trial
 from trainer.reporting import CheckpointReference, TrialReport
 
@@ -153,3 +154,28 @@ def test_only_the_last_two_checkpoints_are_kept(backbone_folder: Path, tmp_path:
 
     assert kept[-1] == {"step-6", "step-8"}
     assert max(map(len, kept)) == 2
+
+
+def test_a_training_that_diverges_leaves_the_last_good_checkpoint(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+
+    def config(rate: float) -> TrainerConfig:
+        phases = [{"share": 0.5}, {"share": 0.5, "learning_rate": rate}]
+        return small_config(backbone_folder, **LONG, strategy={"phases": phases, "warmup": 0.0})
+
+    notebook = Notebook()
+    with pytest.raises(DivergedTrial, match=r"at step 1\d"):
+        run_trial(config(1e30), store_uri=store.uri, identity="t", reporter=notebook)
+    (reference,) = [report.checkpoint for report in notebook.reports if report.checkpoint]
+    outcome = run_trial(
+        config(1e-3),
+        store_uri=store.uri,
+        identity="t",
+        reporter=Notebook(),
+        resume_from=reference,
+    )
+
+    assert reference.step == 10
+    assert outcome.finished

@@ -114,6 +114,18 @@ def test_a_judge_without_bias_has_none() -> None:
     judged = table(rows("a", [2.0, 1.0], [1, 2], order=0), rows("a", [2.0, 1.0], [1, 2], order=1))
 
     assert benchmark_metrics(judged)["position_bias"] == 0.0
+    assert benchmark_metrics(judged)["position_consistency"] == 1.0
+
+
+def test_an_undecided_judge_leans_to_no_side() -> None:
+    undecided = table(
+        rows("a", [1.0, 1.0], [1, 2], order=0), rows("a", [1.0, 0.0], [1, 2], order=1)
+    )
+
+    metrics = benchmark_metrics(undecided)
+
+    assert metrics["position_bias"] == -0.25
+    assert metrics["position_consistency"] == 0.0
 
 
 def test_a_table_without_a_preference_has_no_accuracy() -> None:
