@@ -24,6 +24,9 @@ from analysis.tables import SweepTables
 LENGTHS = ("better is shorter", "equally long", "better is longer")
 """Slices by length, in characters."""
 
+MACRO_TOGETHER = 64
+"""Arms whose macro averages are drawn at once, so that it is one product of matrices."""
+
 By = Literal["category", "source", "modality", "length"]
 """What cuts a benchmark into slices: a column of the score table, or which response is longer."""
 
@@ -171,18 +174,29 @@ def _macro(
         for place in places
     ]
     found = {}
-    for arm in outcomes.arms:
-        values = outcomes.of(arm)
-        scored = np.isfinite(values)
-        right = np.where(scored, values, 0.0).sum(axis=0)
-        count = scored.sum(axis=0).astype(np.float64)
+    for start in range(0, len(outcomes.arms), MACRO_TOGETHER):
+        arms = outcomes.arms[start : start + MACRO_TOGETHER]
+        scored = [np.isfinite(outcomes.of(arm)) for arm in arms]
+        right = np.array(
+            [
+                np.where(known, outcomes.of(arm), 0.0).sum(axis=0)
+                for arm, known in zip(arms, scored, strict=True)
+            ]
+        )
+        count = np.array([known.sum(axis=0) for known in scored], dtype=np.float64)
+        alike = bool((count == count[:1]).all())  # and so are their sums over drawn groups
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = [
-                (weights @ (right @ member)) / (weights @ (count @ member)) for member in members
+                (weights @ (right @ member).T)
+                / (weights @ ((count[:1] if alike else count) @ member).T)
+                for member in members
             ]
-        means = np.mean(shares, axis=0)
-        low, high = np.nanquantile(means[1:], (0.025, 0.975)) if np.isfinite(means[0]) else (0, 1)
-        found[arm] = (float(means[0]), float(low), float(high))
+        means = np.mean(shares, axis=0)  # (draws, arms)
+        for column, arm in enumerate(arms):
+            value = float(means[0, column])
+            known = np.isfinite(value)
+            low, high = np.nanquantile(means[1:, column], (0.025, 0.975)) if known else (0.0, 1.0)
+            found[arm] = (value, float(low), float(high))
     return found
 
 

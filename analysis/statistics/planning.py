@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
 from analysis.statistics.components import Floats
@@ -52,13 +53,11 @@ def minimum_detectable_effect(
     test = _Test.planned(comparison, seeds or comparison.seeds, alpha)
     if test.deviation == 0:
         return 0.0
-    low, high = 0.0, 1.0
+    high = 4.0
     while test.power(high * test.deviation) < power and high < 1e12:
         high *= 2
-    for _ in range(24):
-        middle = (low + high) / 2
-        low, high = (middle, high) if test.power(middle * test.deviation) < power else (low, middle)
-    return high * test.deviation
+    found = brentq(lambda size: test.power(size * test.deviation) - power, 0.0, high, rtol=1e-5)
+    return float(found) * test.deviation
 
 
 def power_of(

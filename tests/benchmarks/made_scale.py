@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from infra.object_store import LocalStore
@@ -23,9 +24,12 @@ from tests.analysis.made_sweeps import MadeArm, Recipe, score_rows
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.identity import digest
 from trainer.reporting import TrialOutcome, TrialReport
-from trainer.scores import score_key, write_scores
+from trainer.scores import score_key
 
 LEVELS = 30
+
+VALIDATION = 500
+"""Pairs of the validation benchmark, which the objective comes from."""
 NAME = "scale"
 
 
@@ -50,7 +54,7 @@ def make(home: Path, scale: Scale) -> str:
     )
     store = LocalStore(home / "store")
     benchmarks = {
-        "validation": BenchmarkConfig(split="validation", parts={"scenes": scale.items}),
+        "validation": BenchmarkConfig(split="validation", parts={"scenes": VALIDATION}),
         "test": BenchmarkConfig(split="test", parts={"scenes": scale.items}),
     }
     spec = SweepSpec(
@@ -88,7 +92,9 @@ def make(home: Path, scale: Scale) -> str:
             strict=True,
         )
     )
-    tables = {name: _base(name, config, scale) for name, config in benchmarks.items()}
+    tables = {
+        name: _base(name, config, sum(config.parts.values())) for name, config in benchmarks.items()
+    }
     for trial in trials:
         attempt = ledger.claim(trial.identity, sweep_id, holder, 1e6)
         if attempt is None:
@@ -100,7 +106,8 @@ def make(home: Path, scale: Scale) -> str:
             table, accuracy = base.scored(strength, rng)
             path = store.root / score_key(trial.identity, name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(write_scores(table))
+            # As `write_scores`, with the codec that is quick to write.
+            pq.write_table(table, path, compression="lz4")
             metrics[f"eval/{name}/accuracy"] = accuracy
         for fraction in (0.5, 1.0):
             ledger.record_report(
@@ -151,7 +158,7 @@ class _Base:
         return table, float((margin > 0).mean())
 
 
-def _base(name: str, config: BenchmarkConfig, scale: Scale) -> _Base:
+def _base(name: str, config: BenchmarkConfig, items: int) -> _Base:
     rng = np.random.default_rng([1, len(name)])
     table = score_rows(
         benchmark=name,
@@ -159,7 +166,7 @@ def _base(name: str, config: BenchmarkConfig, scale: Scale) -> _Base:
         arm=MadeArm(name="base", point={}),
         luck=0.0,
         rng=rng,
-        recipe=Recipe(items=scale.items),
+        recipe=Recipe(items=items),
     )
-    difficulty = rng.normal(size=scale.items)
+    difficulty = rng.normal(size=items)
     return _Base(table=table, difficulty=difficulty, best=table["rank"].to_numpy() == 1)
