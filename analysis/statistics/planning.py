@@ -56,7 +56,7 @@ def minimum_detectable_effect(
     high = 4.0
     while test.power(high * test.deviation) < power and high < 1e12:
         high *= 2
-    found = brentq(lambda size: test.power(size * test.deviation) - power, 0.0, high, rtol=1e-5)
+    found = brentq(lambda size: test.power(size * test.deviation) - power, 0.0, high, xtol=1e-6)
     return float(found) * test.deviation
 
 

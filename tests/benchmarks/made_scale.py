@@ -18,8 +18,7 @@ from infra.object_store import LocalStore
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Holder, TrialRow
-from sweep.spec.replicates_spec import ReplicatesSpec
-from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
+from sweep.spec.sweep_spec import BudgetSpec, ReplicatesSpec, SweepSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, score_rows
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.identity import digest
@@ -92,9 +91,8 @@ def make(home: Path, scale: Scale) -> str:
             strict=True,
         )
     )
-    tables = {
-        name: _base(name, config, sum(config.parts.values())) for name, config in benchmarks.items()
-    }
+    sizes = {"validation": VALIDATION, "test": scale.items}
+    tables = {name: _base(name, config, sizes[name]) for name, config in benchmarks.items()}
     for trial in trials:
         attempt = ledger.claim(trial.identity, sweep_id, holder, 1e6)
         if attempt is None:
