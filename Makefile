@@ -29,8 +29,11 @@ setup: $(VENV)/.development  ## create .venv with everything pinned
 demo: $(VENV)/.runtime  ## run the demo sweep, its report and its ensemble; again: reuse what is done
 	@RMSWEEP_HOME="$${RMSWEEP_HOME:-$(CURDIR)/$(DEMO_HOME)}" $(BIN)/python -m sweep.cli.demo
 
+# Ray's clusters want the machine for themselves; the rest runs on two cores at once.
 test: $(VENV)/.development  ## the tests, fast ones first; under 15 minutes on two cores
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
+		-m "not cluster and not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "cluster and not slow and not gpu"
 
 test-slow: $(VENV)/.development  ## what takes longer
 	$(BIN)/python -m pytest -m slow

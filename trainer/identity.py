@@ -15,7 +15,7 @@ from typing import Any
 
 from trainer.config import DecontaminationConfig, TrainerConfig
 
-TRAINER_VERSION = "1"
+TRAINER_VERSION = "2"
 """Raised whenever the same config would train other weights."""
 
 SCORING_VERSION = "1"
