@@ -26,7 +26,10 @@ from infra.errors import Problem, SpecError
 from infra.frozen import Frozen
 
 PREFIX = "RMSWEEP_"
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*@|(?<=[?&])(password=)[^&\s]*")
+_PASSWORD = re.compile(
+    r"(?<=://)([^/@:\s]*):[^/\s]*@|"
+    r"(?<=[?&])((?:ssl)?password=|(?:access_)?token=|api_key=|secret=)[^&\s]*"
+)
 
 
 class Settings(Frozen):

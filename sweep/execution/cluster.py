@@ -67,6 +67,9 @@ class Cluster:
     embedded: bool
     """Nobody else uses it, and it never grows."""
     nodes: tuple[Node, ...]
+    on_gpus: bool = False
+    """Whether trials take GPUs; settled when it is joined, so that a cluster whose GPU machines are
+    all gone waits for others instead of training on the CPUs of its head."""
 
     def now(self) -> Cluster:
         """The same cluster with the machines it has by now."""
@@ -100,7 +103,8 @@ def open_cluster(*, address: str | None, cpus: int | None) -> Iterator[Cluster]:
     elif embedded:
         _start(cpus)
     try:
-        yield Cluster(embedded=embedded, nodes=_nodes())
+        nodes = _nodes()
+        yield Cluster(embedded=embedded, nodes=nodes, on_gpus=any(node.gpus for node in nodes))
     finally:
         if embedded or joined_here:
             ray.shutdown()  # of a joined cluster this only leaves it

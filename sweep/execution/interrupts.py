@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ECHO_SECONDS = 1.0
+"""Signals this close together are one: Ray tells a whole family of processes, and so does a terminal,
+while a supervisor passes on what it was told."""
 
 
 class Interrupt:
@@ -17,6 +21,7 @@ class Interrupt:
         self._before: dict[signal.Signals, Any] = {}
         self.requested = False
         """Somebody wants the sweep to end in order."""
+        self._first = 0.0
 
     def __enter__(self) -> Self:
         self.install()
@@ -41,6 +46,8 @@ class Interrupt:
             self._before.setdefault(number, previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        now = time.monotonic()
+        if self.requested and now - self._first > ECHO_SECONDS:
             raise KeyboardInterrupt
+        self._first = self._first if self.requested else now
         self.requested = True

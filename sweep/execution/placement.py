@@ -25,7 +25,7 @@ def gang_bundles(machine: MachineConfig, cluster: Cluster) -> tuple[Bundle, ...]
     Raises:
         InputError: If all machines of the cluster together cannot hold the gang.
     """
-    rooms = sorted((_room(node, machine, cluster) for node in cluster.nodes), reverse=True)
+    rooms = sorted((_room(node, machine.threads, cluster) for node in cluster.nodes), reverse=True)
     if not rooms or sum(rooms) < machine.workers:
         raise InputError(_too_large(machine, cluster, sum(rooms)))
     if rooms[0] >= machine.workers:
@@ -46,11 +46,9 @@ def ranks_in(bundle: Bundle, machine: MachineConfig) -> int:
 
 
 def device_count(machines: Iterable[MachineConfig], cluster: Cluster) -> int:
-    """Workers the cluster can hold at once: its GPUs, or CPUs by the most threads one takes."""
-    if cluster.gpus:
-        return int(cluster.gpus)
+    """Workers the cluster can hold at once, each with the most threads one takes."""
     threads = max((machine.threads for machine in machines), default=1)
-    return sum(int(node.cpus // threads) for node in cluster.nodes)
+    return sum(_room(node, threads, cluster) for node in cluster.nodes)
 
 
 def placement_request(config: Mapping[str, Any]) -> PlacementGroupFactory:
@@ -58,24 +56,25 @@ def placement_request(config: Mapping[str, Any]) -> PlacementGroupFactory:
     return PlacementGroupFactory([dict(bundle) for bundle in config[GANG_KEY]])
 
 
-def _room(node: Node, machine: MachineConfig, cluster: Cluster) -> int:
+def _room(node: Node, threads: int, cluster: Cluster) -> int:
     """Ranks a machine holds when nothing else runs on it."""
-    by_threads = node.cpus // machine.threads
-    return int(min(by_threads, node.gpus) if cluster.gpus else by_threads)
+    by_threads = node.cpus // threads
+    return int(min(by_threads, node.gpus) if cluster.on_gpus else by_threads)
 
 
 def _bundle(machine: MachineConfig, ranks: int, cluster: Cluster) -> Bundle:
     bundle = {"CPU": float(machine.threads * ranks)}
-    if cluster.gpus:
+    if cluster.on_gpus:
         bundle["GPU"] = float(ranks)
     return bundle
 
 
 def _too_large(machine: MachineConfig, cluster: Cluster, room: int) -> str:
     cpus, gpus = cluster.cpus, cluster.gpus
+    device = " and a GPU" if cluster.on_gpus else ""
     return (
         f"a trial asks for {machine.workers} worker(s) with {machine.threads} CPU thread(s)"
-        f"{' and a GPU' if gpus else ''} each; the {len(cluster.nodes)} machine(s) of the cluster "
-        f"hold {room}, with {cpus:g} CPUs and {gpus:g} GPUs together; lower machine.workers or "
+        f"{device} each; the {len(cluster.nodes)} machine(s) of the cluster hold {room}, with "
+        f"{cpus:g} CPUs and {gpus:g} GPUs together; lower machine.workers or "
         "machine.threads, raise RMSWEEP_CPUS, or use a larger cluster"
     )

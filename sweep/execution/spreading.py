@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.util import get_node_ip_address
 from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -78,7 +78,12 @@ class SpreadGang:
             result = actor.run.remote(order.model_dump_json(), part.model_dump_json())
             self._results[result] = first
             first += count
-        self._local = _process(order, whole)
+        try:
+            self._local = _process(order, whole)
+        except BaseException:
+            for actor in self._actors:
+                ray.kill(actor)
+            raise
         self._watch = threading.Thread(target=self._await_others, name="parts", daemon=True)
         self._watch.start()
 
@@ -163,7 +168,7 @@ def _process(order: TrialOrder, part: GangPart) -> TrialProcess:
 def _failure_of(result: ray.ObjectRef, *, rank: int) -> RmsweepError | None:
     try:
         failure = ray.get(result)
-    except RayActorError as error:
+    except RayError as error:
         return CommunicationTrial(f"a machine of the gang was lost: {error}")
     if failure is None:
         return None

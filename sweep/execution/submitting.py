@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from infra.clusters import ClusterEntry, environment_of
 from infra.errors import InputError, StoreError
 from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE, Sender
+from sweep.records.registering import refuse_passwords
 
 if TYPE_CHECKING:
     from sweep.engine.plan import SweepPlan
@@ -38,6 +39,7 @@ EXCLUDED = ("**/__pycache__/**", "**/*.pyc")
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
 _OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 _LOCAL = re.compile(r"^(/|\./|\.\./|~)")
+_PATH_ENDINGS = ("path", "file", "folder", "images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
         StoreError: If no head answers.
     """
     environment = environment_of(entry)
+    refuse_passwords(plan.spec.model_dump(mode="json"))
     _refuse_local_files(plan, entry)
     head = Head(entry)
     there = head.ray_version
@@ -175,10 +178,9 @@ def _write_parcel(plan: SweepPlan, folder: Path) -> None:
 def _refuse_local_files(plan: SweepPlan, entry: ClusterEntry) -> None:
     """Name every file of the sweep that only this machine can see."""
     local: dict[str, str] = {}
-    for arm in plan.arms:
-        for where, path in _paths(arm.config):
-            if not entry.sees(Path(path).expanduser().absolute()):
-                local.setdefault(path, where)
+    for where, path in _paths(plan):
+        if not entry.sees(Path(path.removeprefix("file:")).expanduser().absolute()):
+            local.setdefault(path, where)
     if not local:
         return
     listed = "\n".join(f"  {where}: {path}" for path, where in local.items())
@@ -189,24 +191,40 @@ def _refuse_local_files(plan: SweepPlan, entry: ClusterEntry) -> None:
     )
 
 
-def _paths(config: TrainerConfig) -> Iterator[tuple[str, str]]:
-    """Settings of a trial that name a local file or folder."""
-    path = config.backbone.path
-    if path is not None and _is_local(path):
-        yield "backbone.path", path
-    used = {name for name, weight in config.data.weights.items() if weight > 0}
+def _paths(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+    """Local files and folders any trial may come to need, also one that joins the sweep later."""
+    for arm in plan.arms:
+        yield from _trial_paths(arm.config)
+    for axis in plan.axes:
+        for level in axis.levels:
+            for path, value in level.patch.items():
+                yield from _local_texts(value, path)
+
+
+def _trial_paths(config: TrainerConfig) -> Iterator[tuple[str, str]]:
+    yield from _local_texts(config.backbone.path, "backbone.path")
+    used = {*config.data.mix, *config.data.decontaminate.against}
     for benchmark in config.evaluation.benchmarks.values():
         used.update(benchmark.parts)
     for name in sorted(used):
-        for key, value in config.data.source(name).settings.items():
-            if isinstance(value, str) and _is_local(value):
-                yield f"data.sources.{name}.settings.{key}", value
+        yield from _local_texts(config.data.source(name).settings, f"data.sources.{name}.settings")
 
 
-def _is_local(value: str) -> bool:
-    if "://" in value:
+def _local_texts(value: object, where: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _local_texts(item, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _local_texts(item, where)
+    elif isinstance(value, str) and _is_local(value, named_path=where.endswith(_PATH_ENDINGS)):
+        yield where, value
+
+
+def _is_local(value: str, *, named_path: bool) -> bool:
+    if "://" in value or value.startswith("file:"):
         return value.startswith("file:")
-    return bool(_LOCAL.match(value)) or os.path.lexists(value)
+    return bool(_LOCAL.match(value)) or (named_path and os.path.lexists(value))
 
 
 @contextmanager

@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
-from infra.errors import RmsweepError
+from infra.errors import MissingError, RmsweepError
 from infra.frozen import Frozen
 from infra.provenance import take_provenance
 from infra.settings import load_settings
@@ -29,10 +30,14 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 120.0
 LIVED_SECONDS = 600.0
 """A driver that lived this long was well; the count of restarts begins anew."""
+HELD_SECONDS = 30.0
 INPUT_IS_WRONG = 2
 INTERRUPTED = 130
 
 Say = Callable[[str], None]
+Standing = Literal["new", "open", "held", "over"]
+"""Of a sweep, as the ledger has it: not begun, to be gone on with, in another living driver's
+hands, ended or asked to stop."""
 
 
 class Sender(Frozen):
@@ -75,22 +80,22 @@ class Supervisor:
 
     def __init__(
         self,
-        command: Sequence[str],
+        commands: Mapping[Standing, Sequence[str]],
         *,
-        has_ended: Callable[[], bool],
+        standing: Callable[[], Standing],
         say: Say,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare.
 
         Args:
-            command: Starts a driver.
-            has_ended: Whether the ledger says that the sweep is over.
+            commands: What starts a driver of a `new` sweep, and of an `open` one.
+            standing: What the ledger says of the sweep.
             say: Gets a line for the job's log.
             pause: Waits between two drivers.
         """
-        self._command = command
-        self._has_ended = has_ended
+        self._commands = commands
+        self._standing = standing
         self._say = say
         self._pause = pause
         self._driver: subprocess.Popen[bytes] | None = None
@@ -102,18 +107,24 @@ class Supervisor:
         while True:
             began = time.monotonic()
             code = self._one_driver()
-            if self._told_to_stop:
+            standing = self._standing()
+            if self._stopped():
                 return INTERRUPTED
-            if code in (0, INPUT_IS_WRONG) or self._has_ended():
+            if code == 0 or standing == "over":
                 return code
-            failures = 0 if time.monotonic() - began > LIVED_SECONDS else failures + 1
-            if failures > RESTARTS:
-                self._say(f"{RESTARTS} drivers ended before the sweep did; giving up")
+            if standing == "held":
+                # If the other driver is dead, as after the loss of a head, its lease lapses.
+                self._say(f"another driver holds the sweep; looking again in {HELD_SECONDS:.0f} s")
+                self._pause(HELD_SECONDS)
+            elif code == INPUT_IS_WRONG:
                 return code
-            seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
-            self._say(f"the driver {_ended_how(code)} before its sweep; again in {seconds:.0f} s")
-            self._pause(seconds)
-            if self._told_to_stop:
+            else:
+                failures = 0 if time.monotonic() - began > LIVED_SECONDS else failures + 1
+                if failures > RESTARTS:
+                    self._say(f"{RESTARTS} drivers ended before the sweep did; giving up")
+                    return code
+                self._pause_before_next(code, failures)
+            if self._stopped() or self._standing() == "over":
                 return INTERRUPTED
 
     def stop(self, number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
@@ -123,8 +134,19 @@ class Supervisor:
         if self._driver is not None and self._driver.poll() is None:
             self._driver.send_signal(number)
 
+    def _stopped(self) -> bool:
+        return self._told_to_stop
+
+    def _pause_before_next(self, code: int, failures: int) -> None:
+        seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** max(0, failures - 1))
+        self._say(f"the driver {_ended_how(code)} before its sweep; again in {seconds:.0f} s")
+        self._pause(seconds)
+
     def _one_driver(self) -> int:
-        self._driver = subprocess.Popen(self._command)
+        # A sweep that has begun is gone on with as the ledger has it: its file may know an older
+        # budget, or fewer trials.
+        began = self._standing() != "new"
+        self._driver = subprocess.Popen(self._commands["open" if began else "new"])
         if self._told_to_stop:  # the signal came while the driver was being started
             self._driver.send_signal(signal.SIGTERM)
         return self._driver.wait()
@@ -144,24 +166,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_IS_WRONG
     for difference in sender.differences(here):
         _say(f"note: {difference}")
-    command = [sys.executable, "-m", "sweep.cli.main", "run", SWEEP_FILE, "--json"]
-    supervisor = Supervisor(command, has_ended=lambda: _has_ended(sweep_id), say=_say)
+    verb = [sys.executable, "-m", "sweep.cli.main"]
+    supervisor = Supervisor(
+        {
+            "new": [*verb, "run", SWEEP_FILE, "--json"],
+            "open": [*verb, "resume", sweep_id, "--json"],
+        },
+        standing=lambda: _standing(sweep_id),
+        say=_say,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
     _say(f"supervising {sweep_id} in process {os.getpid()}")
     return supervisor.run()
 
 
-def _has_ended(sweep_id: str) -> bool:
-    """What the ledger says; a ledger that does not answer says nothing, so the driver goes on."""
+def _standing(sweep_id: str) -> Standing:
+    """What the ledger says; one that does not answer says nothing, so the driver goes on."""
     from sweep.records.ledger import Ledger
-    from sweep.records.lifecycle import ENDED_SWEEP_STATES
+    from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState
 
     try:
         with Ledger.open(load_settings().ledger_url) as ledger:
-            return ledger.sweep(sweep_id).state in ENDED_SWEEP_STATES
+            row = ledger.sweep(sweep_id)
+    except MissingError:
+        return "new"
     except RmsweepError:
-        return False
+        return "open"
+    if row.live:
+        return "held"
+    if row.state in ENDED_SWEEP_STATES or row.stop_requested:
+        return "over"
+    return "new" if row.state is SweepState.PENDING else "open"
 
 
 def _ended_how(code: int) -> str:

@@ -52,7 +52,7 @@ def register(
         InputError: If the id is taken by a sweep with another spec, store or trials, or the spec
             holds a password.
     """
-    _refuse_passwords(sweep.spec_json)
+    refuse_passwords(sweep.spec_json)
     spec_digest = content_digest(sweep.spec_json)
     found = connection.execute(
         sa.select(sweeps.c.spec_digest, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
@@ -106,7 +106,7 @@ def replace_spec(connection: Connection, sweep_id: str, spec_json: Json, *, now:
     Raises:
         InputError: If it holds a password.
     """
-    _refuse_passwords(spec_json)
+    refuse_passwords(spec_json)
     query = sa.select(sweeps.c.spec).where(sweeps.c.sweep_id == sweep_id)
     before = connection.execute(query).scalar_one()
     connection.execute(
@@ -201,7 +201,8 @@ def require_sweep(connection: Connection, sweep_id: str) -> SweepState:
     return SweepState(state)
 
 
-def _refuse_passwords(value: object, path: str = "") -> None:
+def refuse_passwords(value: object, path: str = "") -> None:
+    """Raise `InputError` naming the setting of a sweep that holds a password."""
     if isinstance(value, str) and masked(value) != value:
         raise InputError(
             f"{path} holds a password, which a ledger must not keep; leave it out and set "
@@ -209,10 +210,10 @@ def _refuse_passwords(value: object, path: str = "") -> None:
         )
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _refuse_passwords(item, f"{path}.{key}" if path else str(key))
+            refuse_passwords(item, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            _refuse_passwords(item, f"{path}[{index}]")
+            refuse_passwords(item, f"{path}[{index}]")
 
 
 def _refuse_other_content(

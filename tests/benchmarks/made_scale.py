@@ -18,7 +18,8 @@ from infra.object_store import LocalStore
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Holder, TrialRow
-from sweep.spec.sweep_spec import BudgetSpec, ReplicatesSpec, SweepSpec
+from sweep.spec.replicates_spec import ReplicatesSpec
+from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, score_rows
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.identity import digest

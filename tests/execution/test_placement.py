@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from infra.errors import InputError
@@ -12,7 +14,7 @@ from trainer.config import MachineConfig
 
 def cluster_of(*nodes: tuple[float, float]) -> Cluster:
     made = tuple(Node(cpus=cpus, gpus=gpus) for cpus, gpus in nodes)
-    return Cluster(embedded=True, nodes=made)
+    return Cluster(embedded=True, nodes=made, on_gpus=any(gpus for _, gpus in nodes))
 
 
 def test_a_gang_that_fits_on_one_machine_is_one_bundle_with_all_its_gpus() -> None:
@@ -42,8 +44,17 @@ def test_a_gang_larger_than_all_machines_together_is_refused_with_what_they_hold
         gang_bundles(MachineConfig(workers=7), cluster_of((4, 0), (2, 0)))
 
 
-def test_devices_are_gpus_where_there_are_any_and_else_cpus_by_threads() -> None:
+def test_devices_are_the_ranks_all_machines_have_room_for() -> None:
     threads = [MachineConfig(threads=2), MachineConfig(threads=1)]
 
     assert device_count(threads, cluster_of((32, 8), (4, 0))) == 8
+    assert device_count(threads, cluster_of((8, 8))) == 4, "two threads for each GPU"
     assert device_count(threads, cluster_of((5, 0), (4, 0))) == 4
+
+
+def test_a_cluster_whose_gpu_machines_are_gone_holds_nothing_and_trains_on_no_cpu() -> None:
+    left = replace(cluster_of((16, 8), (64, 0)), nodes=(Node(cpus=64, gpus=0),))
+
+    assert device_count([MachineConfig()], left) == 0
+    with pytest.raises(InputError, match="hold 0"):
+        gang_bundles(MachineConfig(), left)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.execution.supervising import Sender, Supervisor
+from sweep.execution.supervising import Sender, Standing, Supervisor
 
 DRIVER = """
 import os, pathlib, signal, sys, time
@@ -38,10 +38,21 @@ def said() -> list[str]:
 
 @pytest.fixture
 def supervisor(count: Path, said: list[str]) -> Callable[..., Supervisor]:
-    def make(body: str, *, ends_at: int = 10**6) -> Supervisor:
+    def make(
+        body: str, *, over_at: int = 10**6, standing: Callable[[int], Standing] | None = None
+    ) -> Supervisor:
+        """Its sweep has begun once a driver has lived, and is over after `over_at` drivers."""
+
+        def stands() -> Standing:
+            lived = len(count.read_text()) if count.exists() else 0
+            if standing is not None:
+                return standing(lived)
+            return "new" if not lived else "over" if lived >= over_at else "open"
+
+        command = [sys.executable, "-c", DRIVER.format(body=body), str(count)]
         return Supervisor(
-            [sys.executable, "-c", DRIVER.format(body=body), str(count)],
-            has_ended=lambda: len(count.read_text()) >= ends_at,
+            {"new": [*command, "run"], "open": [*command, "resume"]},
+            standing=stands,
             say=said.append,
             pause=lambda seconds: None,
         )
@@ -62,7 +73,7 @@ def test_a_killed_driver_is_followed_by_another(
 def test_a_sweep_that_failed_is_not_run_again(
     supervisor: Callable[..., Supervisor], count: Path
 ) -> None:
-    assert supervisor("sys.exit(1)", ends_at=1).run() == 1
+    assert supervisor("sys.exit(1)", over_at=1).run() == 1
     assert len(count.read_text()) == 1
 
 
@@ -75,6 +86,41 @@ def test_a_service_that_failed_is_tried_again(
 
 def test_wrong_input_is_not_tried_again(supervisor: Callable[..., Supervisor], count: Path) -> None:
     assert supervisor("sys.exit(2)").run() == 2
+    assert len(count.read_text()) == 1
+
+
+def test_a_sweep_that_has_begun_is_resumed_as_the_ledger_has_it(
+    supervisor: Callable[..., Supervisor], count: Path, tmp_path: Path
+) -> None:
+    verbs = tmp_path / "verbs"
+    body = (
+        f"open({str(verbs)!r}, 'a').write(sys.argv[2] + ' ')\n"
+        "if lived < 1: os.kill(os.getpid(), signal.SIGKILL)"
+    )
+
+    assert supervisor(body).run() == 0
+    assert verbs.read_text() == "run resume "
+
+
+def test_a_sweep_in_another_drivers_hands_is_waited_for_and_then_taken(
+    supervisor: Callable[..., Supervisor], count: Path, said: list[str]
+) -> None:
+    body = "sys.exit(2 if lived < 2 else 0)"
+
+    supervised = supervisor(body, standing=lambda lived: "held" if lived < 3 else "open")
+
+    assert supervised.run() == 0
+    assert len(count.read_text()) == 3
+    assert "another driver holds the sweep" in said[0]
+
+
+def test_a_stop_asked_for_between_two_drivers_is_heeded(
+    supervisor: Callable[..., Supervisor], count: Path
+) -> None:
+    asked = iter(["open", "open", "over"])
+    supervised = supervisor("sys.exit(1)", standing=lambda lived: next(asked))
+
+    assert supervised.run() == 130
     assert len(count.read_text()) == 1
 
 
