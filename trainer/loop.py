@@ -144,6 +144,7 @@ class TrainingLoop:
         self._norm = self.engine.step(self.step)
         self.step += 1
         if not (math.isfinite(self._norm) and bool(torch.isfinite(sums[0]))):
+            self._complete()  # a checkpoint under way is from before: what one can go back to
             raise DivergedTrial(
                 f"at step {self.step} the loss was {float(sums[0]):.4g} and the gradient norm "
                 f"{self._norm:.4g}; lower strategy.learning_rate or "
