@@ -10,8 +10,8 @@ from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ECHO_SECONDS = 1.0
-"""Signals this close together are one: Ray tells a whole family of processes, and so does a terminal,
-while a supervisor passes on what it was told."""
+"""Signals this close together are one: Ray and terminals tell a whole family of processes, and a
+supervisor passes on what it was told."""
 
 
 class Interrupt:
