@@ -152,6 +152,8 @@ class Books:
     def promote(self, arm: str, *, rung: int, seq: int) -> None:
         """An arm goes on from a rung."""
         trials = self.seeds(arm)
+        if _is_stopped(trials):  # its owner closed it while the engine judged it
+            return
         self.contest.decided(trials[0], goes_on=True)
         for trial in trials:
             self.put(replace(trial, target=rung + 1, waiting_since=seq))
@@ -159,6 +161,8 @@ class Books:
     def stop(self, arm: str) -> None:
         """An arm is stopped at the rung it stands at."""
         trials = self.seeds(arm)
+        if _is_stopped(trials):
+            return
         self.contest.decided(trials[0], goes_on=False)
         for trial in trials:
             self.put(replace(trial, stopped=True))
@@ -191,7 +195,7 @@ class Books:
     def withdraw(self, arm: str) -> None:
         """An arm is stopped by whoever owns the sweep, wherever it stands; what is done stays."""
         trials = self.seeds(arm)
-        if any(trial.stopped for trial in trials) or all(trial.settled for trial in trials):
+        if _is_stopped(trials) or all(trial.settled for trial in trials):
             return
         self.contest.withdrawn(trials[0])
         for trial in trials:
@@ -214,6 +218,10 @@ class Books:
             key = (-trial.target, trial.arm not in self._begun, trial.position)
         self._keys[trial.position] = key
         bisect.insort(self.queue, key)
+
+
+def _is_stopped(trials: Collection[TrialStanding]) -> bool:
+    return any(trial.stopped for trial in trials)
 
 
 def _set(positions: set[int], position: int, *, there: bool) -> None:

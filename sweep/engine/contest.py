@@ -35,7 +35,8 @@ class Contest:
     def refresh(self, trials: Sequence[TrialStanding]) -> None:
         """Take in how the trials of one arm, all of its seeds, stand now."""
         first = trials[0]
-        if not self._rungs or first.stopped:
+        # Of an arm that was closed, the seeds that had ended are not marked.
+        if not self._rungs or any(trial.stopped for trial in trials):
             return
         over = all(trial.settled for trial in trials)
         board = self._board(first.stage)
@@ -58,8 +59,14 @@ class Contest:
 
     def withdrawn(self, trial: TrialStanding) -> None:
         """The arm of this trial competes no longer, from the rung it is on its way to."""
-        if trial.target < len(self._rungs):
-            self.decided(trial, goes_on=False)
+        if trial.target >= len(self._rungs):
+            return
+        board = self._board(trial.stage)
+        complete = board.is_complete(trial.arm, trial.target)
+        if complete or trial.arm == BASELINE:  # the baseline takes nobody's place, so leaves none
+            self.decided(trial, goes_on=trial.arm == BASELINE)
+        else:
+            board.set_over(trial.arm, over=True, rung=trial.target)
 
     def standings(self, to_come: int = 0) -> tuple[RungStanding, ...]:
         """Every rung of every field; `to_come`: arms that will still join the last field."""

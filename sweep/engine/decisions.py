@@ -45,12 +45,14 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
         return ()
     running = view.running_here
     ending = _reason_to_end(view)
-    added = None if _may_not_grow(view) else view.growth.addition(view)
-    if not view.open_trials and added is None:
+    may_grow = _may_grow(view)
+    added = view.growth.addition(view) if may_grow else None
+    if not view.open_trials and not (may_grow and not view.growth.finished(view)):
         return (_conclusion(view),)
     if ending is not None:
         return _wind_down(running, ending)
-    judged = (*closed_arms(view), *_judged(view))
+    # An arm that is closed is not judged too: it would be lost twice.
+    judged = tuple(closed_arms(view)) or _judged(view)
     if judged:
         return judged
     if added is not None:
@@ -81,9 +83,9 @@ def _reason_to_end(view: SweepView) -> EndSweep | None:
     return EndSweep(state=SweepState.STOPPED, reason=found.reason)
 
 
-def _may_not_grow(view: SweepView) -> bool:
-    """Whether the budget lets no further trial begin."""
-    return verdict(view.budget, view.spent).allowance == "drain"
+def _may_grow(view: SweepView) -> bool:
+    """Whether the budget lets further trials begin."""
+    return verdict(view.budget, view.spent).allowance != "drain"
 
 
 def _judged(view: SweepView) -> tuple[Decision, ...]:

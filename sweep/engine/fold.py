@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.engine.books import Books, ExpectedTrial
+from sweep.engine.budget import BudgetState, verdict
 from sweep.engine.chronicle import Chronicle
 from sweep.engine.contest import Contest
 from sweep.engine.growth import Growth, NewTrial, NoGrowth
@@ -112,6 +113,7 @@ class SweepFold:
         """The sweep as these events and this observation show it."""
         books = self._books
         in_flight = books.in_flight
+        spent = self._tally.spent(in_flight, observation)
         return SweepView(
             sweep_id=self.sweep_id,
             budget=self._budget,
@@ -123,10 +125,10 @@ class SweepFold:
             in_flight=in_flight,
             stopped=books.stopped,
             open_trials=books.open_trials,
-            rungs=books.contest.standings(max(0, self._growth.arms_asked - books.chronicle.asked)),
+            rungs=books.contest.standings(self._arms_to_come(spent)),
             history=books.chronicle.history,
             growth=self._growth,
-            spent=self._tally.spent(in_flight, observation),
+            spent=spent,
             pace=self._tally.pace,
             first_ends=self._tally.first_ends,
             last_failure=self._tally.last_failure,
@@ -134,6 +136,13 @@ class SweepFold:
             seen=self.seen,
             observation=observation,
         )
+
+    def _arms_to_come(self, spent: BudgetState) -> int:
+        """Arms that will still join: none once budget or stop let nothing more begin."""
+        left = max(0, self._growth.arms_asked - self._books.chronicle.asked)
+        if self._stop_requested or (left and verdict(self._budget, spent).allowance != "go"):
+            return 0
+        return left
 
     # One method per kind of event
 

@@ -98,6 +98,10 @@ class Growth(Protocol):
         """What is to be added now; None when nothing is."""
         ...
 
+    def finished(self, view: SweepView) -> bool:
+        """Whether nothing will be added any more once what is open is settled."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class NoGrowth:
@@ -109,3 +113,8 @@ class NoGrowth:
         """Nothing."""
         del view
         return None
+
+    def finished(self, view: SweepView) -> bool:
+        """From the start."""
+        del view
+        return True

@@ -56,6 +56,10 @@ class RaceGrowth:
         reason = f"{len(staying)} of {len(arms)} arms are still in contention"
         return Addition(trials=tuple(trials), reason=reason)
 
+    def finished(self, view: SweepView) -> bool:
+        """Whether what is settled leads to nothing more."""
+        return self.addition(view) is None
+
 
 def contenders(results: Results, *, sign: float, alpha: float = ALPHA) -> list[str]:
     """Arms that have not been shown to be worse than the leader.

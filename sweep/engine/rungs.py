@@ -158,6 +158,10 @@ class RungBoard:
             bisect.insort(self._rungs[rung].waiting, key)
         self._cached.pop(rung, None)
 
+    def is_complete(self, arm: str, rung: int) -> bool:
+        """Whether the arm counts as complete at a rung, judged there or not."""
+        return (rung, arm) in self._entries
+
     def withdraw(self, arm: str, rung: int) -> None:
         """An arm is not complete at a rung any more: a seed of it lives again."""
         key = self._entries.pop((rung, arm), None)

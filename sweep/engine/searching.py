@@ -35,7 +35,7 @@ class SearchGrowth:
 
     def addition(self, view: SweepView) -> Addition | None:
         """One point with all its seeds, while some are left and a device is free."""
-        number = sum(isinstance(entry, Asked) for entry in view.history)
+        number = _number_asked(view)
         if number >= self.arms_asked or _busy(view):
             return None
         point = self._search.propose(view.history)
@@ -44,6 +44,14 @@ class SearchGrowth:
         asked = Asked(number=number, point=point, arm=made[0].arm if made else None)
         reason = f"point {number + 1} of {self.arms_asked}"
         return Addition(trials=made, reason=reason, asked=asked)
+
+    def finished(self, view: SweepView) -> bool:
+        """Whether every point was asked for; with no device free, some may be left."""
+        return _number_asked(view) >= self.arms_asked
+
+
+def _number_asked(view: SweepView) -> int:
+    return sum(isinstance(entry, Asked) for entry in view.history)
 
 
 def _busy(view: SweepView) -> bool:

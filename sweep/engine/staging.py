@@ -54,6 +54,10 @@ class StageGrowth:
             adopted = self._adopted(number, adopted, trials, results)
         return None
 
+    def finished(self, view: SweepView) -> bool:
+        """Whether what is settled leads to nothing more."""
+        return self.addition(view) is None
+
     def stage_trials(self, number: int, adopted: Mapping[str, str]) -> Iterator[NewTrial]:
         """Every trial of a stage that starts from what was adopted before it, seeds outermost."""
         points = list(stage_points(self._design.stages[number], self._space.axes, adopted))

@@ -148,8 +148,8 @@ def _drive(
     driver.start()
     try:
         if not driver.has_work():
-            driver.look()  # no cluster is started only to conclude
-            if not missing_evaluations(ledger, driver.sweep_id):
+            driver.look()  # no cluster is started only to conclude; a sweep may grow instead
+            if driver.is_over and not missing_evaluations(ledger, driver.sweep_id):
                 return {}
         with open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster:
             interrupt.install()  # Ray has taken SIGTERM

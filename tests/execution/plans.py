@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.settings import Settings, load_settings
-from sweep.engine.arms import Arm
+from sweep.engine.arms import Arm, Settling
 from sweep.engine.cost_model import Interval
 from sweep.engine.designs import DesignFacts
 from sweep.engine.plan import PlannedTrial, SweepPlan
+from sweep.engine.planned_space import PlannedSpace
 from sweep.engine.price import Market, price_trials
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
+from tests.engine.known_digests import KnownDigests
 from trainer.config import TrainerConfig
 from trainer.identity import active_settings, digest
 
@@ -40,23 +42,55 @@ def plan_of(
         sweep_id=f"{name}-{digest(content)[:8]}",
         spec=spec,
         axes=(),
-        arms=tuple(
-            Arm(name=arm, axis=None, level=None, point={}, config=config)
-            for arm, config in named.items()
-        ),
-        trials=tuple(
-            PlannedTrial(
-                identity=digest(active_settings(config)),
-                arm=arm,
-                seed=config.seed,
-                config=config,
-                workers=config.machine.workers,
-                seconds=Interval(low=0.5, mid=1.0, high=2.0),
-            )
-            for arm, config in named.items()
-        ),
+        arms=_arms(named),
+        trials=tuple(_trial(arm, config) for arm, config in named.items()),
         design=DesignFacts(kind="one_factor"),
-        estimate=price_trials(
-            [], market=Market(device="cpu", devices=2, usd_per_device_hour=None, calibrated_on=0)
-        ),
+        estimate=_FREE,
     )
+
+
+def race_of(
+    configs: Mapping[str, TrainerConfig], *, initial: int, at_most: int, name: str = "raced"
+) -> SweepPlan:
+    """A plan in which the arms of these configs race, from so many seeds each."""
+    replicates = {"race": True, "initial": initial, "at_most": at_most}
+    spec = SweepSpec.model_validate({"name": name, "replicates": replicates})
+    arms = _arms(configs)
+    settling = Settling(baseline=TrainerConfig(), axes=(), rules=(), digests=KnownDigests())
+
+    def planned(arm: Arm, seed: int) -> PlannedTrial:
+        return _trial(arm.name, arm.config.model_copy(update={"seed": seed}))
+
+    return SweepPlan(
+        sweep_id=name,
+        spec=spec,
+        axes=(),
+        arms=arms,
+        trials=tuple(planned(arm, seed) for seed in range(initial) for arm in arms),
+        design=DesignFacts(kind="one_factor"),
+        estimate=_FREE,
+        space=PlannedSpace((), settling, planned, arms),
+    )
+
+
+def _arms(configs: Mapping[str, TrainerConfig]) -> tuple[Arm, ...]:
+    return tuple(
+        Arm(name=arm, axis=None, level=None, point={}, config=config)
+        for arm, config in configs.items()
+    )
+
+
+def _trial(arm: str, config: TrainerConfig) -> PlannedTrial:
+    return PlannedTrial(
+        identity=digest(active_settings(config)),
+        arm=arm,
+        seed=config.seed,
+        config=config,
+        workers=config.machine.workers,
+        seconds=Interval(low=0.5, mid=1.0, high=2.0),
+    )
+
+
+_FREE = price_trials(
+    [], market=Market(device="cpu", devices=2, usd_per_device_hour=None, calibrated_on=0)
+)

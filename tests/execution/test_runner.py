@@ -21,7 +21,7 @@ from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder, TrialView
 from sweep.spec.sweep_spec import BudgetSpec
-from tests.execution.plans import plan_of
+from tests.execution.plans import plan_of, race_of
 from tests.execution.scripted import SCRIPTED, executions, script
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -116,6 +116,22 @@ def test_a_finished_sweep_is_not_executed_again_and_needs_no_cluster(
 
     assert result.state is SweepState.SUCCEEDED
     assert len(executions(settings.home / "store")) == 1
+
+
+def test_a_race_whose_first_seeds_are_all_reused_still_trains_the_next(
+    ledger: Ledger, settings: Settings
+) -> None:
+    configs = {f"{arm} {seed}": script(seed=seed, steps=steps)
+               for arm, steps in (("a", 2), ("b", 3)) for seed in range(2)}  # fmt: skip
+    run(plan_of(configs, name="before"), ledger, settings)
+    plan = race_of({"a": script(steps=2), "b": script(steps=3)}, initial=2, at_most=3)
+
+    result = run(plan, ledger, settings)
+
+    assert result.state is SweepState.SUCCEEDED
+    assert len(plan.trials) == 4
+    assert states(ledger, plan) == ["succeeded"] * 6
+    assert len(executions(settings.home / "store")) == 6
 
 
 def test_a_second_driver_of_the_same_sweep_is_refused(ledger: Ledger, settings: Settings) -> None:
