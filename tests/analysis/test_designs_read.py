@@ -106,6 +106,35 @@ def test_the_axis_that_decides_is_the_most_important_and_above_chance(tmp_path: 
     assert found.basis == "16 arms, mean accuracy over seeds on validation"
 
 
+def test_many_numbers_are_a_range_and_the_one_that_decides_comes_first(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arms = [
+        MadeArm(
+            name=f"point{number:02d}",
+            point={"rate": f"{10**rate:.3g}", "other": f"{other:.3g}"},
+            ability=0.2 + 0.5 * (rate + 6) if number else 0.2,
+        )
+        for number, (rate, other) in enumerate(
+            zip(rng.uniform(-6, -2, 24), rng.uniform(0, 1, 24), strict=True)
+        )
+    ]
+    tables = _sweep(tmp_path, Recipe(arms=arms, items=20, seeds=1, seed_noise=0.01))
+
+    found = importance(tables)
+
+    assert found is not None
+    assert found.axes[0].axis == "rate"
+    assert found.axes[0].above_chance
+
+
+def test_importance_is_not_asked_where_one_thing_varies_at_a_time(tmp_path: Path) -> None:
+    arms = [MadeArm(name="baseline", point={"a": "0", "b": "0"})]
+    arms += [MadeArm(name=f"a{n}", point={"a": str(n), "b": "0"}) for n in range(1, 6)]
+    arms += [MadeArm(name=f"b{n}", point={"a": "0", "b": str(n)}) for n in range(1, 6)]
+
+    assert importance(_sweep(tmp_path, Recipe(arms=arms, items=20, seeds=1))) is None
+
+
 def test_importance_is_not_asked_of_few_arms(tmp_path: Path) -> None:
     tables = _sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.5}), items=20, seeds=1))
 
