@@ -8,6 +8,7 @@ and what three axes do together is counted as noise, which is said.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,8 @@ def factorial(tables: SweepTables, outcomes: Outcomes) -> Factorial | None:
         return None
     terms: list[tuple[str, ...]] = [(name,) for name in factors]
     terms += list(itertools.combinations(factors, 2))
-    if sum(_degrees(frame, term) for term in terms) > MOST_PARAMETERS:
+    free = {name: int(frame[name].nunique()) - 1 for name in factors}
+    if sum(math.prod(free[name] for name in term) for term in terms) > MOST_PARAMETERS:
         return None
     kept, left_out = _estimable(frame, terms)
     if not any(len(term) > 1 for term in kept):
