@@ -45,7 +45,7 @@ def seconds_until_closed(view: SweepView) -> float | None:
 
 def _reason(view: SweepView, trials: list[TrialStanding]) -> str:
     limits = view.budget.per_arm
-    failures = sum(len(trial.failures) for trial in trials)
+    failures = sum(trial.faults for trial in trials)
     if limits.failures is not None and failures >= limits.failures:
         return f"{failures} of its attempts failed, budget.per_arm.failures is {limits.failures}"
     hours = sum(_device_seconds(view, trial) for trial in trials) / SECONDS_PER_HOUR

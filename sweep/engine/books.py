@@ -126,6 +126,7 @@ class Books:
             reached=(None,) * len(steps),
             stage=stage,
             registered=registered,
+            stopped=any(self.trials[other].stopped for other in self._arms.get(planned.arm, ())),
         )
         self.trials.append(trial)
         self._position[trial.identity] = trial.position
@@ -188,8 +189,10 @@ class Books:
             trial = replace(self.of(identity), registered=True, waiting_since=seq)
             known = standings.get(identity)
             if known is not None:
-                reached = {**known, "state": TrialState(known["state"]), "shared": True}
-                trial = replace(trial, **reached)
+                state = TrialState(known["state"])
+                # How it failed is not said: its checkpoint is not to be trusted.
+                spoiled = state is TrialState.FAILED
+                trial = replace(trial, **{**known, "state": state}, shared=True, spoiled=spoiled)
             self.put(trial)
 
     def withdraw(self, arm: str) -> None:

@@ -28,7 +28,7 @@ class BudgetState:
     trials_started: int = 0
     """Distinct trials this sweep has executed, to the end or not."""
     failures: int = 0
-    """Failed attempts since the sweep was last started; machines taken away do not count."""
+    """Failed attempts since the sweep was last started, as `TrialStanding.faults` counts them."""
 
     @property
     def device_hours(self) -> float:

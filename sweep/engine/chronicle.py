@@ -15,6 +15,8 @@ from statistics import fmean
 from sweep.engine.growth import Asked, History, Told
 from sweep.engine.view import TrialStanding
 from sweep.records.lifecycle import TrialState
+from sweep.spec.design_spec import SearchDesign
+from sweep.spec.sweep_spec import SweepSpec
 
 
 class Chronicle:
@@ -61,6 +63,12 @@ class Chronicle:
     def _insert(self, event: int, entry: Asked | Told) -> None:
         bisect.insort(self._entries, (event, len(self._entries), entry), key=lambda each: each[:2])
         self._history = None
+
+
+def objective_keys(spec: SweepSpec) -> list[str]:
+    """Every objective's name among a trial's metrics."""
+    also = spec.design.also if isinstance(spec.design, SearchDesign) else []
+    return [spec.objective.key, *(each.key for each in also)]
 
 
 def _told(number: int, seeds: Sequence[TrialStanding], keys: Sequence[str]) -> Told:

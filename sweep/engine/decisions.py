@@ -24,16 +24,13 @@ from sweep.engine.decision_kinds import (
     Wait,
 )
 from sweep.engine.rungs import Judgement, judge
-from sweep.engine.view import OUT_OF_MEMORY, RETRYABLE_KINDS, SweepView, TrialStanding
+from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 HOPELESS_AFTER = 3
 """First attempts that must all die of one bug before the sweep is ended for it."""
 HOPELESS_KINDS = frozenset({"bug", "data"})
 """Failures that would repeat themselves in every trial."""
-
-_HARMLESS_KINDS = RETRYABLE_KINDS | {OUT_OF_MEMORY}
-"""Failures before which a checkpoint was as good as any."""
 
 
 def decide(view: SweepView) -> tuple[Decision, ...]:
@@ -146,11 +143,9 @@ def _wind_down(running: tuple[TrialStanding, ...], ending: EndSweep) -> tuple[De
 
 def _start(trial: TrialStanding) -> StartTrial:
     retry = trial.state is TrialState.FAILED
-    # A checkpoint written before a bug or a divergence would only lead there again.
-    spoiled = retry and not (trial.failures and set(trial.failures) <= _HARMLESS_KINDS)
     return StartTrial(
         identity=trial.identity,
-        resume=trial.resumable and not spoiled,
+        resume=trial.resumable and not trial.spoiled,
         retry=retry,
         shrinks=trial.ran_out,
     )

@@ -12,14 +12,13 @@ from typing import Any
 
 from sweep.engine.books import Books, ExpectedTrial
 from sweep.engine.budget import BudgetState, verdict
-from sweep.engine.chronicle import Chronicle
+from sweep.engine.chronicle import Chronicle, objective_keys
 from sweep.engine.contest import Contest
 from sweep.engine.growth import Growth, NewTrial, NoGrowth
 from sweep.engine.tally import Tally, failure_kind
-from sweep.engine.view import Observation, SweepView, TrialStanding
+from sweep.engine.view import HARMLESS_KINDS, Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
-from sweep.spec.design_spec import SearchDesign
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 
 DECISIONS_KIND = "decided"
@@ -51,7 +50,8 @@ class SweepFold:
         self._tally = Tally()
         sign = 1.0 if spec.objective.mode == "max" else -1.0
         self._growth = growth or NoGrowth()
-        self._books = Books(Contest(spec.scheduler.rungs, sign=sign), Chronicle(_keys(spec)))
+        chronicle = Chronicle(objective_keys(spec))
+        self._books = Books(Contest(spec.scheduler.rungs, sign=sign), chronicle)
         self.added: list[NewTrial] = []
         """Trials it was decided to add, whether or not the ledger was told of them."""
         self._state = SweepState.PENDING
@@ -72,7 +72,7 @@ class SweepFold:
             "trial_moved": self._trial_moved,
             "trials_added": self._trials_added,
         }
-        self._carry_out: Mapping[str, Callable[[Mapping[str, Any], int], None]] = {
+        self._carry_out: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "stop_trial": self._told_to_stop,
             "promote_arm": self._promoted,
             "stop_arm": self._arm_stopped,
@@ -102,8 +102,7 @@ class SweepFold:
 
     def may_run_elsewhere(self, driver: str) -> tuple[str, ...]:
         """Trials in state running that this driver does not run; ask the ledger who lives."""
-        in_flight = self._books.in_flight
-        return tuple(trial.identity for trial in in_flight if trial.driver != driver)
+        return tuple(each.identity for each in self._books.in_flight if each.driver != driver)
 
     def rung_steps(self, identity: str) -> tuple[int, ...]:
         """Steps at which a trial is to report the objective."""
@@ -165,8 +164,7 @@ class SweepFold:
                 if trial.failures:
                     self._books.put(replace(trial, failures=()))
 
-    def _stop(self, event: Event) -> None:
-        del event
+    def _stop(self, _: Event) -> None:
         self._stop_requested = True
 
     def _stop_arm(self, event: Event) -> None:
@@ -188,7 +186,7 @@ class SweepFold:
             for decision in said["decisions"]:
                 carry_out = self._carry_out.get(decision["kind"])
                 if carry_out is not None:
-                    carry_out({**decision, "seen": said["seen"]}, event.seq)
+                    carry_out({**decision, "seen": said["seen"], "seq": event.seq})
 
     def _attempt_started(self, event: Event) -> None:
         trial = self._of(event)
@@ -212,6 +210,7 @@ class SweepFold:
 
     def _report(self, event: Event) -> None:
         trial, said = self._of(event), event.payload
+        checkpointed = said.get("checkpoint_step") is not None
         value = said["metrics"].get(self._spec.objective.key)
         reached = trial.reached
         if value is not None:
@@ -226,7 +225,8 @@ class SweepFold:
                 fraction=said["fraction"],
                 seconds=said["seconds"],
                 metrics={**trial.metrics, **said["metrics"]},
-                resumable=trial.resumable or said.get("checkpoint_step") is not None,
+                resumable=trial.resumable or checkpointed,
+                spoiled=trial.spoiled and not checkpointed,
                 reached=reached,
             )
         )
@@ -237,8 +237,6 @@ class SweepFold:
         if event.sweep_id == self.sweep_id:
             self._tally.pay(said["device_seconds"])
             trial = replace(trial, device_seconds=trial.device_seconds + said["device_seconds"])
-            if event.kind == "attempt_finished":
-                self._tally.note_end(said)
         outcome = said.get("outcome")
         if outcome is not None:
             trial = replace(
@@ -248,6 +246,7 @@ class SweepFold:
                 metrics={**trial.metrics, **outcome["metrics"]},
             )
         failed = (failure_kind(said),) if state is TrialState.FAILED else ()
+        faults = trial.faults
         trial = replace(
             trial,
             state=state,
@@ -258,10 +257,13 @@ class SweepFold:
             ours=False,
             stopping=False,
             failures=trial.failures + failed,
+            spoiled=trial.spoiled or not HARMLESS_KINDS.issuperset(failed),
             error_message=said.get("error_message"),
             waiting_since=event.seq,
         )
         self._books.put(trial)
+        if event.sweep_id == self.sweep_id and event.kind == "attempt_finished":
+            self._tally.note_end(said, faults=trial.faults - faults)
         if state is TrialState.SUCCEEDED:
             self._tally.note_success(trial)
 
@@ -271,28 +273,23 @@ class SweepFold:
 
     # One method per kind of decision that changes what follows
 
-    def _told_to_stop(self, decision: Mapping[str, Any], seq: int) -> None:
-        del seq
+    def _told_to_stop(self, decision: Mapping[str, Any]) -> None:
         if decision["identity"] in self._books:
             self._books.put(replace(self._books.of(decision["identity"]), stopping=True))
 
-    def _promoted(self, decision: Mapping[str, Any], seq: int) -> None:
-        self._books.promote(decision["arm"], rung=decision["rung"], seq=seq)
+    def _promoted(self, decision: Mapping[str, Any]) -> None:
+        self._books.promote(decision["arm"], rung=decision["rung"], seq=decision["seq"])
 
-    def _arm_stopped(self, decision: Mapping[str, Any], seq: int) -> None:
-        del seq
+    def _arm_stopped(self, decision: Mapping[str, Any]) -> None:
         self._books.stop(decision["arm"])
 
-    def _closed(self, decision: Mapping[str, Any], seq: int) -> None:
-        del seq
+    def _closed(self, decision: Mapping[str, Any]) -> None:
         self._books.withdraw(decision["arm"])
 
-    def _dropped(self, decision: Mapping[str, Any], seq: int) -> None:
-        del seq
+    def _dropped(self, decision: Mapping[str, Any]) -> None:
         self._books.put(replace(self._books.of(decision["identity"]), dropped=True))
 
-    def _asked_to_add(self, decision: Mapping[str, Any], seq: int) -> None:
-        del seq
+    def _asked_to_add(self, decision: Mapping[str, Any]) -> None:
         self.added += self._books.grow(decision)
 
     def _trials_added(self, event: Event) -> None:
@@ -301,9 +298,3 @@ class SweepFold:
     def _of(self, event: Event) -> TrialStanding:
         assert event.identity is not None
         return self._books.of(event.identity)
-
-
-def _keys(spec: SweepSpec) -> list[str]:
-    """Every objective's name among a trial's metrics."""
-    also = spec.design.also if isinstance(spec.design, SearchDesign) else []
-    return [spec.objective.key, *(each.key for each in also)]

@@ -8,7 +8,7 @@ the best arm is never sent away, however many rounds there are.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from analysis.statistics.sequences import difference_sequence
@@ -19,6 +19,9 @@ from sweep.spec.sweep_spec import SweepSpec
 
 ALPHA = 0.05
 """Chance that the best arm is ever sent away."""
+
+ROUNDING = 1e-9
+"""Differences of figures closer than this are one: 0.9 - 0.8 is not exactly 0.8 - 0.7 in binary."""
 
 Results = Mapping[str, Mapping[int, float]]
 """Objective by arm and seed."""
@@ -42,7 +45,11 @@ class RaceGrowth:
         if view.open_trials:
             return None
         arms = _by_arm(view)
-        staying = contenders(results_of(view, self._key), sign=self._sign)
+        staying = [
+            arm
+            for arm in contenders(results_of(view, self._key), sign=self._sign)
+            if not any(trial.stopped for trial in arms[arm])
+        ]
         next_seeds = {arm: max(t.seed for t in arms[arm]) + 1 for arm in staying}
         if len(staying) < 2:
             return None
@@ -85,9 +92,21 @@ def contenders(results: Results, *, sign: float, alpha: float = ALPHA) -> list[s
             arm == leader
             or not differences
             or difference_sequence(differences, alpha=level).high >= 0
+            or (all_alike(differences) and sign_bound(len(differences)) > level)
         ):
             staying.append(arm)
     return staying
+
+
+def all_alike(differences: Sequence[float]) -> bool:
+    """Whether differences do not differ but for rounding: then their spread says nothing."""
+    scale = max(map(abs, differences), default=0.0)
+    return max(differences) - min(differences) <= ROUNDING * max(1.0, scale)
+
+
+def sign_bound(count: int) -> float:
+    """The least two-sided p that so many differences of one sign can have, whatever their size."""
+    return float(2.0 ** (1 - count))
 
 
 def results_of(view: SweepView, key: str) -> dict[str, dict[int, float]]:

@@ -16,7 +16,7 @@ from analysis.statistics.corrections import holm
 from search_spaces.axes import Axis
 from sweep.engine.designs import make_design
 from sweep.engine.growth import Addition, NewTrial, Space
-from sweep.engine.racing import Results, results_of
+from sweep.engine.racing import Results, all_alike, results_of, sign_bound
 from sweep.engine.view import SweepView
 from sweep.spec.design_spec import StagedDesign, StageSpec
 from sweep.spec.sweep_spec import SweepSpec
@@ -124,11 +124,15 @@ def adopt(
 
 
 def _paired_p(arm: Mapping[int, float], reference: Mapping[int, float], sign: float) -> float:
-    """Two-sided p of no difference over shared seeds; 1 where the arm is not better."""
+    """Two-sided p of no difference over shared seeds; 1 where the arm is not better.
+
+    Of a test set of some hundred items, two seeds often differ by the same number of items. Equal
+    differences have no spread to test by, so only their sign counts.
+    """
     shared = sorted(arm.keys() & reference.keys())
     differences = sign * np.array([arm[seed] - reference[seed] for seed in shared])
     if len(shared) < 2 or differences.mean() <= 0:
         return 1.0
-    if np.ptp(differences) == 0:
-        return 0.0
+    if all_alike(differences.tolist()):
+        return sign_bound(len(shared))
     return float(stats.ttest_1samp(differences, 0.0).pvalue)

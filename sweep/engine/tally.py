@@ -35,14 +35,14 @@ class Tally:
         """An attempt this sweep pays for has ended."""
         self._device_seconds += device_seconds
 
-    def note_end(self, said: Mapping[str, Any]) -> None:
-        """How an attempt of this sweep ended."""
+    def note_end(self, said: Mapping[str, Any], *, faults: int) -> None:
+        """How an attempt of this sweep ended, and whether that counts against its trial."""
         failed = said["state"] == TrialState.FAILED
         end = failure_kind(said) if failed else "ok"
         self.first_ends = (*self.first_ends, end)[:_FIRST_ENDS]
         if not failed:
             return
-        self._failures += end != "preempted"
+        self._failures += faults
         message = str(said.get("error_message") or "").strip()
         first_line = next(iter(message.splitlines()), "")
         self.last_failure = f"{end}: {first_line}" if first_line else end

@@ -20,10 +20,14 @@ from sweep.spec.sweep_spec import BudgetSpec
 QueueKey = tuple[int, bool, int]
 """Furthest rung first, then arms that were begun, then plan order."""
 
-RETRYABLE_KINDS = frozenset({"communication", "preempted"})
+PREEMPTED = "preempted"
+"""A machine that was taken away."""
+RETRYABLE_KINDS = frozenset({"communication", PREEMPTED})
 """Failures that say something of the machine, not of the trial."""
 OUT_OF_MEMORY = "out_of_memory"
 """A failure that a smaller micro batch may cure."""
+HARMLESS_KINDS = RETRYABLE_KINDS | {OUT_OF_MEMORY}
+"""Failures before which a checkpoint was as good as any."""
 MAX_OVERTAKES = 8
 """Smaller gangs that may start before a large one that waits for its devices."""
 MAX_RETRIES = 1
@@ -59,6 +63,8 @@ class TrialStanding:
     metrics: Mapping[str, float] = field(default_factory=dict)
     resumable: bool = False
     """A complete checkpoint is known."""
+    spoiled: bool = False
+    """... and was written before a bug or a divergence: it would only lead there again."""
     attempts: int = 0
     """Attempts of this sweep."""
     shared: bool = False
@@ -106,6 +112,11 @@ class TrialStanding:
     def ran_out(self) -> int:
         """How often it ran out of memory since the sweep was last started."""
         return self.failures.count(OUT_OF_MEMORY)
+
+    @property
+    def faults(self) -> int:
+        """Failures of its own: not machines taken away, nor memory that smaller batches free."""
+        return len(self.failures) - self.failures.count(PREEMPTED) - min(self.ran_out, self.shrinks)
 
     @property
     def settled(self) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from infra.errors import InputError, MissingError
 from infra.findings import hint
-from sweep.records import journal, registering
+from sweep.records import journal, reading, registering
 from sweep.records.log import Log
 from sweep.records.rows import ArmRow, Json, TrialRow
 from sweep.records.schema import arms as arms_table
@@ -36,7 +36,7 @@ class Amendments(Log):
             trials: Likewise.
 
         Raises:
-            InputError: If a trial it had is missing, or is now another training.
+            InputError: If a trial it was asked for is missing, or one is now another training.
             MissingError: If there is no such sweep.
         """
         now = self._clock()
@@ -80,16 +80,27 @@ class Amendments(Log):
 
 
 def _refuse_losses(connection: Connection, sweep_id: str, trials: Sequence[TrialRow]) -> None:
-    query = sa.select(memberships.c.arm, memberships.c.seed).where(
+    query = sa.select(memberships.c.arm, memberships.c.seed, memberships.c.identity).where(
         memberships.c.sweep_id == sweep_id
     )
     kept = {(trial.arm, trial.seed) for trial in trials}
-    lost = [
-        f"{row.arm} seed {row.seed}" for row in connection.execute(query) if tuple(row) not in kept
-    ]
+    missing = [row for row in connection.execute(query) if (row.arm, row.seed) not in kept]
+    grown = _grown(connection, sweep_id) if missing else frozenset()
+    lost = [f"{row.arm} seed {row.seed}" for row in missing if row.identity not in grown]
     if lost:
         shown = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if lost[3:] else "")
         raise InputError(
             f"sweep {sweep_id} holds {shown}, which the larger space no longer has; an extension "
             "only adds - to change a space, fork the sweep"
         )
+
+
+def _grown(connection: Connection, sweep_id: str) -> frozenset[str]:
+    """Trials a sweep gave itself while it ran; no file lists them, and they stay what they are."""
+    return frozenset(
+        trial["identity"]
+        for row in reading.list_decisions(connection, sweep_id)
+        for decision in row.payload.get("decisions", ())
+        if decision["kind"] == "add_trials"
+        for trial in decision["trials"]
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from infra.errors import InputError
 from sweep.engine.decision_kinds import AddTrials
 from sweep.engine.fold import SweepFold
 from sweep.engine.growing import make_growth
@@ -14,13 +16,14 @@ from sweep.engine.growth import Asked, Told
 from sweep.engine.racing import contenders
 from sweep.engine.replay import replay
 from sweep.engine.staging import adopt
+from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
 from sweep.replay.curves import CurveTable
 from sweep.replay.driving import SimulatedDriver
-from sweep.replay.planning import plan_replay
-from sweep.replay.replaying import journal_of
-from sweep.replay.working import SimulatedClock
+from sweep.replay.planning import ReplayPlan, plan_replay
+from sweep.replay.replaying import journal_of, register
+from sweep.replay.working import SimulatedClock, trial_rows
 from sweep.spec.sweep_spec import SweepSpec
 from tests.replay.tables import decisions_in, random_table, spec_of, table_of
 
@@ -213,3 +216,69 @@ def test_a_budget_that_ends_between_two_reports_ends_the_sweep() -> None:
 
         assert driver.ended is not None
         assert driver.view().spent.device_seconds <= hours * 3600 + 0.01
+
+
+def test_equal_differences_are_no_proof_however_far_from_zero() -> None:
+    base = {0: 0.6, 1: 0.7, 2: 0.8}
+    shifted = {seed: value + 0.1 for seed, value in base.items()}  # alike but for rounding
+
+    def adopted(seeds: int, alpha: float) -> str | None:
+        measured = {
+            name: {seed: values[seed] for seed in range(seeds)}
+            for name, values in (("base", base), ("arm", shifted))
+        }
+        return adopt(measured, reference="base", rule="supported", sign=1.0, alpha=alpha)
+
+    assert adopted(2, 0.05) is adopted(3, 0.05) is None
+    assert adopted(3, 0.25) == "arm"
+    assert contenders({"base": base, "arm": shifted}, sign=1.0) == ["base", "arm"]
+    many = {seed: 0.5 for seed in range(6)}
+    more = dict.fromkeys(many, 0.6)
+    assert contenders({"base": many, "arm": more}, sign=1.0) == ["arm"]
+
+
+def test_a_race_gives_no_seeds_to_an_arm_that_was_closed() -> None:
+    table = noisy([0.5, 0.5, 0.5], 0.1)
+    spec = SweepSpec.model_validate(
+        {
+            "name": "made",
+            "replicates": {"race": True, "initial": 2, "at_most": 5},
+            # The third takes 18 s a seed: its second ends just before what it may spend.
+            "budget": {"per_arm": {"gpu_hours": 30 / 3600}},
+        }
+    )
+
+    driver, events = run(spec, table)
+
+    view = driver.view()
+    seeds = Counter(trial.arm for trial in view.trials)
+    assert seeds["c002"] == 2
+    assert seeds["c000"] > 2
+    assert takes_every_decision_again(spec, table, events)
+
+
+def test_a_race_is_extended_although_no_file_lists_the_seeds_it_added(tmp_path: Path) -> None:
+    table = noisy([0.5, 0.5], 0.1)
+
+    def planned(at_most: int) -> ReplayPlan:
+        replicates = {"race": True, "initial": 2, "at_most": at_most}
+        return plan_replay(
+            SweepSpec.model_validate({"name": "made", "replicates": replicates}), table
+        )
+
+    plan, larger = planned(3), planned(4)
+    clock = SimulatedClock()
+    with Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", clock=clock) as ledger:
+        driver = SimulatedDriver(plan, register(plan, ledger), clock, workers=2)
+        driver.run()
+        assert len(ledger.trials(plan.sweep_id)) == 6
+        asked = larger.spec.model_dump(mode="json")
+        rows = trial_rows(larger.trials, table)
+
+        added = ledger.extend_sweep(plan.sweep_id, asked, arms=larger.arms, trials=rows)
+
+        assert added == 0
+        assert len(ledger.trials(plan.sweep_id)) == 6
+        kept = [row for row in rows if (row.arm, row.seed) != ("c001", 0)]
+        with pytest.raises(InputError, match="c001 seed 0"):
+            ledger.extend_sweep(plan.sweep_id, asked, arms=larger.arms, trials=kept)

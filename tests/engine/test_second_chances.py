@@ -1,0 +1,81 @@
+"""What a failure costs: which checkpoints survive it, and which budgets it counts against."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweep.engine.decision_kinds import EndSweep, StartTrial
+from sweep.engine.decisions import decide
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState
+from sweep.spec.sweep_spec import ArmBudgetSpec, BudgetSpec
+from tests.engine.scenarios import sweep_of
+from tests.engine.simulation import SettableClock, SimulatedDriver
+
+
+def test_starting_a_sweep_again_whose_machines_were_taken_goes_on_from_the_checkpoint(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    sweep = sweep_of(ledger, clock, 1)
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    clock.now += 5.0
+    driver.step()
+    while driver.ended is None:
+        next(iter(driver.running.values())).failure = "preempted"
+        driver.step()
+
+    (decision,) = decide(SimulatedDriver(sweep).view())
+
+    assert driver.ended.state is SweepState.FAILED
+    identity = sweep.trials[0].identity
+    assert decision == StartTrial(identity=identity, resume=True, retry=True)
+
+
+def test_a_checkpoint_from_before_a_bug_is_spoiled_until_a_new_one_is_written(
+    ledger: Ledger, clock: SettableClock
+) -> None:
+    sweep = sweep_of(ledger, clock, 1)
+    driver = SimulatedDriver(sweep)
+
+    def broken_off(kind: str) -> None:
+        next(iter(driver.running.values())).failure = kind
+        driver.report()
+
+    def resumes() -> list[bool]:
+        return [each.resume for each in decide(driver.view()) if isinstance(each, StartTrial)]
+
+    driver.look()
+    clock.now += 5.0
+    driver.step()
+    broken_off("bug")
+    driver.look()
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    broken_off("preempted")
+    assert resumes() == [False]
+    driver.look()
+    driver.step()
+    ledger.request_stop(sweep.sweep_id)
+    driver.step()
+    driver = SimulatedDriver(sweep)
+    assert resumes() == [True]
+
+
+@pytest.mark.parametrize("kind", ["out_of_memory", "preempted"])
+def test_what_a_smaller_batch_or_another_machine_cures_counts_against_no_budget(
+    ledger: Ledger, clock: SettableClock, kind: str
+) -> None:
+    budget = BudgetSpec(failures=2, per_arm=ArmBudgetSpec(failures=1))
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, 1, budget=budget))
+    driver.look()
+    broken: set[str] = set()
+    while driver.ended is None:
+        for identity in driver.running.keys() - broken:
+            driver.running[identity].failure = kind
+            broken.add(identity)
+        driver.step()
+        clock.now += 5.0
+
+    assert len(broken) == 3
+    assert driver.ended == EndSweep(state=SweepState.SUCCEEDED, reason="all trials succeeded")
