@@ -15,7 +15,7 @@ from sweep.spec.resolve import resolve
 from sweep.spec.sweep_spec import SweepSpec
 from tests.engine.known_digests import KnownDigests
 from trainer.config import TrainerConfig
-from trainer.identity import active_settings, digest, training_identity
+from trainer.identity import TRAINER_VERSION, active_settings, digest, training_identity
 
 
 def spec_of(**changes: Any) -> SweepSpec:  # noqa: ANN401 -- any field of a spec
@@ -78,7 +78,7 @@ def test_the_trainers_identity_is_the_digest_of_what_is_trained() -> None:
     del settings["backbone"], settings["data"]["sources"]  # their content has digests
     assert identity == digest(
         {
-            "trainer": "1",
+            "trainer": TRAINER_VERSION,
             "settings": settings,
             "data": {"a": "é", "b": "1"},
             "backbone": "x",
