@@ -69,6 +69,7 @@ def test_a_hostile_level_is_text_in_every_form(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_names_of_ten_megabytes_make_a_page_one_can_open(tmp_path: Path) -> None:
     huge = "n<b>" * 2_500_000
     arms = [
@@ -85,6 +86,7 @@ def test_names_of_ten_megabytes_make_a_page_one_can_open(tmp_path: Path) -> None
     assert result.paths[1].read_text().count("\N{HORIZONTAL ELLIPSIS} ") > 2
 
 
+@pytest.mark.slow
 def test_a_page_of_very_many_arms_shows_the_best_and_markdown_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

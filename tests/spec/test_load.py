@@ -13,8 +13,9 @@ from sweep.spec.design_spec import DesignSpec, GridDesign
 from sweep.spec.load import load_sweep, read_sweep
 
 DESIGN_KINDS = ", ".join(
-    repr(get_args(model.model_fields["kind"].annotation)[0])
+    repr(kind)
     for model in get_args(get_args(DesignSpec)[0])
+    for kind in get_args(model.model_fields["kind"].annotation)
 )
 FILE = """\
 name: reward-head

@@ -143,7 +143,11 @@ def test_whatever_moves_or_is_random_below_the_head_is_not_kept() -> None:
     "machine",
     [
         pytest.param({}, id="one rank"),
-        pytest.param({"workers": 2, "zero_stage": 3, "micro_batch_pairs": 2}, id="ZeRO 3"),
+        pytest.param(
+            {"workers": 2, "zero_stage": 3, "micro_batch_pairs": 2},
+            id="ZeRO 3",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_trial_with_known_states_trains_and_scores_as_one_without(
