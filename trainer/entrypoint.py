@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -50,6 +50,7 @@ def train_reward_model(
     store: ObjectStore,
     identity: str,
     reporter: TrialReporter,
+    stop_asked: Callable[[], bool] = lambda: False,
     resume_from: CheckpointReference | None = None,
 ) -> TrialOutcome:
     """Train one reward model, in every rank of its gang.
@@ -59,6 +60,8 @@ def train_reward_model(
         store: Where the trial's files go, under `trials/<identity>/`.
         identity: Name of the trained weights.
         reporter: Listens to rank 0; the other ranks never call it.
+        stop_asked: Asked by rank 0 after every optimizer step; once true, the training ends there
+            with a report and a checkpoint.
         resume_from: Checkpoint to continue from.
 
     Raises:
@@ -73,7 +76,7 @@ def train_reward_model(
     writer = trial.open_record(resume_from) if gang.leads else None
     outcome = None
     try:
-        outcome = trial.run(reporter, resume_from)
+        outcome = trial.run(reporter, stop_asked, resume_from)
     finally:
         if writer is not None:
             writer.end(outcome)
@@ -138,7 +141,12 @@ class Trial:
         attempt = AttemptRecord(provenance=take_provenance(), resumed_from=resume_from)
         return RecordWriter(self._store, record, attempt)
 
-    def run(self, reporter: TrialReporter, resume_from: CheckpointReference | None) -> TrialOutcome:
+    def run(
+        self,
+        reporter: TrialReporter,
+        stop_asked: Callable[[], bool],
+        resume_from: CheckpointReference | None,
+    ) -> TrialOutcome:
         """Train from the checkpoint or from scratch, and score at the end."""
         model = RewardModel(load_backbone(self._config.backbone, models=self._models), self._config)
         self._adapt(model)
@@ -178,6 +186,7 @@ class Trial:
                 checkpoints=checkpoints,
                 reporter=MetricsWriter(self._store, self._identity, reporter, after=step),
                 monitor=lambda: self._score(model, benchmarks[monitored]),
+                stop_asked=stop_asked,
                 started=self._started,
             ),
             resume_from=resume_from,

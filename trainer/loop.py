@@ -1,7 +1,9 @@
 """`TrainingLoop`: optimizer steps from where a trial stands to its end, with reports on the way.
 
 Reports, evaluations and checkpoints happen at steps that follow from the config alone, so all
-ranks meet there and a resumed training meets them again.
+ranks meet there and a resumed training meets them again. Only a stop comes when it comes: rank 0
+hears it, all ranks agree on it after each step, and the report and checkpoint it makes change
+nothing about the steps that follow a resume.
 """
 
 from __future__ import annotations
@@ -62,6 +64,8 @@ class LoopParts:
     checkpoints: Checkpoints
     reporter: TrialReporter
     monitor: Monitor
+    stop_asked: Callable[[], bool]
+    """Whether the trial was told to stop by now; rank 0's word counts, the others' is not heard."""
     started: float
     """`time.monotonic()` when the attempt began."""
 
@@ -112,7 +116,8 @@ class TrainingLoop:
             if self.step == self._phase.last:
                 self._next_phase()
             self.train_step()
-            if self.step in self._reports and self._report() == "stop":
+            told = self._told_to_stop()
+            if (told or self.step in self._reports) and self._report(stop=told) == "stop":
                 return False
         self._complete()
         return True
@@ -153,7 +158,13 @@ class TrainingLoop:
         self._sums += sums
         self._steps_since += 1
 
-    def _report(self) -> Answer:
+    def _told_to_stop(self) -> bool:
+        """Whether rank 0 was; one number is broadcast where there are several ranks."""
+        gang = self._parts.gang
+        return bool(gang.share(int(gang.leads and self._parts.stop_asked())))
+
+    def _report(self, *, stop: bool = False) -> Answer:
+        """Tell where the training stands; a stop given, or answered, ends in a checkpoint."""
         parts = self._parts
         metrics = self._training_metrics()
         self._feed.settle()
@@ -166,6 +177,8 @@ class TrainingLoop:
         if due or parts.gang.share(int(late)):
             self._checkpoint()
         answer = self._say(metrics, reference)
+        if stop:
+            answer = "stop"  # whatever was answered before the stop came
         if answer == "stop":
             self._checkpoint()
             self._complete()

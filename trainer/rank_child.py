@@ -91,12 +91,21 @@ class RankMessage(Frozen):
     failure: RankFailure | None = None
 
 
+STOP_NOW = b"stop now"
+"""Said by the parent between reports. It is no answer, so the next report still waits for its own;
+on the wire it is not to be taken for one."""
+
+
 class PipeReporter:
-    """Reports to the parent and waits for its answer; ends the process when the parent is gone."""
+    """Reports to the parent and waits for its answer; ends the process when the parent is gone.
+
+    A stop may come at any time and is kept beside the answers.
+    """
 
     def __init__(self, line: Connection) -> None:
         self._line = line
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._stop = threading.Event()
         threading.Thread(target=self._listen, name="parent", daemon=True).start()
 
     def report(self, report: TrialReport) -> Answer:
@@ -105,6 +114,10 @@ class PipeReporter:
         self.say(RankMessage(report=report))
         return self._answers.get()
 
+    def stop_asked(self) -> bool:
+        """Whether the parent has said to stop without waiting for the next report."""
+        return self._stop.is_set()
+
     def say(self, message: RankMessage) -> None:
         """Send anything."""
         self._line.send_bytes(message.model_dump_json().encode())
@@ -112,10 +125,13 @@ class PipeReporter:
     def _listen(self) -> None:
         while True:
             try:
-                answer = self._line.recv_bytes()
+                heard = self._line.recv_bytes()
             except (EOFError, OSError):
                 os._exit(3)  # nobody is left to report to
-            self._answers.put("stop" if answer == b"stop" else "continue")
+            if heard == STOP_NOW:
+                self._stop.set()
+            else:
+                self._answers.put("stop" if heard == b"stop" else "continue")
 
 
 def live(line: Connection, launch_json: str) -> None:
@@ -202,5 +218,6 @@ def _work(launch: RankLaunch, reporter: PipeReporter) -> TrialOutcome:
         store=store,
         identity=launch.identity,
         reporter=reporter,
+        stop_asked=reporter.stop_asked,
         resume_from=launch.resume_from,
     )

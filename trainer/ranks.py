@@ -8,6 +8,7 @@ and failures cross the border as JSON, never as pickled objects.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -23,7 +24,7 @@ from typing import Any
 from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
 from infra.object_store import ObjectStore, open_store
 from trainer.config import TrainerConfig
-from trainer.rank_child import GangPart, RankLaunch, RankMessage, live
+from trainer.rank_child import STOP_NOW, GangPart, RankLaunch, RankMessage, live
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
 
 LAST_WORDS_SECONDS = 2.0
@@ -80,12 +81,10 @@ class RankProcess:
         except (EOFError, OSError):
             return None
 
-    def send(self, answer: Answer) -> None:
-        """Answer a report; silent when the rank is gone."""
-        try:
-            self.connection.send_bytes(answer.encode())
-        except OSError:
-            return
+    def send(self, words: bytes) -> None:
+        """Say an answer, or to stop; silent when the rank is gone."""
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(words)
 
     def kill(self) -> None:
         """End it at once."""
@@ -193,7 +192,16 @@ class TrialProcess:
 
     def answer(self, answer: Answer) -> None:
         """Answer the last report."""
-        self._ranks[0].send(answer)
+        self._ranks[0].send(answer.encode())
+
+    def stop(self) -> None:
+        """Have the trial checkpoint after the step it is at and end; reports are answered as ever.
+
+        It is asked of rank 0, which tells the others; a part without rank 0 has nobody to ask. A
+        rank that has not begun to train finds it waiting.
+        """
+        if self._leads:
+            self._ranks[0].send(STOP_NOW)
 
     def kill(self) -> None:
         """End every rank at once; `messages` then raises `PreemptedTrial`."""

@@ -44,6 +44,10 @@ class RunningGang(Protocol):
         """Answer the last report."""
         ...
 
+    def stop(self) -> None:
+        """Have it checkpoint and end at its next step, not only at its next report."""
+        ...
+
     def kill(self) -> None:
         """End every rank."""
         ...
@@ -76,6 +80,7 @@ class GangListener:
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._gang: RunningGang | None = None
+        self._stopped = False
         self._killed = False
         self._thread = threading.Thread(
             target=self._listen, args=(order, launch), name=f"gang-{order.attempt}", daemon=True
@@ -95,6 +100,14 @@ class GangListener:
             with contextlib.suppress(OSError):
                 self._gang.answer(answer)
 
+    def stop(self) -> None:
+        """Have the gang end at its next step, also one that is still being launched; said once."""
+        with self._lock:
+            said, self._stopped = self._stopped, True
+            gang = self._gang
+        if gang is not None and not said:
+            gang.stop()
+
     def kill(self) -> None:
         """End every rank, also of a gang that is still being launched."""
         with self._lock:
@@ -113,7 +126,9 @@ class GangListener:
         gang = launch(order)
         with self._lock:
             self._gang = gang
-            killed = self._killed
+            stopped, killed = self._stopped, self._killed
+        if stopped:
+            gang.stop()
         if killed:
             gang.kill()
         for message in gang.messages():

@@ -34,6 +34,8 @@ class OpenOrder:
     """When its actor was last heard; None before it began."""
     stop_since: float | None = None
     """When it was first to stop."""
+    ending_since: float | None = None
+    """When it first reported after that: from then on it writes its checkpoint."""
     node: str = ""
 
     @property
@@ -67,7 +69,7 @@ class OrderBook:
         return self._open.get(attempt_id)
 
     def stop(self, order: OpenOrder) -> None:
-        """Have an order end at its next report."""
+        """Have an order end at its next step, with a checkpoint."""
         if order.stop_since is None:
             order.stop_since = self._clock()
 
@@ -79,6 +81,8 @@ class OrderBook:
             self._ledger.record_decision(order.attempt.sweep_id, PLACED_KIND, placed)
         order.heard, order.node = self._clock(), news.node
         if news.report is not None:
+            if order.stop_since is not None and order.ending_since is None:
+                order.ending_since = order.heard
             try:
                 self._ledger.record_report(news.attempt, news.report)
             except BusyError:
@@ -137,12 +141,17 @@ class OrderBook:
         return [o for o in self if o.heard is None and now - o.given >= seconds]
 
     def overdue(self, *, grace_seconds: float) -> list[OpenOrder]:
-        """Orders that were to stop and have not within the grace."""
+        """Orders that were to stop and have not within the grace.
+
+        It begins once more with the first report after that, which says that a checkpoint is being
+        written, and never again: an order is overdue after twice the grace whatever it reports.
+        """
         now = self._clock()
         return [
             order
             for order in self
-            if order.stop_since is not None and now - order.stop_since > grace_seconds
+            if order.stop_since is not None
+            and now - (order.ending_since or order.stop_since) > grace_seconds
         ]
 
     def silent(self, *, seconds: float) -> list[OpenOrder]:

@@ -53,4 +53,4 @@ class TrialNews(Frozen):
 
 
 Verdict = Literal["continue", "stop", "end"]
-"""What the driver wants: go on, stop at the next report with a checkpoint, or end at once."""
+"""What the driver wants: go on, stop at the next step with a checkpoint, or end at once."""

@@ -109,6 +109,10 @@ class SpreadGang:
         """Answer the last report."""
         self._local.answer(answer)
 
+    def stop(self) -> None:
+        """Have every rank checkpoint and end at the next step; rank 0 is here and tells them."""
+        self._local.stop()
+
     def kill(self) -> None:
         """End every rank on every machine."""
         self._local.kill()

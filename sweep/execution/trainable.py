@@ -68,7 +68,8 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
         if verdict == "end":
             self._listener.kill()
         elif verdict == "stop":
-            self._answer = "stop"
+            self._answer = "stop"  # to a report that is on its way already
+            self._listener.stop()
 
     def cleanup(self) -> None:
         """End what still runs."""

@@ -71,6 +71,7 @@ class ScriptedGang:
         self._order = order
         self._script = order.config.data.sources["script"].settings
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._stopped = False
         self._killed = False
 
     def messages(self) -> Iterator[TrialReport | TrialOutcome]:
@@ -96,7 +97,7 @@ class ScriptedGang:
                 },
                 checkpoint=CheckpointReference(step=step, manifest_sha256=_digest(step)),
             )
-            if self._answers.get() == "stop":
+            if self._answers.get() == "stop" or self._stopped:
                 yield self._outcome(step, finished=False, seconds=seconds)
                 return
         yield self._outcome(steps, finished=True, seconds=time.monotonic() - began)
@@ -104,6 +105,10 @@ class ScriptedGang:
     def answer(self, answer: Answer) -> None:
         """Take the answer to the last report."""
         self._answers.put(answer)
+
+    def stop(self) -> None:
+        """End after this step."""
+        self._stopped = True
 
     def kill(self) -> None:
         """End within a step."""

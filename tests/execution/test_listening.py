@@ -85,6 +85,8 @@ def test_a_gang_killed_while_it_is_launched_is_killed_once_it_is_there(tmp_path:
 
         def answer(self, answer: Answer) -> None: ...
 
+        def stop(self) -> None: ...
+
         def kill(self) -> None:
             killed.set()
 
@@ -130,3 +132,48 @@ def test_a_fault_starts_with_the_message_and_ends_with_the_last_lines_of_the_tra
     assert lines[0] == "the loss was not finite at step 7"
     assert lines[-1] == "line 99"
     assert len(lines) == FAULT_LINES
+
+
+def test_a_stop_reaches_the_gang_at_once_and_only_once_also_while_it_is_launched(
+    tmp_path: Path,
+) -> None:
+    launching, go_on = threading.Event(), threading.Event()
+    stops: list[str] = []
+
+    class StoppableGang:
+        def __init__(self) -> None:
+            self._ended = threading.Event()
+
+        def messages(self) -> Iterator[TrialReport | TrialOutcome]:
+            assert self._ended.wait(5.0)
+            yield TrialOutcome(finished=False, step=7, fraction=0.7, seconds=1.0, metrics={})
+
+        def answer(self, answer: Answer) -> None: ...
+
+        def stop(self) -> None:
+            stops.append("stop")
+            self._ended.set()
+
+        def kill(self) -> None:
+            self._ended.set()
+
+    def launch(order: TrialOrder) -> StoppableGang:
+        launching.set()
+        assert go_on.wait(5.0)
+        return StoppableGang()
+
+    early = GangListener(order_of(script(), tmp_path), launch)
+    assert launching.wait(5.0)
+    early.stop()
+    assert stops == []
+    go_on.set()
+    assert isinstance(early.next_message(5.0), TrialOutcome)
+    early.stop()
+    assert stops == ["stop"]
+
+    running = GangListener(order_of(script(), tmp_path), launch)
+    assert running.next_message(0.2) is None
+    running.stop()
+    running.stop()
+    assert isinstance(running.next_message(5.0), TrialOutcome)
+    assert stops == ["stop", "stop"]

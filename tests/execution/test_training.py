@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -14,9 +16,11 @@ from sweep.execution.evaluating import run_evaluations
 from sweep.execution.reuse import evaluation_of
 from sweep.execution.runner import Execution, SweepResult, run_sweep
 from sweep.records.ledger import Ledger
-from sweep.records.lifecycle import SweepState
+from sweep.records.lifecycle import SweepState, TrialState
 from tests.execution.plans import plan_of
 from trainer.config import BackboneConfig, BenchmarkConfig, DataConfig, TrainerConfig
+from trainer.loop import report_steps
+from trainer.record import record_key
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 REAL = Execution(open_tracker=lambda sweep, settings: NullTracker)
@@ -89,3 +93,29 @@ def test_a_trial_that_cannot_be_trained_is_recorded_with_its_reason(
     assert "nowhere.jsonl" in (trial.error_message or "")
     logs = open_store(settings.storage).keys(f"trials/{trial.identity}/logs/")
     assert logs
+
+
+def test_a_stop_request_reaches_a_training_at_its_step_long_before_its_next_report(
+    ledger: Ledger, settings: Settings
+) -> None:
+    config = small(strategy={"batch_pairs": 8, "epochs": 20_000})
+    plan = plan_of([config])
+    (trial,) = plan.trials
+
+    def ask() -> None:
+        store = open_store(settings.storage)
+        while not store.exists(record_key(trial.identity)):
+            time.sleep(0.05)
+        with Ledger.open(settings.ledger_url) as own:
+            own.request_stop(plan.sweep_id)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    result = run(plan, ledger, settings)
+    asker.join()
+
+    assert result.state is SweepState.STOPPED
+    (view,) = ledger.trials(plan.sweep_id)
+    assert view.state is TrialState.PAUSED
+    assert view.checkpoint is not None
+    assert 0 < view.checkpoint.step == view.step < min(report_steps(config))

@@ -12,8 +12,9 @@ from infra.errors import CorruptObjectError, DivergedTrial, InputError, MissingO
 from infra.object_store import LocalStore
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import TrainerConfig
-from trainer.ranks import run_trial
-from trainer.reporting import CheckpointReference, TrialReport
+from trainer.loop import report_steps
+from trainer.ranks import TrialProcess, run_trial
+from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
 
 LONG: dict[str, Any] = {
     "data": {"pairs": 160},
@@ -179,3 +180,48 @@ def test_a_training_that_diverges_leaves_the_last_good_checkpoint(
 
     assert reference.step == 10
     assert outcome.finished
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param({}, id="one rank"),
+        pytest.param({"workers": 2, "zero_stage": 2}, id="two ranks at stage 2"),
+    ],
+)
+def test_a_stop_between_two_reports_leaves_a_checkpoint_there_that_resumes_bit_by_bit(
+    machine: dict[str, Any], backbone_folder: Path, tmp_path: Path
+) -> None:
+    broken, whole = LocalStore(tmp_path / "broken"), LocalStore(tmp_path / "whole")
+    config = small_config(backbone_folder, machine=machine, **LONG)
+    unbroken, resumed = Notebook(), Notebook()
+    run_trial(config, store_uri=whole.uri, identity="t", reporter=unbroken)
+
+    outcome, told = stopped_after(10, TrialProcess(config, store_uri=broken.uri, identity="t"))
+    reference = told[-1].checkpoint
+    assert reference is not None
+    run_trial(config, store_uri=broken.uri, identity="t", reporter=resumed, resume_from=reference)
+
+    assert 11 not in report_steps(config)
+    assert (outcome.finished, outcome.step, reference.step) == (False, 11, 11)
+    assert [report.step for report in told if report.step > 10] == [11, 11]
+    steps = [report.step for report in unbroken.reports if report.step > 11]
+    assert [report.step for report in resumed.reports] == steps
+    # What a report averages begins after the last one, so the first has fewer steps in its mean.
+    for metric, compared in (("train/gradient_norm", steps), ("train/loss", steps[1:])):
+        assert resumed.metric(metric, compared) == unbroken.metric(metric, compared)
+    weights = "trials/t/model/model.safetensors"
+    assert broken.read(weights) == whole.read(weights)
+
+
+def stopped_after(step: int, process: TrialProcess) -> tuple[TrialOutcome, list[TrialReport]]:
+    """How a trial ends, and what it reports, when the stop comes right after one of its reports."""
+    told: list[TrialReport] = []
+    for message in process.messages():
+        if isinstance(message, TrialOutcome):
+            return message, told
+        told.append(message)
+        if message.step == step:
+            process.stop()
+        process.answer("continue")
+    raise AssertionError("a trial says how it ended")

@@ -199,3 +199,27 @@ def test_running_out_of_memory_is_told_from_bugs() -> None:
     assert to_failure(RuntimeError(words)).error == OutOfMemoryTrial.__name__
     assert to_failure(MemoryError()).error == OutOfMemoryTrial.__name__
     assert to_failure(KeyError("x")).error == "BugTrial"
+
+
+def test_a_stop_that_comes_before_the_first_step_is_kept_until_then(
+    backbone_folder: Path, store: LocalStore
+) -> None:
+    process = TrialProcess(endless(backbone_folder), store_uri=store.uri, identity="t")
+    process.stop()
+
+    *reports, outcome = answered(process)
+
+    assert isinstance(outcome, TrialOutcome)
+    assert (outcome.finished, outcome.step) == (False, 1)
+    last = reports[-1]
+    assert isinstance(last, TrialReport)
+    assert last.checkpoint is not None
+    assert last.checkpoint.step == 1
+
+
+def answered(process: TrialProcess) -> Iterator[TrialReport | TrialOutcome]:
+    """All a trial says, every report answered with `continue`."""
+    for message in process.messages():
+        yield message
+        if isinstance(message, TrialReport):
+            process.answer("continue")
