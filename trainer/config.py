@@ -241,15 +241,14 @@ class TrainerConfig(Frozen):
 
     @model_validator(mode="after")
     def _phases_fit(self) -> TrainerConfig:
-        weights = self.data.weights
-        known = [name for name, weight in weights.items() if weight > 0]
+        known = list(self.data.mix)
         ends = [0.0]
         for number, phase in enumerate(self.strategy.phases, start=1):
             unknown = [name for name in phase.sources or () if name not in known]
             if unknown or phase.sources == ():
                 raise ValueError(
                     f"strategy.phases: phase {number} uses {', '.join(unknown) or 'no source'}, "
-                    f"but data.weights has {', '.join(known)}"
+                    f"but the data mix has {', '.join(known)}"
                 )
             ends.append(ends[-1] + phase.share)
             if round(ends[-1] * self.total_steps) == round(ends[-2] * self.total_steps):

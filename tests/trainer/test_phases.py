@@ -102,7 +102,7 @@ def test_a_phase_keeps_to_its_sources_and_the_others_to_the_common_order() -> No
         pytest.param([{"share": 0}, {"share": 1}], "greater than 0", id="an empty one"),
         pytest.param(
             [{"share": 1, "sources": ["digits"]}],
-            "phase 1 uses digits, but data.weights has scenes, text",
+            "phase 1 uses digits, but the data mix has scenes, text",
             id="a source that is not there",
         ),
         pytest.param([{"share": 1, "sources": []}], "phase 1 uses no source", id="no source"),
@@ -121,3 +121,14 @@ def test_phases_that_make_no_sense_are_refused(phases: list[dict[str, Any]], mes
 def test_steps_replace_epochs() -> None:
     assert config_of([], steps=7).total_steps == 7
     assert config_of([], epochs=2).total_steps == 80
+
+
+def test_a_phase_draws_from_the_mix_and_not_from_what_is_left_out_of_it() -> None:
+    mixed = {"weights": {"scenes": 1, "text": 1}, "leave_out": ["text"], "add_in": ["digits"]}
+    phases: list[dict[str, Any]] = [{"share": 0.5, "sources": ["digits"]}, {"share": 0.5}]
+
+    config = TrainerConfig.model_validate({"data": mixed, "strategy": {"phases": phases}})
+    assert config.strategy.phases[0].sources == ("digits",)
+    phases[0]["sources"] = ["text"]
+    with pytest.raises(ValidationError, match="phase 1 uses text, but the data mix has"):
+        TrainerConfig.model_validate({"data": mixed, "strategy": {"phases": phases}})
