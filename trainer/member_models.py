@@ -51,7 +51,7 @@ def available_bytes(device: torch.device) -> int:
 
 
 def rounds(
-    members: Sequence[EnsembleMember],
+    members: Mapping[int, EnsembleMember],
     *,
     limit_bytes: int,
     device: torch.device,
@@ -62,7 +62,7 @@ def rounds(
     What is yielded is emptied when more is asked for.
 
     Args:
-        members: Of the ensemble.
+        members: By number.
         limit_bytes: For the weights of what is in memory at once.
         device: Where the models go.
         stores: Other places of the stores the file names, for models that were moved.
@@ -74,7 +74,7 @@ def rounds(
     """
     shelf = _Shelf(device)
     held: dict[int, RewardModel] = {}
-    for number, member in enumerate(members):
+    for number, member in members.items():
         with ExitStack() as stack:
             files = [_open(reference, stores or {}, stack) for reference in member.models]
             if not files:

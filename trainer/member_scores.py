@@ -119,8 +119,7 @@ def disagreement(scores: Floats, weights: Weights, responses: Responses, chosen:
     Returns:
         The same value for all responses of an item; NaN where there is only one.
     """
-    starts = np.flatnonzero(np.diff(responses.items, prepend=-1))
-    sizes = np.diff(np.append(starts, len(responses.items)))
+    starts, sizes = _spans(responses)
     needed = used(weights)
 
     def favourite(values: Floats) -> Floats:
@@ -134,6 +133,24 @@ def disagreement(scores: Floats, weights: Weights, responses: Responses, chosen:
     held = np.add.reduceat(theirs, starts, axis=-1)
     share = shares(weights) @ (1 - agreed / held)
     return np.where(sizes > 1, share, np.nan).repeat(sizes)
+
+
+def best_probability(scores: Floats, responses: Responses) -> Floats:
+    """`(R,)` -- chance that a response is the best of its item, from scores that are log-odds.
+
+    NaN where there is only one response.
+    """
+    starts, sizes = _spans(responses)
+    top = np.maximum.reduceat(scores, starts).repeat(sizes)
+    odds = np.exp(scores - top)
+    share = odds / np.add.reduceat(odds, starts).repeat(sizes)
+    return np.where(sizes.repeat(sizes) > 1, share, np.nan)
+
+
+def _spans(responses: Responses) -> tuple[Ints, Ints]:
+    """Where each item begins, and how many responses it has."""
+    starts = np.flatnonzero(np.diff(responses.items, prepend=-1))
+    return starts, np.diff(np.append(starts, len(responses.items)))
 
 
 def shares(weights: Weights) -> Floats:

@@ -13,7 +13,7 @@ function it was judged by; how far the members disagree comes with every respons
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -30,14 +30,15 @@ from trainer.data.unlabelled import Row, as_items
 from trainer.ensemble_file import EnsembleFile, read_ensemble
 from trainer.evaluate import Benchmark, evaluate
 from trainer.gang import Gang
+from trainer.identity import digest
 from trainer.member_models import GIB, available_bytes, rounds
-from trainer.member_scores import Responses, disagreement, spread
+from trainer.member_scores import Responses, best_probability, disagreement, spread
 from trainer.metrics import benchmark_metrics
-from trainer.model_files import PAGE, load_model, model_folder
+from trainer.model_files import PAGE, folder_digest, load_model, model_folder
 from trainer.reward_model import RewardModel
 from trainer.scores import one_row_per_response, score_key, write_scores
 
-EXTRA_COLUMNS = ("uncertainty", "disagreement")
+EXTRA_COLUMNS = ("probability", "uncertainty", "disagreement")
 """What an ensemble's table holds beyond the score table's columns."""
 
 
@@ -58,8 +59,12 @@ class Scorer(Protocol):
 class ModelScorer:
     """One reward model."""
 
-    def __init__(self, model: RewardModel) -> None:
+    size = 1
+
+    def __init__(self, model: RewardModel, *, fingerprint: str = "") -> None:
         device = scoring_device()
+        self.fingerprint = fingerprint
+        """Names what scores: equal ones give equal scores."""
         self.model = model.to(device).eval()
         self._gang = Gang(0, 1, device)
         self.written_tokens = 0
@@ -99,6 +104,15 @@ class ModelScorer:
         self.written_tokens += scored.written_tokens
         return scored.table
 
+    def rounds(self, needed: Collection[int] = (0,)) -> Iterator[dict[int, ModelScorer]]:
+        """Itself, as the only member there is."""
+        if needed:
+            yield {0: self}
+
+    def combined(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """The one table, a row per response."""
+        return one_row_per_response(tables[0])
+
 
 class EnsembleScorer:
     """Several reward models as one; they stay in memory when they all fit."""
@@ -125,7 +139,8 @@ class EnsembleScorer:
     ) -> pa.Table:
         """The score table of these items: one row per response, with `EXTRA_COLUMNS`.
 
-        `uncertainty` is the standard deviation between the members' normalised scores;
+        `probability` is the chance that a response is the best of its item, absent where there is
+        only one; `uncertainty` is the standard deviation between the members' normalised scores;
         `disagreement` the share of members whose favourite is another than the ensemble's, absent
         where there is only one response.
 
@@ -140,12 +155,29 @@ class EnsembleScorer:
         for models in self.rounds():
             for number in models:
                 tables[number] = models[number].score(items, benchmark=benchmark, split=split)
-        return combine(self.ensemble, [tables[number] for number in sorted(tables)])
+        return self.combined([tables[number] for number in sorted(tables)])
 
-    def rounds(self) -> Iterator[dict[int, ModelScorer]]:
+    @property
+    def size(self) -> int:
+        """Members."""
+        return len(self.ensemble.members)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what scores: equal ones give equal scores."""
+        return digest(self.ensemble.model_dump(mode="json"))
+
+    def combined(self, tables: Sequence[pa.Table]) -> pa.Table:
+        """As `combine`, from the tables of the members in their order."""
+        return combine(self.ensemble, tables)
+
+    def rounds(self, needed: Collection[int] | None = None) -> Iterator[dict[int, ModelScorer]]:
         """Members by number, as many at a time as memory holds; they stay where all fit.
 
         What is yielded is emptied when more is asked for.
+
+        Args:
+            needed: Members to load; all when absent.
 
         Raises:
             InputError: As `score`; and `MissingError`, `CorruptObjectError`.
@@ -153,12 +185,13 @@ class EnsembleScorer:
         if self._resident:
             yield self._resident
             return
-        members = self.ensemble.members
+        wanted = range(self.size) if needed is None else sorted(needed)
+        members = {number: self.ensemble.members[number] for number in wanted}
         for models in rounds(
             members, limit_bytes=self._limit, device=self._device, stores=self._stores
         ):
             held = {number: ModelScorer(models[number]) for number in models}
-            if len(held) == len(members):
+            if len(held) == self.size:
                 self._resident = held
                 yield held
                 return
@@ -186,6 +219,9 @@ def combine(ensemble: EnsembleFile, tables: Sequence[pa.Table]) -> pa.Table:
     place = first.column_names.index("score")
     return (
         first.set_column(place, first.schema.field("score"), pa.array(scores))
+        .append_column(
+            "probability", pa.array(best_probability(scores, responses), from_pandas=True)
+        )
         .append_column("uncertainty", pa.array(spread(normal, weights)))
         .append_column(
             "disagreement",
@@ -240,7 +276,7 @@ def load_reward_model(
             return ModelScorer(load_model(folder))
     path = Path(where)
     if path.is_dir():
-        return ModelScorer(load_model(path))
+        return ModelScorer(load_model(path), fingerprint=folder_digest(path))
     if not path.exists():
         raise MissingError(f"expected an ensemble.json or a folder with a {PAGE}, got {path}")
     return EnsembleScorer(read_ensemble(path), memory_gib=memory_gib, stores=stores)

@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.ensembles.panel import RESPONSE_KEY, Panel, make_panel, outcomes
+from analysis.foreign import ForeignScores
 from analysis.outcomes import refuse_shared_groups
 from analysis.tables import SweepTables
 from infra.errors import InputError
 from trainer.ensemble_file import ModelReference
-from trainer.metrics import response_scores
+from trainer.metrics import pair_outcomes, response_scores
 
 SHARED_AT_LEAST = 0.5
 """A model that would halve the items of the others is left out instead."""
@@ -100,6 +101,44 @@ def trial_candidates(
             validation=response_frame(scored),
             test=None if reported is None else response_frame(reported),
         )
+
+
+def foreign_candidates(
+    foreign: ForeignScores, *, validation: str, test: str | None, left_out: list[str]
+) -> Iterator[Candidate]:
+    """Models scored elsewhere, the best on validation first.
+
+    Args:
+        foreign: Their score tables.
+        validation: Benchmark to choose on.
+        test: Benchmark to be judged on later.
+        left_out: Gets a line for every model that cannot join.
+
+    Raises:
+        InputError: If a benchmark is of the wrong split.
+    """
+    found = []
+    accuracies: dict[str, float] = {}
+    for model in foreign.models:
+        scored = foreign.scores(model, validation, purpose="selection")
+        reported = None if test is None else foreign.scores(model, test, purpose="reporting")
+        if scored is None or (test is not None and reported is None):
+            lacking = validation if scored is None else test
+            left_out.append(f"{model.label}: no scores on {lacking}")
+            continue
+        found.append(
+            Candidate(
+                label=model.label,
+                identity=model.identity,
+                arm=model.arm,
+                seed=model.seed,
+                models=(),
+                validation=response_frame(scored),
+                test=None if reported is None else response_frame(reported),
+            )
+        )
+        accuracies[model.identity] = float(pair_outcomes(scored)["correct"].mean())
+    yield from sorted(found, key=lambda each: -accuracies[each.identity])
 
 
 def response_frame(table: pa.Table) -> pd.DataFrame:

@@ -6,15 +6,22 @@ plainly, also when it does not.
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from analysis.ensembles.candidates import Candidate, Candidates, side_by_side, trial_candidates
+from analysis.ensembles.candidates import (
+    Candidate,
+    Candidates,
+    foreign_candidates,
+    side_by_side,
+    trial_candidates,
+)
 from analysis.ensembles.diversity import diversity
 from analysis.ensembles.methods import METHODS, SINGLE, check_method
 from analysis.ensembles.nested import (
@@ -27,11 +34,12 @@ from analysis.ensembles.nested import (
 )
 from analysis.ensembles.panel import Panel, outcomes
 from analysis.ensembles.result import Compared, EnsembleResult, Evidence, Member
+from analysis.foreign import ForeignScores
 from analysis.statistics.intervals import model_accuracy
 from analysis.statistics.paired import compare
 from analysis.statistics.verdicts import judge
 from analysis.tables import SweepTables, read_sweep
-from infra.errors import InputError
+from infra.errors import InputError, StoreError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger
 from sweep.spec.objective_spec import ObjectiveSpec
@@ -43,16 +51,33 @@ CANDIDATES = 25
 AUTO = "auto"
 
 
-def ensemble_sweep(  # noqa: PLR0913 -- all optional ones by name
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How an ensemble is to be chosen."""
+
+    method: str = AUTO
+    """One of `methods.METHODS`, or `auto`: what does best in nested cross-validation."""
+    name: str | None = None
+    """Of the ensemble; the first sweep's name and the method when absent."""
+    validation: str | None = None
+    """Benchmark to choose on; the one the first sweep selects by when absent."""
+    test: str | None = None
+    """Benchmark to judge on; the first one all have when absent."""
+    at_most: int = CANDIDATES
+    """Candidates to choose from, best first."""
+
+
+DEFAULT = Asked()
+
+
+def ensemble_sweep(
     ledger: Ledger,
     store: ObjectStore,
     sweep_ids: Sequence[str],
     *,
-    method: str = AUTO,
-    name: str | None = None,
+    foreign: ForeignScores | None = None,
+    asked: Asked = DEFAULT,
     path: Path | None = None,
-    test: str | None = None,
-    at_most: int = CANDIDATES,
 ) -> EnsembleResult:
     """Choose an ensemble on validation items, judge it on test items, and write it down.
 
@@ -60,11 +85,9 @@ def ensemble_sweep(  # noqa: PLR0913 -- all optional ones by name
         ledger: Where the sweeps are known.
         store: Gets the ensemble as `ensembles/<name>.json`; also the sweeps' files by default.
         sweep_ids: Sweeps whose trials may join.
-        method: One of `methods.METHODS`, or `auto`: what does best in nested cross-validation.
-        name: Of the ensemble; the first sweep's name and the method when absent.
+        foreign: Models scored elsewhere that may join as well.
+        asked: How to choose.
         path: A file to write as well.
-        test: Test benchmark to judge on; the first one all sweeps have when absent.
-        at_most: Candidates to choose from, best first.
 
     Raises:
         InputError: If the method or name is none, fewer than two models can join, or selection and
@@ -72,12 +95,11 @@ def ensemble_sweep(  # noqa: PLR0913 -- all optional ones by name
         MissingError: If a sweep does not exist.
     """
     sweeps = [read_sweep(ledger, sweep_id, store=store) for sweep_id in sweep_ids]
-    result = choose_ensemble(sweeps, method=method, name=name, test=test, at_most=at_most)
-    data = json.dumps(result.to_json(), indent=2, allow_nan=False).encode() + b"\n"
+    result = choose_ensemble(sweeps, foreign=foreign, asked=asked)
+    data = result.to_bytes()
     store.write(f"ensembles/{result.name}.json", data)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        write_result(path, data)
     payload = {"name": result.name, "key": f"ensembles/{result.name}.json", "store": store.uri}
     for tables in sweeps:
         ledger.enqueue_publication(
@@ -86,31 +108,50 @@ def ensemble_sweep(  # noqa: PLR0913 -- all optional ones by name
     return result
 
 
+def write_result(path: Path, data: bytes) -> None:
+    """Write a file, in words when that is impossible.
+
+    Raises:
+        InputError: If the place is none.
+        StoreError: If the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
+        raise InputError(f"the ensemble cannot be written to {path}: {error.strerror}") from error
+    except OSError as error:
+        raise StoreError(f"the ensemble cannot be written to {path}: {error}") from error
+
+
 def choose_ensemble(
-    sweeps: Sequence[SweepTables],
+    sweeps: Sequence[SweepTables] = (),
     *,
-    method: str = AUTO,
-    name: str | None = None,
-    test: str | None = None,
-    at_most: int = CANDIDATES,
+    foreign: ForeignScores | None = None,
+    asked: Asked = DEFAULT,
 ) -> EnsembleResult:
     """As `ensemble_sweep`, from tables and without writing anything.
 
     Raises:
         InputError: As `ensemble_sweep`.
     """
-    check_method(method, others=[AUTO])
-    if not sweeps:
-        raise InputError("an ensemble needs at least one sweep to choose from, got none")
-    validation = _validation_benchmark(sweeps)
-    test = test or _shared_test_benchmark(sweeps)
+    check_method(asked.method, others=[AUTO])
+    if not sweeps and foreign is None:
+        raise InputError("an ensemble needs a sweep or a folder of score tables to choose from")
+    validation, test = _benchmarks(sweeps, foreign, asked)
     left_out: list[str] = []
-    trials = trial_candidates(sweeps, validation=validation, test=test, left_out=left_out)
-    candidates = side_by_side(trials, at_most=at_most, left_out=left_out)
+    found: list[Iterator[Candidate]] = []
+    if foreign is not None:
+        found.append(
+            foreign_candidates(foreign, validation=validation, test=test, left_out=left_out)
+        )
+    found.append(trial_candidates(sweeps, validation=validation, test=test, left_out=left_out))
+    candidates = side_by_side(itertools.chain(*found), at_most=asked.at_most, left_out=left_out)
+    name = asked.name or (sweeps[0].sweep.name if sweeps else "scores")
     return from_candidates(
         candidates,
-        method=method,
-        name=name or sweeps[0].sweep.name,
+        method=asked.method,
+        name=name,
         validation=validation,
         test=test,
         sweeps=tuple(tables.sweep_id for tables in sweeps),
@@ -166,25 +207,43 @@ def from_candidates(
     )
 
 
-def _validation_benchmark(sweeps: Sequence[SweepTables]) -> str:
-    """The benchmark the first sweep selects by, which every sweep must have."""
-    objective = ObjectiveSpec.model_validate(sweeps[0].sweep.spec_json.get("objective", {}))
-    lacking = [each.sweep_id for each in sweeps if objective.benchmark not in each.benchmarks]
+def _benchmarks(
+    sweeps: Sequence[SweepTables], foreign: ForeignScores | None, asked: Asked
+) -> tuple[str, str | None]:
+    """Names of the benchmark to choose on and of the one to judge on, which all must have."""
+    held = [each.benchmarks_for("selection") for each in sweeps]
+    reported = [each.benchmarks_for("reporting") for each in sweeps]
+    owners = [each.sweep_id for each in sweeps]
+    if foreign is not None:
+        held.append(foreign.benchmarks_for("selection"))
+        reported.append(foreign.benchmarks_for("reporting"))
+        owners.append(str(foreign.folder))
+    validation = asked.validation
+    if validation is None and sweeps:
+        spec = sweeps[0].sweep.spec_json.get("objective", {})
+        validation = ObjectiveSpec.model_validate(spec).benchmark
+    if validation is None:
+        shared = [name for name in held[0] if all(name in each for each in held)]
+        if not shared:
+            raise InputError(
+                "an ensemble is chosen on items whose split is validation, and none of the score "
+                "tables has any; mark those that may be chosen on"
+            )
+        validation = shared[0]
+    lacking = [owner for owner, names in zip(owners, held, strict=True) if validation not in names]
     if lacking:
         raise InputError(
-            f"ensembles are chosen on {objective.benchmark!r}, which {', '.join(lacking)} lacks; "
-            f"run `rmsweep evaluate {lacking[0]} --benchmark {objective.benchmark}`"
+            f"ensembles are chosen on {validation!r}, which {', '.join(lacking)} lacks as a "
+            f"validation benchmark; run `rmsweep evaluate {lacking[0]} --benchmark {validation}` "
+            "or name another with --validation"
         )
-    return objective.benchmark
-
-
-def _shared_test_benchmark(sweeps: Sequence[SweepTables]) -> str | None:
-    shared = [
-        name
-        for name in sweeps[0].benchmarks_for("reporting")
-        if all(name in each.benchmarks_for("reporting") for each in sweeps)
-    ]
-    return shared[0] if shared else None
+    shared = [name for name in reported[0] if all(name in each for each in reported)]
+    if asked.test is not None and asked.test not in shared:
+        raise InputError(
+            f"{asked.test!r} is no test benchmark all of them have; "
+            f"they share: {', '.join(shared) or 'none'}"
+        )
+    return validation, asked.test or (shared[0] if shared else None)
 
 
 def _members(

@@ -5,6 +5,7 @@ Invariant: whether the ensemble pays is said plainly, also when it does not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -129,6 +130,10 @@ class EnsembleResult:
             rule=self.combiner.rule,
             temperature=self.combiner.temperature,
         )
+
+    def to_bytes(self) -> bytes:
+        """`ensemble.json` as it is written."""
+        return json.dumps(self.to_json(), indent=2, allow_nan=False).encode() + b"\n"
 
     def to_json(self) -> dict[str, Any]:
         """The content of `ensemble.json`, which `trainer.ensemble_file` reads."""

@@ -6,8 +6,10 @@
 - `plan_verbs`: `check`, `spaces`
 - `run_verbs`: `run`, `resume`, `stop`
 - `look_verbs`: `status`, `ls`, `show`, `logs`
-- `train_verbs`: `train`, `evaluate`, `score`
-- `decide_verbs`: `report`, `ensemble`
+- `train_verbs`: `train`, `evaluate`
+- `score_verb`: `score`
+- `decide_verbs`: `report`
+- `ensemble_verb`: `ensemble`
 - `planning`: from a file, or a sweep in the ledger, to its plan
 - `benchmark_texts`: benchmarks as they are written on the command line
 - `showing`: what a command adds is shown in MLflow

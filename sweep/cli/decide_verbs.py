@@ -1,4 +1,4 @@
-"""Verbs that turn runs into a decision: `report` and `ensemble`."""
+"""The verb `report`: what a sweep's runs say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.markup import escape
 
-from sweep.cli.console import number_text, out, print_json
+from sweep.cli.console import out, print_json
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import open_workplace
 
@@ -33,8 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (report, ensemble):
-        app.command()(verb)
+    app.command()(report)
 
 
 def report(
@@ -78,35 +77,3 @@ def report(
     out.print(escape(result.headline))
     for written in result.paths:
         out.print(f"report: {written}", soft_wrap=True, markup=False)
-
-
-def ensemble(
-    sweeps: SweepNames,
-    method: Annotated[str, typer.Option(help="auto, or one method by name.")] = "auto",
-    to: Annotated[
-        Path | None, typer.Option("--out", help="File to write; SWEEP-ensemble.json if absent.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Build an ensemble from the best trials: chosen on validation, judged on test."""
-    from analysis.ensembles.choosing import ensemble_sweep
-
-    workplace = open_workplace()
-    rows = [workplace.ledger.sweep(name) for name in sweeps]
-    path = to or Path(f"{rows[0].sweep_id}-ensemble.json")
-    result = ensemble_sweep(
-        workplace.ledger,
-        workplace.store(rows[0].storage),
-        [row.sweep_id for row in rows],
-        method=method,
-        path=path,
-    )
-    show_in_mlflow(workplace, rows)
-    if json:
-        print_json(result.to_json())
-        return
-    out.print(result.headline)
-    for member in result.members:
-        out.print(f"  {member.weight:.3f}  {member.arm} seed {member.seed}  {member.identity[:10]}")
-    out.print(f"accuracy on test: {number_text(result.accuracy)}")
-    out.print(f"ensemble: {path}", soft_wrap=True)

@@ -18,11 +18,13 @@ from sweep.cli import (
     cluster_verbs,
     data_verbs,
     decide_verbs,
+    ensemble_verb,
     keep_verbs,
     look_verbs,
     plan_verbs,
     replay_verb,
     run_verbs,
+    score_verb,
     train_verbs,
     ui_verb,
 )
@@ -47,6 +49,8 @@ for verbs in (
     train_verbs,
     data_verbs,
     decide_verbs,
+    ensemble_verb,
+    score_verb,
     ui_verb,
 ):
     verbs.add_to(app)

@@ -1,4 +1,4 @@
-"""Verbs around one model: `train` here without Ray, `evaluate` without retraining, `score`."""
+"""Verbs around one model: `train` here without Ray, `evaluate` without retraining."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.errors import DataError, MissingError, Problem, SpecError
+from infra.errors import MissingError, Problem, SpecError
 from sweep.cli.benchmark_texts import benchmark_of, config_of, evaluation_columns
 from sweep.cli.console import number_text, out, print_json, print_table, print_warning
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (train, evaluate, score):
+    for verb in (train, evaluate):
         app.command()(verb)
 
 
@@ -133,56 +133,6 @@ def evaluate(
     ]
     heads = ("arm", "seed", *columns, "note")
     print_table(f"{row.sweep_id}  {name}", heads, cells, right=("seed", *columns))
-
-
-def score(
-    model: Annotated[Path, typer.Argument(help="An ensemble.json, or a trial's model folder.")],
-    pairs: Annotated[Path, typer.Argument(help="JSONL, Parquet or CSV of prompts and responses.")],
-    to: Annotated[
-        Path | None, typer.Option("--out", help="Write the score table here (.parquet or .jsonl).")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Score responses with an ensemble or one model."""
-    from trainer.data.unlabelled import items_to_score
-    from trainer.scores import write_scores
-    from trainer.scoring import load_reward_model, use_all_threads
-
-    use_all_threads()
-    items, unusable = items_to_score(pairs)
-    for number, reason in unusable:
-        print_warning(f"row {number} of {pairs} left out: {reason}")
-    if not items:
-        raise DataError(f"no row of {pairs} can be scored")
-    table = load_reward_model(model).score(items)
-    rows = table.select(["item_id", "response", "score"]).to_pylist()
-    if to is not None:
-        if to.suffix == ".parquet":
-            to.write_bytes(write_scores(table))
-        else:
-            table.select(["item_id", "response", "score"]).to_pandas().to_json(
-                to, orient="records", lines=True
-            )
-    if json:
-        print_json(rows)
-        return
-    if to is not None:
-        out.print(f"{len(rows)} scores: {to}", soft_wrap=True)
-        return
-    texts = {(item.item_id, k): one.text for item in items for k, one in enumerate(item.responses)}
-    best: dict[str, float] = {}
-    for row in rows:
-        best[row["item_id"]] = max(row["score"], best.get(row["item_id"], row["score"]))
-    cells = [
-        (
-            row["item_id"],
-            number_text(row["score"]),
-            "*" if row["score"] == best[row["item_id"]] else "",
-            texts[row["item_id"], row["response"]],
-        )
-        for row in rows
-    ]
-    print_table("", ("row", "score", "best", "response"), cells, right=("row", "score"))
 
 
 def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> TrainerConfig:

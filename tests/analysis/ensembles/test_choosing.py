@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from analysis.ensembles.choosing import choose_ensemble, ensemble_sweep
+from analysis.ensembles.choosing import Asked, choose_ensemble, ensemble_sweep
+from analysis.foreign import read_foreign_scores
 from analysis.tables import read_sweep
 from infra.errors import InputError
 from sweep.records.lifecycle import TrialState
@@ -25,7 +26,9 @@ def test_models_that_err_independently_pay_as_an_ensemble(tmp_path: Path) -> Non
     made = make_sweep(tmp_path, recipe)
     path = tmp_path / "out" / "ensemble.json"
 
-    result = ensemble_sweep(made.ledger, made.store, [made.sweep_id], method="z_average", path=path)
+    result = ensemble_sweep(
+        made.ledger, made.store, [made.sweep_id], asked=Asked(method="z_average"), path=path
+    )
 
     assert result.evidence is not None
     assert result.evidence.pays
@@ -43,7 +46,9 @@ def test_seeds_of_one_strong_model_among_weak_ones_do_not_pay_and_it_is_said(
 ) -> None:
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=0.0))
 
-    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id)], method="z_average")
+    result = choose_ensemble(
+        [read_sweep(made.ledger, made.sweep_id)], asked=Asked(method="z_average")
+    )
 
     assert result.evidence is not None
     assert not result.evidence.pays
@@ -55,7 +60,11 @@ def test_scoring_with_the_file_gives_the_accuracy_it_claims(tmp_path: Path, meth
     scoring = pytest.importorskip("trainer.scoring", reason="needs torch")
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.1}), own_noise=0.8))
     result = ensemble_sweep(
-        made.ledger, made.store, [made.sweep_id], method=method, path=tmp_path / "e.json"
+        made.ledger,
+        made.store,
+        [made.sweep_id],
+        asked=Asked(method=method),
+        path=tmp_path / "e.json",
     )
     ensemble = read_ensemble(tmp_path / "e.json")
 
@@ -92,7 +101,9 @@ def test_members_scored_on_other_items_are_intersected_and_it_is_said(tmp_path: 
         key = score_key(trial.identity, "validation")
         made.store.write(key, write_scores(change(read_scores(made.store.read(key)))))
 
-    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id)], method="average")
+    result = choose_ensemble(
+        [read_sweep(made.ledger, made.sweep_id)], asked=Asked(method="average")
+    )
 
     assert result.candidates == 5
     assert any("gives every validation response the same score" in why for why in result.left_out)
@@ -130,8 +141,8 @@ def test_too_few_models_are_refused_with_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 2 trained models"):
         choose_ensemble([tables])
     with pytest.raises(InputError, match="method must be"):
-        choose_ensemble([tables], method="stakking")
-    with pytest.raises(InputError, match="at least one sweep"):
+        choose_ensemble([tables], asked=Asked(method="stakking"))
+    with pytest.raises(InputError, match="a sweep or a folder"):
         choose_ensemble([])
 
 
@@ -147,9 +158,29 @@ def test_members_may_come_from_several_sweeps(tmp_path: Path) -> None:
         first.ledger,
         first.store,
         [first.sweep_id, second.sweep_id],
-        name="both",
-        method="z_average",
+        asked=Asked(name="both", method="z_average"),
     )
 
     assert result.sweeps == (first.sweep_id, second.sweep_id)
     assert {member.arm for member in result.members} & {"scale=m"}
+
+
+def test_models_scored_elsewhere_are_ensembled_from_their_tables_alone(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2))
+    folder = tmp_path / "theirs"
+    for trial in made.ledger.trials(made.sweep_id):
+        for benchmark in ("validation", "test"):
+            table = read_scores(made.store.read(score_key(trial.identity, benchmark)))
+            place = folder / f"{trial.arm.replace('=', '-')}" / f"seed-{trial.seed}"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{benchmark}.parquet").write_bytes(write_scores(table))
+    asked = Asked(method="z_average")
+
+    foreign = choose_ensemble(foreign=read_foreign_scores(folder), asked=asked)
+    ours = choose_ensemble([read_sweep(made.ledger, made.sweep_id)], asked=asked)
+
+    assert foreign.accuracy == pytest.approx(ours.accuracy)
+    assert {member.models for member in foreign.members} == {()}
+    assert foreign.file().members[0].weight == pytest.approx(foreign.members[0].weight)
+    with pytest.raises(InputError, match="is no test benchmark all of them have"):
+        choose_ensemble(foreign=read_foreign_scores(folder), asked=Asked(test="hard"))
