@@ -88,7 +88,9 @@ def greedy_weights(
     count = len(margins)
     nothing = np.zeros(margins.shape[1])
     right = _right_with(margins, nothing, convention)
-    order = np.lexsort((_losses(margins), -right))
+    # The log-loss is dear, so only members that may come first are asked for it.
+    leading = np.flatnonzero(right >= np.sort(right)[-min(start, count)])
+    order = leading[np.lexsort((_losses(margins[leading]), -right[leading]))]
     first = order[0]
     counts = np.zeros(count)
     counts[first] = 1
@@ -107,7 +109,7 @@ def greedy_weights(
             return np.asarray(kept / kept.sum(), dtype=np.float64)
         right = _right_with(margins, total, convention)
         equals = np.flatnonzero(right == right.max())
-        if len(equals) > 1:  # the log-loss is dear, so only ties are asked for it
+        if len(equals) > 1:
             losses = _losses((total + margins[equals]) / (picked + 1))
             equals = equals[np.lexsort((losses,))]
         counts[equals[0]] += 1
