@@ -17,7 +17,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 import torch
 
@@ -32,14 +31,11 @@ from trainer.evaluate import Benchmark, evaluate
 from trainer.gang import Gang
 from trainer.identity import digest
 from trainer.member_models import GIB, available_bytes, rounds
-from trainer.member_scores import Responses, best_probability, disagreement, spread
+from trainer.member_tables import combine
 from trainer.metrics import benchmark_metrics
 from trainer.model_files import PAGE, folder_digest, load_model, model_folder
 from trainer.reward_model import RewardModel
 from trainer.scores import one_row_per_response, score_key, write_scores
-
-EXTRA_COLUMNS = ("probability", "uncertainty", "disagreement")
-"""What an ensemble's table holds beyond the score table's columns."""
 
 
 class Scorer(Protocol):
@@ -137,7 +133,7 @@ class EnsembleScorer:
         benchmark: str = "scored",
         split: str = "test",
     ) -> pa.Table:
-        """The score table of these items: one row per response, with `EXTRA_COLUMNS`.
+        """The score table of these items: one row per response, with `member_tables.EXTRA_COLUMNS`.
 
         `probability` is the chance that a response is the best of its item, absent where there is
         only one; `uncertainty` is the standard deviation between the members' normalised scores;
@@ -197,49 +193,6 @@ class EnsembleScorer:
                 return
             yield held
             held.clear()
-
-
-def combine(ensemble: EnsembleFile, tables: Sequence[pa.Table]) -> pa.Table:
-    """One score table from those of an ensemble's members, of the same items in the same order.
-
-    Raises:
-        InputError: If the members scored different responses, or the rule needs more of them.
-    """
-    rows = [one_row_per_response(table) for table in tables]
-    first = rows[0]
-    keys = first.select(["item_id", "response"])
-    if any(not table.select(["item_id", "response"]).equals(keys) for table in rows[1:]):
-        raise InputError("the members' tables hold different responses, so they cannot be combined")
-    raw = np.array([table["score"].to_numpy() for table in rows])
-    responses = responses_of(first)
-    combiner = ensemble.combiner
-    weights = combiner.rule.weights
-    scores = combiner.scores(raw, responses)
-    normal = combiner.normalized(raw)
-    place = first.column_names.index("score")
-    return (
-        first.set_column(place, first.schema.field("score"), pa.array(scores))
-        .append_column(
-            "probability", pa.array(best_probability(scores, responses), from_pandas=True)
-        )
-        .append_column("uncertainty", pa.array(spread(normal, weights)))
-        .append_column(
-            "disagreement",
-            pa.array(disagreement(normal, weights, responses, scores), from_pandas=True),
-        )
-    )
-
-
-def responses_of(table: pa.Table) -> Responses:
-    """What is known of the responses of a table whose items adjoin."""
-    names = table["item_id"].to_numpy()
-    starts = np.concatenate(([True], names[1:] != names[:-1]))
-    return Responses(
-        items=np.cumsum(starts) - 1,
-        modality=table["modality"].to_numpy(),
-        category=table["category"].to_numpy(),
-        source=table["source"].to_numpy(),
-    )
 
 
 def scoring_device() -> torch.device:

@@ -80,7 +80,7 @@ def score_file(  # noqa: PLR0913 -- all by name
 
     Returns:
         What was scored; `out` has the score table's columns, and of an ensemble
-        `scoring.EXTRA_COLUMNS`, one row per response.
+        `member_tables.EXTRA_COLUMNS`, one row per response.
 
     Raises:
         MissingError: If there is no such file, or a model is gone.

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from analysis.ensembles.asking import AUTO, DEFAULT, Asked, shared_benchmarks
 from analysis.ensembles.candidates import (
     Candidate,
     Candidates,
@@ -42,32 +42,8 @@ from analysis.tables import SweepTables, read_sweep
 from infra.errors import InputError, StoreError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger
-from sweep.spec.objective_spec import ObjectiveSpec
 from trainer.combining import Combiner
 from trainer.member_scores import used
-
-CANDIDATES = 25
-"""Models chosen from: Caruana et al. pick from the best of the library."""
-AUTO = "auto"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """How an ensemble is to be chosen."""
-
-    method: str = AUTO
-    """One of `methods.METHODS`, or `auto`: what does best in nested cross-validation."""
-    name: str | None = None
-    """Of the ensemble; the first sweep's name and the method when absent."""
-    validation: str | None = None
-    """Benchmark to choose on; the one the first sweep selects by when absent."""
-    test: str | None = None
-    """Benchmark to judge on; the first one all have when absent."""
-    at_most: int = CANDIDATES
-    """Candidates to choose from, best first."""
-
-
-DEFAULT = Asked()
 
 
 def ensemble_sweep(
@@ -138,7 +114,7 @@ def choose_ensemble(
     check_method(asked.method, others=[AUTO])
     if not sweeps and foreign is None:
         raise InputError("an ensemble needs a sweep or a folder of score tables to choose from")
-    validation, test = _benchmarks(sweeps, foreign, asked)
+    validation, test = shared_benchmarks(sweeps, foreign, asked)
     left_out: list[str] = []
     found: list[Iterator[Candidate]] = []
     if foreign is not None:
@@ -205,45 +181,6 @@ def from_candidates(
         sweeps=sweeps,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _benchmarks(
-    sweeps: Sequence[SweepTables], foreign: ForeignScores | None, asked: Asked
-) -> tuple[str, str | None]:
-    """Names of the benchmark to choose on and of the one to judge on, which all must have."""
-    held = [each.benchmarks_for("selection") for each in sweeps]
-    reported = [each.benchmarks_for("reporting") for each in sweeps]
-    owners = [each.sweep_id for each in sweeps]
-    if foreign is not None:
-        held.append(foreign.benchmarks_for("selection"))
-        reported.append(foreign.benchmarks_for("reporting"))
-        owners.append(str(foreign.folder))
-    validation = asked.validation
-    if validation is None and sweeps:
-        spec = sweeps[0].sweep.spec_json.get("objective", {})
-        validation = ObjectiveSpec.model_validate(spec).benchmark
-    if validation is None:
-        shared = [name for name in held[0] if all(name in each for each in held)]
-        if not shared:
-            raise InputError(
-                "an ensemble is chosen on items whose split is validation, and none of the score "
-                "tables has any; mark those that may be chosen on"
-            )
-        validation = shared[0]
-    lacking = [owner for owner, names in zip(owners, held, strict=True) if validation not in names]
-    if lacking:
-        raise InputError(
-            f"ensembles are chosen on {validation!r}, which {', '.join(lacking)} lacks as a "
-            f"validation benchmark; run `rmsweep evaluate {lacking[0]} --benchmark {validation}` "
-            "or name another with --validation"
-        )
-    shared = [name for name in reported[0] if all(name in each for each in reported)]
-    if asked.test is not None and asked.test not in shared:
-        raise InputError(
-            f"{asked.test!r} is no test benchmark all of them have; "
-            f"they share: {', '.join(shared) or 'none'}"
-        )
-    return validation, asked.test or (shared[0] if shared else None)
 
 
 def _members(

@@ -13,7 +13,7 @@ from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
-    from analysis.ensembles.choosing import Asked
+    from analysis.ensembles.asking import Asked
     from analysis.ensembles.result import EnsembleResult
     from analysis.foreign import ForeignScores
 
@@ -48,7 +48,7 @@ def ensemble(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Build an ensemble from the best models: chosen on validation, judged on test."""
-    from analysis.ensembles.choosing import Asked
+    from analysis.ensembles.asking import Asked
 
     asked = Asked(method=method, name=name, validation=validation, test=test, at_most=at_most)
     foreign = _foreign(scores)

@@ -2,9 +2,9 @@
 
 1,000 members x 10,000 items x 30 picks: ours, the same selection written down straightforwardly in
 NumPy (which must pick the same members), and AutoGluon's `EnsembleSelection` where it is installed
-(`pip install --no-deps autogluon.core autogluon.common autogluon.features`), which takes accuracy as
-its metric and breaks ties at random. They take turns in one process, and processor time is counted,
-not what a busy machine makes of it.
+(`pip install --no-deps autogluon.core autogluon.common autogluon.features`), which takes accuracy
+as its metric and breaks ties at random. They take turns in one process, and processor
+time is counted, not what a busy machine makes of it.
 """
 
 from __future__ import annotations

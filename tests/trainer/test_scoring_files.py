@@ -21,10 +21,11 @@ from infra.object_store import LocalStore
 from tests.trainer.trials import small_config
 from trainer.backbone import read_backbone
 from trainer.member_models import GIB
+from trainer.member_tables import EXTRA_COLUMNS
 from trainer.model_files import load_model, model_prefix, store_model
 from trainer.reward_model import RewardModel
 from trainer.scores import SCORE_SCHEMA
-from trainer.scoring import EXTRA_COLUMNS, EnsembleScorer, ModelScorer, load_reward_model
+from trainer.scoring import EnsembleScorer, ModelScorer, load_reward_model
 from trainer.scoring_files import read_scored, score_file
 from trainer.weight_averaging import average_weights
 

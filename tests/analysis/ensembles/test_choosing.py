@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from analysis.ensembles.choosing import Asked, choose_ensemble, ensemble_sweep
+from analysis.ensembles.asking import Asked
+from analysis.ensembles.choosing import choose_ensemble, ensemble_sweep
 from analysis.foreign import read_foreign_scores
 from analysis.tables import read_sweep
 from infra.errors import InputError
 from sweep.records.lifecycle import TrialState
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 from trainer.ensemble_file import read_ensemble
+from trainer.member_tables import combine
 from trainer.metrics import benchmark_metrics
 from trainer.scores import read_scores, score_key, write_scores
 
@@ -57,7 +59,6 @@ def test_seeds_of_one_strong_model_among_weak_ones_do_not_pay_and_it_is_said(
 
 @pytest.mark.parametrize("method", ["greedy", "probability", "majority", "routed", "rank_average"])
 def test_scoring_with_the_file_gives_the_accuracy_it_claims(tmp_path: Path, method: str) -> None:
-    scoring = pytest.importorskip("trainer.scoring", reason="needs torch")
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.1}), own_noise=0.8))
     result = ensemble_sweep(
         made.ledger,
@@ -68,7 +69,7 @@ def test_scoring_with_the_file_gives_the_accuracy_it_claims(tmp_path: Path, meth
     )
     ensemble = read_ensemble(tmp_path / "e.json")
 
-    table = scoring.combine(
+    table = combine(
         ensemble,
         [
             read_scores(made.store.read(score_key(member.models[0].identity, "test")))
