@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from analysis.foreign import ForeignScores
 from analysis.tables import SweepTables
 from infra.errors import InputError
-from sweep.spec.sweep_spec import ObjectiveSpec
+from sweep.spec.objective_spec import ObjectiveSpec
 
 CANDIDATES = 25
 """Models chosen from: Caruana et al. pick from the best of the library."""
