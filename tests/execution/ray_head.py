@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.free_ports import free_ports
+
 START_SECONDS = 240.0
 
 
@@ -26,14 +28,6 @@ class RayHead:
 
     address: str
     token: str
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
@@ -20,6 +19,7 @@ import pytest
 
 from infra.errors import InputError, MissingObjectError, StoreError
 from infra.s3_store import S3Store
+from tests.free_ports import free_ports
 from tests.infra.object_store_contract import ObjectStoreContract
 
 BUCKET = "rewards"
@@ -27,14 +27,6 @@ START_SECONDS = 60.0
 # The server is started with this key; nobody outside the test can use it.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
 PARTS = ("master", "volume", "filer", "s3", "admin")
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @pytest.fixture(scope="module")
