@@ -18,7 +18,7 @@ from analysis.outcomes import Outcomes
 from analysis.statistics.components import Floats
 from analysis.statistics.corrections import holm
 from analysis.tables import SweepTables
-from sweep.engine.aliases import alias_lines
+from sweep.engine.designs.aliases import alias_lines
 
 MOST_PARAMETERS = 200
 """More levels and pairs of levels than this make no table anyone reads."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from analysis.outcomes import PAIR_KEY
 from analysis.statistics.components import Floats
-from trainer.metrics import pair_outcomes
+from trainer.evaluation.metrics import pair_outcomes
 from trainer.scores import SCORE_SCHEMA
 
 MODEL_COLUMNS = ("score", "parsed", "prompt_tokens", "response_tokens")
@@ -66,8 +66,8 @@ class Layout:
     def _pairing(
         self,
     ) -> tuple[pd.DataFrame, NDArray[np.intp], NDArray[np.intp], NDArray[np.intp], Floats]:
-        # The pairs are those of `trainer.metrics.pair_outcomes`, asked with each response's place
-        # as its score, so that a pair's rule stands in one place only.
+        # The pairs are those of `trainer.evaluation.metrics.pair_outcomes`, asked with each
+        # response's place as its score, so that a pair's rule stands in one place only.
         frame = self.rows.select(["item_id", "response"]).to_pandas()
         fresh = ~frame.duplicated(["item_id", "response"]).to_numpy()
         starts = np.flatnonzero(fresh)

@@ -25,7 +25,13 @@ def test_imports_go_down_only_and_every_vendor_has_one_owner() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["sweep.cli.main", "sweep.spec.load", "sweep.engine.plan", "sweep.records.ledger", "analysis"],
+    [
+        "sweep.cli.main",
+        "sweep.spec.load",
+        "sweep.engine.planning.plan",
+        "sweep.records.ledger",
+        "analysis",
+    ],
 )
 def test_what_answers_at_once_imports_nothing_heavy(module: str) -> None:
     program = (

@@ -16,8 +16,8 @@ from infra.settings import load_settings
 from trainer.catalog import backbone_digest
 from trainer.config import TrainerConfig
 from trainer.data.mixture import data_digests
+from trainer.gangs.ranks import run_trial
 from trainer.identity import training_identity
-from trainer.ranks import run_trial
 from trainer.reporting import Answer, TrialReport
 
 

@@ -11,11 +11,7 @@ import torch
 from infra.object_store import ObjectStore
 from infra.provenance import take_provenance
 from infra.settings import load_settings
-from trainer.adapters import ADAPTED, add_adapters, merge_adapters
-from trainer.backbone import load_backbone
-from trainer.batch_feed import rank_chunks
 from trainer.catalog import backbone_digest
-from trainer.checkpoint import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import (
@@ -26,22 +22,26 @@ from trainer.data.mixture import (
     data_digests,
     training_items,
 )
-from trainer.data_order import training_order
-from trainer.deepspeed_engine import DeepSpeedEngine, join_gang
-from trainer.evaluate import Benchmark, evaluate
-from trainer.examples import Examples
-from trainer.gang import Gang
-from trainer.loop import LoopParts, TrainingLoop
-from trainer.metrics import benchmark_metrics
-from trainer.model_files import store_model
+from trainer.evaluation.evaluate import Benchmark, evaluate
+from trainer.evaluation.metrics import benchmark_metrics
+from trainer.gangs.gang import Gang
+from trainer.model.backbone import load_backbone
+from trainer.model.low_rank import ADAPTED, add_adapters, merge_adapters
+from trainer.model.model_files import store_model
+from trainer.model.pooled_states import PooledStates, only_the_head_trains
+from trainer.model.reward_model import RewardModel
 from trainer.phases import is_ever_free
-from trainer.pooled_states import PooledStates, only_the_head_trains
+from trainer.prompting.examples import Examples
+from trainer.prompting.text_cutting import TextLimits
 from trainer.record import AttemptRecord, MetricsWriter, RecordWriter, TrialRecord
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
-from trainer.reward_model import RewardModel
 from trainer.scores import score_key, write_scores
 from trainer.scoring import evaluate_model
-from trainer.text_cutting import TextLimits
+from trainer.training.batch_feed import rank_chunks
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.data_order import training_order
+from trainer.training.deepspeed_engine import DeepSpeedEngine, join_gang
+from trainer.training.loop import LoopParts, TrainingLoop
 
 
 def train_reward_model(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from trainer.config import TrainerConfig
-from trainer.schedule import schedule_factor
 from trainer.strategy_config import FreezeConfig, StrategyConfig
+from trainer.training.schedule import schedule_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

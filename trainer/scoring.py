@@ -26,15 +26,15 @@ from trainer.config import BenchmarkConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_items, benchmark_suite
 from trainer.data.unlabelled import Row, as_items
-from trainer.ensemble_file import EnsembleFile, read_ensemble
-from trainer.evaluate import Benchmark, evaluate
-from trainer.gang import Gang
+from trainer.evaluation.evaluate import Benchmark, evaluate
+from trainer.evaluation.metrics import benchmark_metrics
+from trainer.gangs.gang import Gang
 from trainer.identity import digest
-from trainer.member_models import GIB, available_bytes, rounds
-from trainer.member_tables import combine
-from trainer.metrics import benchmark_metrics
-from trainer.model_files import PAGE, folder_digest, load_model, model_folder
-from trainer.reward_model import RewardModel
+from trainer.members.ensemble_file import EnsembleFile, read_ensemble
+from trainer.members.member_models import GIB, available_bytes, rounds
+from trainer.members.member_tables import combine
+from trainer.model.model_files import PAGE, folder_digest, load_model, model_folder
+from trainer.model.reward_model import RewardModel
 from trainer.scores import one_row_per_response, score_key, write_scores
 
 

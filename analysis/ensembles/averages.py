@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.ensembles.panel import Panel
 from analysis.statistics.components import Floats
-from trainer.combining import (
+from trainer.members.combining import (
     AnyRule,
     Combiner,
     Majority,
@@ -19,8 +19,8 @@ from trainer.combining import (
     WeightedSum,
     WorstCase,
 )
-from trainer.member_scores import Weights
-from trainer.normalizing import Normalization, Unchanged
+from trainer.members.member_scores import Weights
+from trainer.members.normalizing import Normalization, Unchanged
 
 CHANCE = 0.5
 

@@ -18,8 +18,8 @@ from analysis.foreign import ForeignScores
 from analysis.outcomes import refuse_shared_groups
 from analysis.tables import SweepTables
 from infra.errors import InputError
-from trainer.ensemble_file import ModelReference
-from trainer.metrics import pair_outcomes, response_scores
+from trainer.evaluation.metrics import pair_outcomes, response_scores
+from trainer.members.ensemble_file import ModelReference
 
 SHARED_AT_LEAST = 0.5
 """A model that would halve the items of the others is left out instead."""

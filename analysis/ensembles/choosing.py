@@ -42,8 +42,8 @@ from analysis.tables import SweepTables, read_sweep
 from infra.errors import InputError, StoreError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger
-from trainer.combining import Combiner
-from trainer.member_scores import used
+from trainer.members.combining import Combiner
+from trainer.members.member_scores import used
 
 
 def ensemble_sweep(

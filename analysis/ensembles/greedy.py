@@ -14,7 +14,7 @@ from analysis.ensembles.averages import CHANCE
 from analysis.ensembles.panel import Panel, outcomes
 from analysis.statistics.components import Floats
 from analysis.statistics.paired import Convention
-from trainer.combining import Combiner, WeightedSum
+from trainer.members.combining import Combiner, WeightedSum
 
 ROUNDS = 30
 """Most picks; Caruana et al. see no gain beyond."""

@@ -30,8 +30,8 @@ from analysis.ensembles.routing import FEWEST_GROUPS, kinds, routing
 from analysis.ensembles.stacking import stacking
 from infra.errors import InputError
 from infra.findings import hint
-from trainer.combining import Combiner
-from trainer.member_scores import RouteBy
+from trainer.members.combining import Combiner
+from trainer.members.member_scores import RouteBy
 
 SIZES = (2, 3, 5, 8, 12, 20, 35, 60, 100)
 """Members of an average that are tried; all of them as well."""

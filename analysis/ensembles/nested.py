@@ -17,7 +17,7 @@ from analysis.ensembles.methods import SINGLE, Fit, Method
 from analysis.ensembles.panel import Panel, group_folds, outcomes
 from analysis.statistics.components import Floats
 from analysis.statistics.paired import Comparison, compare
-from trainer.combining import Combiner
+from trainer.members.combining import Combiner
 
 OUTER, INNER = 5, 4
 

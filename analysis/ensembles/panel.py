@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from analysis.ensembles.calibrating import fit_temperature, pair_loss
 from analysis.statistics.components import Floats
 from analysis.statistics.paired import Convention
-from trainer.combining import Combiner
-from trainer.member_scores import Ints, Responses
-from trainer.normalizing import Normalization, rank, z_score
+from trainer.members.combining import Combiner
+from trainer.members.member_scores import Ints, Responses
+from trainer.members.normalizing import Normalization, rank, z_score
 
 RESPONSE_KEY = ["item_id", "response"]
 

@@ -14,8 +14,8 @@ from analysis.ensembles.diversity import Diversity
 from analysis.statistics.intervals import Accuracy
 from analysis.statistics.paired import Comparison, Interval
 from analysis.statistics.verdicts import Verdict
-from trainer.combining import Combiner
-from trainer.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
+from trainer.members.combining import Combiner
+from trainer.members.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class EnsembleResult:
         return json.dumps(self.to_json(), indent=2, allow_nan=False).encode() + b"\n"
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `ensemble.json`, which `trainer.ensemble_file` reads."""
+        """The content of `ensemble.json`, which `trainer.members.ensemble_file` reads."""
         return self.file().model_dump(mode="json") | {
             "headline": self.headline,
             "selected_on": {

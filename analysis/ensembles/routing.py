@@ -11,8 +11,8 @@ import numpy as np
 from analysis.ensembles.averages import z_average
 from analysis.ensembles.greedy import greedy
 from analysis.ensembles.panel import Panel
-from trainer.combining import Combiner, Routed, WeightedSum
-from trainer.member_scores import RouteBy, Weights
+from trainer.members.combining import Combiner, Routed, WeightedSum
+from trainer.members.member_scores import RouteBy, Weights
 
 FEWEST_GROUPS = 20
 """Groups of a kind on validation before it gets weights of its own."""

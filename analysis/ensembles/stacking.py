@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.ensembles.panel import Panel
-from trainer.combining import Combiner, WeightedSum
+from trainer.members.combining import Combiner, WeightedSum
 
 
 def stacking(panel: Panel, *, inverse_penalty: float) -> Combiner:

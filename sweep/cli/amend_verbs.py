@@ -13,7 +13,7 @@ from sweep.cli.console import out, print_json, print_table
 from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
-    from sweep.engine.plan import SweepPlan
+    from sweep.engine.planning.plan import SweepPlan
 
 SweepName = Annotated[str, typer.Argument(help="Name of a sweep, or the start of its id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -88,7 +88,7 @@ def fork(
     """Write a new sweep file from a sweep, changed; what still fits is reused when it runs."""
     from sweep.cli.amending import forked_spec, written_spec
     from sweep.cli.planning import plan_spec
-    from sweep.engine.comparison import asked_changes
+    from sweep.engine.planning.comparison import asked_changes
 
     workplace = open_workplace()
     row = workplace.ledger.sweep(sweep)
@@ -115,7 +115,7 @@ def diff(
 ) -> None:
     """Show in what two sweeps differ, and which trainings they share."""
     from sweep.cli.amending import side
-    from sweep.engine.comparison import shared_trials, spec_changes
+    from sweep.engine.planning.comparison import shared_trials, spec_changes
 
     workplace = open_workplace()
     one, other = side(workplace, first), side(workplace, second)

@@ -9,8 +9,8 @@ from sweep.cli.console import print_warning
 
 if TYPE_CHECKING:
     from sweep.cli.workplace import Workplace
-    from sweep.engine.comparison import Change
-    from sweep.engine.plan import SweepPlan
+    from sweep.engine.planning.comparison import Change
+    from sweep.engine.planning.plan import SweepPlan
     from sweep.records.rows import SweepRow
 
 CHANGES_SHOWN = 12
@@ -81,7 +81,7 @@ def _choices(row: SweepRow) -> str:
 
 
 def _differences(row: SweepRow, plan: SweepPlan) -> str:
-    from sweep.engine.comparison import asked_changes
+    from sweep.engine.planning.comparison import asked_changes
 
     changes = asked_changes(row.spec_json, plan.spec.model_dump(mode="json"))
     return "\n".join(change_lines(changes))

@@ -14,7 +14,7 @@ from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
     from infra.clusters import ClusterEntry
-    from sweep.engine.plan import SweepPlan
+    from sweep.engine.planning.plan import SweepPlan
     from sweep.execution.submitting import Submission
 
 FOLLOW_SECONDS = 2.0

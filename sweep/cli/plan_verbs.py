@@ -14,7 +14,7 @@ from sweep.cli.console import (
 from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
-    from sweep.engine.plan import SweepPlan
+    from sweep.engine.planning.plan import SweepPlan
 
 SweepFile = Annotated[str, typer.Argument(help="A sweep file, or the name of a shipped recipe.")]
 Overrides = Annotated[
@@ -95,7 +95,7 @@ def refuse_over_budget(plan: SweepPlan, file: str) -> None:
         SpecError: Saying what it needs, and the cheapest ways to fit.
     """
     from infra.errors import SpecError
-    from sweep.engine.fitting import budget_problems
+    from sweep.engine.planning.fitting import budget_problems
 
     problems = budget_problems(plan)
     if problems:

@@ -10,10 +10,10 @@ from sweep.cli.console import duration_text, out, print_table
 
 if TYPE_CHECKING:
     from search_spaces.axes import Axis
-    from sweep.engine.arms import Arm
-    from sweep.engine.cost_model import Interval
-    from sweep.engine.footprint import Footprint
-    from sweep.engine.plan import PlannedTrial, SweepPlan
+    from sweep.engine.planning.arms import Arm
+    from sweep.engine.planning.cost_model import Interval
+    from sweep.engine.planning.footprint import Footprint
+    from sweep.engine.planning.plan import PlannedTrial, SweepPlan
 
 ARMS_SHOWN = 40
 """More arms than this are shown by axis and level instead."""
@@ -30,7 +30,7 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
         plan: What would be done.
         waits: By identity, what a trial waits for: another sweep that trains it now.
     """
-    from sweep.engine.growing import grows
+    from sweep.engine.growing.rules import grows
 
     out.print(f"[bold]{plan.sweep_id}[/bold]  {plan.spec.question}")
     if len(plan.arms) <= ARMS_SHOWN:
@@ -199,7 +199,7 @@ def _by_arm(plan: SweepPlan) -> dict[str, list[PlannedTrial]]:
 
 
 def _footprints(plan: SweepPlan) -> dict[str, Footprint]:
-    from sweep.engine.footprint import footprint
+    from sweep.engine.planning.footprint import footprint
 
     device = plan.estimate.market.device
     return {arm.name: footprint(arm.config, device=device) for arm in plan.arms}
@@ -215,7 +215,7 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
     """All of the plan, for programs."""
     from dataclasses import asdict
 
-    from sweep.engine.growing import grows
+    from sweep.engine.growing.rules import grows
 
     estimate = plan.estimate
     footprints = _footprints(plan)

@@ -15,9 +15,9 @@ from infra.errors import InputError, MissingError
 from infra.findings import hint
 from infra.settings import Settings
 from sweep.cli.workplace import Workplace
-from sweep.engine.cost_model import CPU_CORE, DEVICE_RATES, DeviceRate, MeasuredTrial
-from sweep.engine.growing import grows
-from sweep.engine.plan import SweepPlan, make_plan, with_finished
+from sweep.engine.growing.rules import grows
+from sweep.engine.planning.cost_model import CPU_CORE, DEVICE_RATES, DeviceRate, MeasuredTrial
+from sweep.engine.planning.plan import SweepPlan, make_plan, with_finished
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import SweepRow
 from sweep.spec.resolve import ResolvedSweep, resolve, resolve_file

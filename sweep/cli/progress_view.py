@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
-from sweep.engine.plan import SweepPlan
+from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import ArmResult, Progress, Spend
 
 BAR_WIDTH = 40

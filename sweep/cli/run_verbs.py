@@ -14,7 +14,7 @@ from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
 from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
-    from sweep.engine.plan import SweepPlan
+    from sweep.engine.planning.plan import SweepPlan
 
 FAILED = 1
 INTERRUPTED = 130

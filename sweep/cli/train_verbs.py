@@ -60,8 +60,8 @@ def train(
     """Train one trial of a sweep file on this machine, without Ray."""
     from trainer.catalog import backbone_digest
     from trainer.data.mixture import data_digests
+    from trainer.gangs.ranks import run_trial
     from trainer.identity import training_identity
-    from trainer.ranks import run_trial
 
     workplace = open_workplace()
     config = point_config(file, point or (), overrides or ()).model_copy(update={"seed": seed})

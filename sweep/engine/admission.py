@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.engine.budget import device_seconds_limit, wall_seconds_limit
+from sweep.engine.budgets.budget import device_seconds_limit, wall_seconds_limit
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from sweep.engine.chronicle import Chronicle
 from sweep.engine.contest import Contest
-from sweep.engine.growth import Asked, NewTrial
+from sweep.engine.growing.chronicle import Chronicle
+from sweep.engine.growing.growth import Asked, NewTrial
 from sweep.engine.view import QueueKey, TrialStanding
 from sweep.records.lifecycle import TrialState
 

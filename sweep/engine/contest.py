@@ -24,7 +24,7 @@ class Contest:
         self._boards: dict[int, RungBoard] = {}
 
     def steps(self, total_steps: int) -> tuple[int, ...]:
-        """Steps of the rungs in a training of so many; as `trainer.loop.evaluation_steps`."""
+        """Steps of the rungs in so long a training (`trainer.training.loop.evaluation_steps`)."""
         return tuple(round(part * total_steps) for part in self._rungs)
 
     def join(self, trial: TrialStanding) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, get_args
 
-from sweep.engine.growth import Asked, NewTrial
+from sweep.engine.growing.growth import Asked, NewTrial
 from sweep.engine.view import Observation, SweepView
 from sweep.records.lifecycle import SweepState
 

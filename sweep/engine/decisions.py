@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sweep.engine.admission import Admission, admit
-from sweep.engine.arm_budgets import closed_arms, seconds_until_closed
-from sweep.engine.budget import seconds_until_spent, verdict
+from sweep.engine.budgets.arm_budgets import closed_arms, seconds_until_closed
+from sweep.engine.budgets.budget import seconds_until_spent, verdict
 from sweep.engine.decision_kinds import (
     AddTrials,
     Decision,

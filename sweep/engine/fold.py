@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.engine.books import Books, ExpectedTrial
-from sweep.engine.budget import BudgetState, verdict
-from sweep.engine.chronicle import Chronicle, objective_keys
+from sweep.engine.budgets.budget import BudgetState, verdict
+from sweep.engine.budgets.tally import Tally, failure_kind
 from sweep.engine.contest import Contest
-from sweep.engine.growth import Growth, NewTrial, NoGrowth
-from sweep.engine.tally import Tally, failure_kind
+from sweep.engine.growing.chronicle import Chronicle, objective_keys
+from sweep.engine.growing.growth import Growth, NewTrial, NoGrowth
 from sweep.engine.view import HARMLESS_KINDS, Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event

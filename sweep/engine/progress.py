@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweep.engine.price import simulated_makespan
+from sweep.engine.planning.price import simulated_makespan
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sweep.engine.budget import BudgetState
-from sweep.engine.growth import Growth, History, NoGrowth
+from sweep.engine.budgets.budget import BudgetState
+from sweep.engine.growing.growth import Growth, History, NoGrowth
 from sweep.engine.rungs import RungStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.spec.objective_spec import ObjectiveSpec

@@ -22,9 +22,9 @@ from sweep.engine.decision_kinds import (
 )
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
-from sweep.engine.growth import NewTrial
+from sweep.engine.growing.growth import NewTrial
 from sweep.engine.micro_batches import shrunk
-from sweep.engine.plan import PlannedTrial, SweepPlan
+from sweep.engine.planning.plan import PlannedTrial, SweepPlan
 from sweep.engine.view import Observation, SweepView
 from sweep.execution.cluster import Cluster
 from sweep.execution.dispatching import PlacedOrder

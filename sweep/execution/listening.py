@@ -34,7 +34,7 @@ Message = TrialReport | TrialOutcome | TrialFault
 
 
 class RunningGang(Protocol):
-    """The ranks of one trial, as `trainer.ranks.TrialProcess` offers them."""
+    """The ranks of one trial, as `trainer.gangs.ranks.TrialProcess` offers them."""
 
     def messages(self) -> Iterator[TrialReport | TrialOutcome]:
         """Reports, each to be answered, then one outcome. Raises a `TrialFailure`."""
@@ -62,7 +62,7 @@ def launch_gang(order: TrialOrder) -> RunningGang:
         from sweep.execution.spreading import SpreadGang
 
         return SpreadGang(order)
-    from trainer.ranks import TrialProcess
+    from trainer.gangs.ranks import TrialProcess
 
     return TrialProcess(
         order.config,

@@ -9,7 +9,7 @@ from typing import Self
 from infra.settings import Settings
 from infra.webhook import Webhook
 from sweep.engine.notices import QUIET_SECONDS, Notice, NoticeBook
-from sweep.engine.plan import SweepPlan
+from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import Progress, progress
 from sweep.engine.view import SweepView
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra.settings import Settings
-from sweep.engine.growth import NewTrial
-from sweep.engine.plan import PlannedTrial, SweepPlan
-from sweep.engine.planned_space import PlannedSpace
+from sweep.engine.growing.growth import NewTrial
+from sweep.engine.planning.plan import PlannedTrial, SweepPlan
+from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.records.ledger import Ledger
 from sweep.records.rows import ArmRow, TrialRow
 

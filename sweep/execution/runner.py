@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from infra.errors import InputError, RmsweepError
 from infra.settings import Settings
-from sweep.engine.plan import SweepPlan
+from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import Progress, progress
 from sweep.engine.view import SweepView
 from sweep.execution.cluster import Cluster, open_cluster

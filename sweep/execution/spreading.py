@@ -20,8 +20,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from infra.errors import CommunicationTrial, RmsweepError, TrialFailure
 from infra.object_store import open_store
 from sweep.execution.orders import TrialOrder
-from trainer.rank_child import GangPart, RankFailure, to_failure
-from trainer.ranks import TrialProcess, free_port, next_log_prefix
+from trainer.gangs.rank_child import GangPart, RankFailure, to_failure
+from trainer.gangs.ranks import TrialProcess, free_port, next_log_prefix
 from trainer.reporting import Answer, TrialOutcome, TrialReport
 
 LAST_WORDS_SECONDS = 5.0

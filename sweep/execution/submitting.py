@@ -31,7 +31,7 @@ from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE, Sender
 from sweep.records.registering import refuse_passwords
 
 if TYPE_CHECKING:
-    from sweep.engine.plan import SweepPlan
+    from sweep.engine.planning.plan import SweepPlan
     from trainer.config import TrainerConfig
 
 PACKAGES = ("sweep", "search_spaces", "trainer", "analysis", "infra")

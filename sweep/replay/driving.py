@@ -25,8 +25,8 @@ from sweep.engine.decision_kinds import (
 )
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
-from sweep.engine.growing import make_growth
-from sweep.engine.growth import NewTrial
+from sweep.engine.growing.growth import NewTrial
+from sweep.engine.growing.rules import make_growth
 from sweep.engine.view import Observation, SweepView
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder

@@ -13,8 +13,8 @@ import numpy as np
 
 from infra.errors import Problem, SpecError
 from search_spaces.points import BASELINE
-from sweep.engine.designs import first_design, make_design
-from sweep.engine.growth import NewTrial
+from sweep.engine.designs.points import first_design, make_design
+from sweep.engine.growing.growth import NewTrial
 from sweep.records.rows import ArmRow
 from sweep.replay.curves import Curve, CurveTable
 from sweep.replay.space import TableSpace, point_text, table_space, text_of

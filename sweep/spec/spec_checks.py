@@ -14,7 +14,7 @@ from sweep.spec.sweep_spec import SweepSpec
 from trainer.config import BenchmarkConfig, TrainerConfig
 
 METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "margin": "max"}
-"""Metrics of `trainer.metrics` a sweep can select by, and which way is better."""
+"""Metrics of `trainer.evaluation.metrics` a sweep can select by, and which way is better."""
 BASELINE_TRAINED = frozenset({"one_factor", "leave_one_out", "add_one_in"})
 """Kinds of design of which the baseline is an arm, whatever levels the axes have."""
 _BY_CATEGORY = "accuracy_"

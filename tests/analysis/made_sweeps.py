@@ -22,8 +22,8 @@ from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
+from trainer.evaluation.metrics import benchmark_metrics
 from trainer.identity import digest
-from trainer.metrics import benchmark_metrics
 from trainer.reporting import TrialOutcome, TrialReport
 from trainer.scores import SCORE_SCHEMA, score_key, write_scores
 

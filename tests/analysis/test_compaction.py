@@ -14,7 +14,7 @@ from analysis.tables import read_sweep
 from infra.errors import DiskFullError
 from infra.object_store import LocalStore
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis, score_rows
-from trainer.metrics import pair_outcomes
+from trainer.evaluation.metrics import pair_outcomes
 from trainer.scores import score_key, write_scores
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from analysis.foreign import read_foreign_scores
 from infra.errors import InputError
-from trainer.metrics import pair_outcomes
+from trainer.evaluation.metrics import pair_outcomes
 from trainer.scores import SCORE_SCHEMA
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from trainer.backbone import Backbone
-from trainer.tree_layout import RowShape
+from trainer.model.backbone import Backbone
+from trainer.trees.tree_layout import RowShape
 
 
 @dataclass(frozen=True, slots=True)

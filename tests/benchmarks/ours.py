@@ -12,17 +12,17 @@ from pathlib import Path
 import torch
 
 from infra.object_store import LocalStore
-from trainer.backbone import Backbone
-from trainer.checkpoint import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data_order import DataOrder
-from trainer.deepspeed_engine import DeepSpeedEngine, join_gang
-from trainer.examples import Examples
-from trainer.gang import Gang
-from trainer.loop import LoopParts, TrainingLoop
+from trainer.gangs.gang import Gang
+from trainer.model.backbone import Backbone
+from trainer.model.reward_model import RewardModel
+from trainer.prompting.examples import Examples
 from trainer.reporting import Answer, TrialReport
-from trainer.reward_model import RewardModel
+from trainer.training.checkpoint import Checkpoints
+from trainer.training.data_order import DataOrder
+from trainer.training.deepspeed_engine import DeepSpeedEngine, join_gang
+from trainer.training.loop import LoopParts, TrainingLoop
 
 
 class OurTrainer:

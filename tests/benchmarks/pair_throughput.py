@@ -22,11 +22,11 @@ from tests.benchmarks.measuring import Timing, interleave, report
 from tests.benchmarks.ours import OurTrainer, alone
 from tests.benchmarks.peer_graphs import PeerGraph
 from tests.benchmarks.shapes import IMAGE_TOKENS, language_model, make_items, vision_language_model
-from trainer.backbone import Backbone
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data_order import DataOrder
-from trainer.gang import Gang
+from trainer.gangs.gang import Gang
+from trainer.model.backbone import Backbone
+from trainer.training.data_order import DataOrder
 
 CASES = ("fixed", "ratios", "realistic", "text")
 TOLERANCE = 1e-5
@@ -163,7 +163,7 @@ class OurExamples:
     """Lengths of the rows of some items."""
 
     def __init__(self, backbone: Backbone, items: Sequence[PreferenceItem]) -> None:
-        from trainer.examples import Examples
+        from trainer.prompting.examples import Examples
 
         examples = Examples(
             items, backbone, "scalar", critiques=False, frozen_vision=False, chunks=[[]]

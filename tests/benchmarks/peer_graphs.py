@@ -17,12 +17,12 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from trainer.backbone import Backbone
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data_order import DataOrder
-from trainer.examples import Examples, TokenizedExample
-from trainer.reward_model import RewardModel
+from trainer.model.backbone import Backbone
+from trainer.model.reward_model import RewardModel
+from trainer.prompting.examples import Examples, TokenizedExample
+from trainer.training.data_order import DataOrder
 
 Graph = Literal["A", "B"]
 

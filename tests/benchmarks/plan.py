@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.engine.plan import make_plan
+from sweep.engine.planning.plan import make_plan
 from sweep.spec.resolve import resolve
 from sweep.spec.sweep_spec import SweepSpec
 from tests.engine.known_digests import KnownDigests

@@ -23,8 +23,8 @@ from transformers import (
     Qwen2VLImageProcessorPil,
 )
 
-from trainer.backbone import Backbone
 from trainer.data.items import PreferenceItem, Response
+from trainer.model.backbone import Backbone
 from trainer.pretraining.architectures import spread_weights
 from trainer.pretraining.tokenizer import END, PAD, SPECIAL_TOKENS, chat_template
 

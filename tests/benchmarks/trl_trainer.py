@@ -19,11 +19,11 @@ from transformers import (
 )
 from trl import RewardConfig, RewardTrainer
 
-from trainer.backbone import Backbone
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.examples import Examples
-from trainer.head import RewardHead
+from trainer.model.backbone import Backbone
+from trainer.model.head import RewardHead
+from trainer.prompting.examples import Examples
 
 
 class TrlTrainer:

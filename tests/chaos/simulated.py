@@ -29,7 +29,7 @@ import sqlalchemy as sa
 
 from sweep.engine.decision_kinds import AddTrials, PromoteArm, StopArm
 from sweep.engine.fold import SweepFold
-from sweep.engine.growing import make_growth
+from sweep.engine.growing.rules import make_growth
 from sweep.engine.replay import replay
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState

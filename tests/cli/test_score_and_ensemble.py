@@ -10,9 +10,9 @@ import pytest
 from tests.analysis.made_sweeps import Recipe, make_sweep, one_axis
 from tests.cli.conftest import Command
 from tests.trainer.trials import short_backbone, small_config
-from trainer.backbone import read_backbone
-from trainer.model_files import save_model
-from trainer.reward_model import RewardModel
+from trainer.model.backbone import read_backbone
+from trainer.model.model_files import save_model
+from trainer.model.reward_model import RewardModel
 from trainer.scores import read_scores, score_key, write_scores
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.errors import SpecError
-from sweep.engine.plan import SweepPlan, make_plan
+from sweep.engine.planning.plan import SweepPlan, make_plan
 from sweep.spec.resolve import resolve
 from sweep.spec.sweep_spec import SweepSpec
 from tests.engine.known_digests import KnownDigests

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sweep.engine.cost_model import Interval
 from sweep.engine.decision_kinds import Decision, EndSweep, StartTrial, StopTrial, Wait, log_entry
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
-from sweep.engine.plan import PlannedTrial
+from sweep.engine.planning.cost_model import Interval
+from sweep.engine.planning.plan import PlannedTrial
 from sweep.engine.view import Observation, SweepView
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState

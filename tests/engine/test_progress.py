@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.engine.budget import BudgetState
+from sweep.engine.budgets.budget import BudgetState
 from sweep.engine.progress import ArmResult, Spend, arm_results, progress
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.ledger import Ledger

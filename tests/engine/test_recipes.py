@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search_spaces.recipes import recipe_names, recipe_path
-from sweep.engine.plan import SweepPlan, make_plan
+from sweep.engine.planning.plan import SweepPlan, make_plan
 from sweep.spec.files import read_document
 from sweep.spec.load import is_sweep
 from sweep.spec.resolve import resolve_file

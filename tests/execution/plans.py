@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.settings import Settings, load_settings
-from sweep.engine.arms import Arm, Settling
-from sweep.engine.cost_model import Interval
-from sweep.engine.designs import DesignFacts
-from sweep.engine.plan import PlannedTrial, SweepPlan
-from sweep.engine.planned_space import PlannedSpace
-from sweep.engine.price import Market, price_trials
+from sweep.engine.designs.points import DesignFacts
+from sweep.engine.planning.arms import Arm, Settling
+from sweep.engine.planning.cost_model import Interval
+from sweep.engine.planning.plan import PlannedTrial, SweepPlan
+from sweep.engine.planning.planned_space import PlannedSpace
+from sweep.engine.planning.price import Market, price_trials
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.engine.known_digests import KnownDigests

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from infra.settings import Settings
-from sweep.engine.plan import SweepPlan
+from sweep.engine.planning.plan import SweepPlan
 from sweep.execution.runner import run_sweep
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState

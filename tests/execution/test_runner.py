@@ -11,7 +11,7 @@ import pytest
 
 from infra.errors import BusyError, InputError
 from infra.settings import Settings
-from sweep.engine.plan import SweepPlan
+from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import Progress
 from sweep.execution.cluster import Cluster
 from sweep.execution.patience import Patience

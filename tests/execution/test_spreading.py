@@ -12,8 +12,8 @@ import pytest
 
 from tests.execution.two_machines import CONFIG
 from trainer.config import TrainerConfig
+from trainer.gangs.ranks import run_trial
 from trainer.identity import active_settings, digest
-from trainer.ranks import run_trial
 from trainer.reporting import Answer, TrialReport
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]

@@ -11,7 +11,7 @@ import pytest
 from infra.object_store import open_store
 from infra.settings import Settings
 from infra.tracking import NullTracker
-from sweep.engine.plan import SweepPlan
+from sweep.engine.planning.plan import SweepPlan
 from sweep.execution.evaluating import run_evaluations
 from sweep.execution.reuse import evaluation_of
 from sweep.execution.runner import Execution, SweepResult, run_sweep
@@ -19,8 +19,8 @@ from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from tests.execution.plans import plan_of
 from trainer.config import BackboneConfig, BenchmarkConfig, DataConfig, TrainerConfig
-from trainer.loop import report_steps
 from trainer.record import record_key
+from trainer.training.loop import report_steps
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 REAL = Execution(open_tracker=lambda sweep, settings: NullTracker)

@@ -11,11 +11,11 @@ import pytest
 from infra.errors import InputError
 from sweep.engine.decision_kinds import AddTrials
 from sweep.engine.fold import SweepFold
-from sweep.engine.growing import make_growth
-from sweep.engine.growth import Asked, Told
-from sweep.engine.racing import contenders
+from sweep.engine.growing.growth import Asked, Told
+from sweep.engine.growing.racing import contenders
+from sweep.engine.growing.rules import make_growth
+from sweep.engine.growing.staging import adopt
 from sweep.engine.replay import replay
-from sweep.engine.staging import adopt
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event

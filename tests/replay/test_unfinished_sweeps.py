@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sweep.engine.decision_kinds import AddTrials, CloseArm, EndSweep, Wait
 from sweep.engine.decisions import decide
 from sweep.engine.fold import SweepFold
-from sweep.engine.growing import make_growth
+from sweep.engine.growing.rules import make_growth
 from sweep.engine.replay import replay
 from sweep.engine.view import Observation
 from sweep.records.lifecycle import SweepState, TrialState

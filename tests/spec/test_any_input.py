@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from infra.errors import InputError, SpecError
 from search_spaces.patches import setting_paths
 from search_spaces.recipes import recipe_names, recipe_path
-from sweep.engine.plan import make_plan
+from sweep.engine.planning.plan import make_plan
 from sweep.spec.load import is_sweep, load_sweep, sweep_of
 from sweep.spec.overrides import apply_overrides
 from sweep.spec.resolve import resolve, resolve_file

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.trainer.trials import short_backbone
-from trainer.backbone import Backbone, read_backbone
+from trainer.model.backbone import Backbone, read_backbone
 
 # Idle threads that spin while others wait for the core make tiny models a hundred times slower.
 torch.set_num_threads(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from trainer.metrics import benchmark_metrics
+from trainer.evaluation.metrics import benchmark_metrics
 from trainer.scores import score_table
 
 Scores = Sequence[float]

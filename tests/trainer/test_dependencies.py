@@ -22,7 +22,7 @@ import {module}
 """
 
 
-@pytest.mark.parametrize("module", ["trainer.warm", "trainer.__main__"])
+@pytest.mark.parametrize("module", ["trainer.gangs.warm", "trainer.__main__"])
 def test_the_trainer_imports_without_what_only_sweeps_need(module: str) -> None:
     program = PROGRAM.format(blocked=set(ELSEWHERE), module=module)
 

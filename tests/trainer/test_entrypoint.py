@@ -14,8 +14,8 @@ from infra.object_store import LocalStore
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import Paradigm, TrainerConfig
 from trainer.data.mixture import benchmark_items
-from trainer.model_files import fetch_model
-from trainer.ranks import run_trial
+from trainer.gangs.ranks import run_trial
+from trainer.model.model_files import fetch_model
 from trainer.reporting import TrialOutcome
 from trainer.scores import read_scores, score_key
 from trainer.scoring import load_reward_model

@@ -9,7 +9,7 @@ import yaml
 
 from tests.trainer.trials import small_config
 from trainer.__main__ import main
-from trainer.model_files import load_model
+from trainer.model.model_files import load_model
 
 
 def test_a_config_file_becomes_a_model_folder(

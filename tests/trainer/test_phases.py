@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data_order import DataOrder, PhasedOrder
 from trainer.phases import is_ever_free, phase_of_step, training_phases
+from trainer.training.data_order import DataOrder, PhasedOrder
 
 HEAD_FIRST: list[dict[str, Any]] = [
     {"share": 0.25, "learning_rate": 1e-2, "freeze": {"language_model": True}},

@@ -14,11 +14,11 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 from infra.errors import BackboneError
 from tests.trainer.tiny_models import tiny_backbone
-from trainer.backbone import Backbone, load_backbone, read_backbone
 from trainer.catalog import SHIPPED, BackboneEntry, entries
 from trainer.config import BackboneConfig
 from trainer.data.digits import handwritten_digits
 from trainer.data.scenes import COLOURS, GRID, SHAPES
+from trainer.model.backbone import Backbone, load_backbone, read_backbone
 from trainer.pretraining.__main__ import main
 from trainer.pretraining.architectures import IMAGE_TOKENS, random_backbone
 from trainer.pretraining.language import find_trunk, train_language

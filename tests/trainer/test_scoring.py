@@ -12,13 +12,13 @@ import pytest
 from infra.errors import CorruptObjectError, InputError, MissingError
 from infra.object_store import LocalStore
 from tests.trainer.trials import small_config
-from trainer.backbone import read_backbone
 from trainer.config import BenchmarkConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_items
-from trainer.metrics import response_scores
-from trainer.model_files import folder_digest, load_model, save_model, store_model
-from trainer.reward_model import RewardModel
+from trainer.evaluation.metrics import response_scores
+from trainer.model.backbone import read_backbone
+from trainer.model.model_files import folder_digest, load_model, save_model, store_model
+from trainer.model.reward_model import RewardModel
 from trainer.scores import read_scores
 from trainer.scoring import evaluate_model, load_reward_model
 

@@ -19,15 +19,15 @@ import pytest
 from infra.errors import BusyError, DataError, InputError, MissingError
 from infra.object_store import LocalStore
 from tests.trainer.trials import small_config
-from trainer.backbone import read_backbone
-from trainer.member_models import GIB
-from trainer.member_tables import EXTRA_COLUMNS
-from trainer.model_files import load_model, model_prefix, store_model
-from trainer.reward_model import RewardModel
+from trainer.members.member_models import GIB
+from trainer.members.member_tables import EXTRA_COLUMNS
+from trainer.model.backbone import read_backbone
+from trainer.model.model_files import load_model, model_prefix, store_model
+from trainer.model.reward_model import RewardModel
+from trainer.model.weight_averaging import average_weights
 from trainer.scores import SCORE_SCHEMA
 from trainer.scoring import EnsembleScorer, ModelScorer, load_reward_model
 from trainer.scoring_files import read_scored, score_file
-from trainer.weight_averaging import average_weights
 
 MEMBERS = ("first", "second", "third")
 ROWS = 10

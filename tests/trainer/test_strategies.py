@@ -16,11 +16,11 @@ from infra.object_store import LocalStore
 from tests.trainer.test_entrypoint import assert_saved_whole, scores_of, train
 from tests.trainer.tiny_models import tiny_backbone
 from tests.trainer.trials import small_config
-from trainer.adapters import add_adapters, is_adapter, merge_adapters, plain_state
-from trainer.backbone import Backbone, read_backbone
-from trainer.optimizers import MuonWithAdamW, parameter_groups
-from trainer.reward_model import RewardModel
+from trainer.model.backbone import Backbone, read_backbone
+from trainer.model.low_rank import add_adapters, is_adapter, merge_adapters, plain_state
+from trainer.model.reward_model import RewardModel
 from trainer.strategy_config import LoraConfig
+from trainer.training.optimizers import MuonWithAdamW, parameter_groups
 
 FREE = {"vision": False, "projector": False}
 HEAD_FIRST = [

@@ -20,7 +20,7 @@ from transformers import (
     SmolVLMImageProcessorPil,
 )
 
-from trainer.backbone import Backbone
+from trainer.model.backbone import Backbone
 from trainer.pretraining.architectures import random_backbone, spread_weights
 from trainer.pretraining.tokenizer import train_tokenizer
 

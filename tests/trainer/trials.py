@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.backbone import Backbone
 from trainer.config import DataConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import training_items
+from trainer.model.backbone import Backbone
 from trainer.pretraining.architectures import random_backbone
 from trainer.pretraining.tokenizer import train_tokenizer
 from trainer.reporting import Answer, TrialReport

@@ -20,7 +20,7 @@ from trainer.data.mixed_items import ChosenItems, Part, mixed, named
 from trainer.data.randomness import key_digest
 from trainer.data.screening import EVERY_ITEM, Screen
 from trainer.data.sources import open_source
-from trainer.field_metrics import suites
+from trainer.evaluation.field_metrics import suites
 from trainer.identity import digest
 
 _BENCHMARK_SEED = 0

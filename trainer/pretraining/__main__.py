@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from trainer.backbone import Backbone, read_backbone
+from trainer.model.backbone import Backbone, read_backbone
 from trainer.pretraining.architectures import FAMILIES, MODEL_TYPES, SCALES, random_backbone
 from trainer.pretraining.language import train_language
 from trainer.pretraining.measure import answering_accuracy, held_out_items

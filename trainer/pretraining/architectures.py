@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from infra.errors import BackboneError
-from trainer.backbone import Backbone
+from trainer.model.backbone import Backbone
 from trainer.pretraining.tokenizer import PAD, train_tokenizer
 
 IMAGE_SIDE = 56

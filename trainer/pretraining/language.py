@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainer.backbone import Backbone
-from trainer.backbone_inputs import ImageInput, VisionFeatures
+from trainer.model.backbone import Backbone
+from trainer.model.backbone_inputs import ImageInput, VisionFeatures
 from trainer.pretraining.pace import Pace
 from trainer.pretraining.pictures import Dialogue, Picture
 from trainer.pretraining.vision import encode_pictures
-from trainer.tree_batch import Tree, TreeBatch, pad_trees
+from trainer.trees.tree_batch import Tree, TreeBatch, pad_trees
 
 BATCH_SCENES = 14
 BATCH_DIGITS = 4

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from trainer.backbone import Backbone
-from trainer.backbone_inputs import ImageInput
 from trainer.data.digits import DigitSettings, DigitSource
 from trainer.data.items import PreferenceItem
 from trainer.data.scene_source import SceneSettings, SceneSource
 from trainer.data.text_pairs import TextSettings, TextSource
-from trainer.tree_batch import Tree, pad_trees
+from trainer.model.backbone import Backbone
+from trainer.model.backbone_inputs import ImageInput
+from trainer.trees.tree_batch import Tree, pad_trees
 
 _BATCH = 32
 

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainer.backbone import Backbone
-from trainer.backbone_inputs import ImageInput, VisionFeatures
 from trainer.data.scenes import COLOURS, GRID, SHAPES
 from trainer.data.wording import number_word
+from trainer.model.backbone import Backbone
+from trainer.model.backbone_inputs import ImageInput, VisionFeatures
 from trainer.pretraining.pace import Pace
 from trainer.pretraining.pictures import Picture
 

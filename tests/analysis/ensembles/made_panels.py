@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from analysis.ensembles.panel import Panel
 from analysis.statistics.components import Floats
-from trainer.member_scores import Responses
+from trainer.members.member_scores import Responses
 
 
 def panel_of(

@@ -8,7 +8,7 @@ import pytest
 from analysis.ensembles.methods import METHODS, Method
 from analysis.ensembles.nested import fit_method
 from tests.analysis.ensembles.made_panels import made_panel, panel_of
-from trainer.member_scores import used
+from trainer.members.member_scores import used
 
 
 class MethodContract:

@@ -17,9 +17,9 @@ from analysis.tables import read_sweep
 from infra.errors import InputError
 from sweep.records.lifecycle import TrialState
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
-from trainer.ensemble_file import read_ensemble
-from trainer.member_tables import combine
-from trainer.metrics import benchmark_metrics
+from trainer.evaluation.metrics import benchmark_metrics
+from trainer.members.ensemble_file import read_ensemble
+from trainer.members.member_tables import combine
 from trainer.scores import read_scores, score_key, write_scores
 
 

@@ -28,8 +28,8 @@ from analysis.statistics.paired import Convention
 from infra.errors import InputError
 from tests.analysis.ensembles.made_panels import made_panel, panel_of, panels
 from tests.analysis.ensembles.method_contract import MethodContract
-from trainer.combining import Combiner
-from trainer.member_scores import used
+from trainer.members.combining import Combiner
+from trainer.members.member_scores import used
 
 
 class TestSingle(MethodContract):

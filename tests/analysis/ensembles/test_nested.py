@@ -12,7 +12,7 @@ from analysis.ensembles.methods import METHODS, SINGLE, Fit
 from analysis.ensembles.nested import INNER, cross_validate, fit_method, pick, splits
 from analysis.ensembles.panel import Panel
 from tests.analysis.ensembles.made_panels import made_panel, panel_of, panels
-from trainer.combining import Combiner
+from trainer.members.combining import Combiner
 
 
 @given(panels())

@@ -1,7 +1,7 @@
 """The field's benchmarks as items: held out whole, ids and order of responses as published.
 
 An item's category is the finest published subset, so that every grouping anyone prints can be
-computed from the score table (`trainer.field_metrics`).
+computed from the score table (`trainer.evaluation.field_metrics`).
 """
 
 from __future__ import annotations

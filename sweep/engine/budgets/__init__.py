@@ -1,0 +1,1 @@
+"""What was spent, by the sweep and by its arms, and whether it may go on."""

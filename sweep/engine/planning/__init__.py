@@ -1,0 +1,1 @@
+"""What a sweep will train and what it will cost, known before anything runs."""

@@ -1,0 +1,178 @@
+"""Whether a plan fits its budget, and the cheapest ways to make it fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from infra.errors import Problem
+from search_spaces.axes import Axis
+from search_spaces.points import BASELINE
+from sweep.engine.budgets.budget import SECONDS_PER_HOUR
+from sweep.engine.planning.plan import PlannedTrial, SweepPlan
+from sweep.engine.planning.price import simulated_makespan
+
+Trials = Sequence[PlannedTrial]
+
+MOST_CUT_BY_LEVEL = 2_000
+"""In larger plans single levels are not tried: they save too little to matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """One limit of the budget and how to measure trials against it."""
+
+    name: str
+    allowed: float
+    unit: str
+    need: Callable[[Trials], float | None]
+    """What these trials need; None when that cannot be told."""
+
+    def fits(self, trials: Trials) -> bool:
+        needed = self.need(trials)
+        return needed is not None and needed <= self.allowed
+
+
+def budget_problems(plan: SweepPlan) -> list[Problem]:
+    """Every limit of the sweep's budget that the middle estimate of the plan is above."""
+    problems = []
+    for limit in _limits(plan):
+        needed = limit.need(plan.to_execute)
+        if needed is not None and needed > limit.allowed:
+            problems.append(Problem(f"budget.{limit.name}", _message(plan, limit, needed)))
+    return problems + _arm_problems(plan)
+
+
+def _arm_problems(plan: SweepPlan) -> list[Problem]:
+    """Arms that would be stopped by their own budget."""
+    allowed = plan.spec.budget.per_arm.gpu_hours
+    if allowed is None:
+        return []
+    by_arm: dict[str, list[PlannedTrial]] = {}
+    for trial in plan.to_execute:
+        by_arm.setdefault(trial.arm, []).append(trial)
+    over = [
+        f"{arm} needs about {_shown(hours)}"
+        for arm, trials in by_arm.items()
+        if (hours := _device_hours(trials)) > allowed
+    ]
+    if not over:
+        return []
+    shown = "; ".join(over[:3]) + (f"; and {len(over) - 3} more" if over[3:] else "")
+    message = (
+        f"device-hours allowed per arm are {allowed:g}, but {shown}; raise "
+        "budget.per_arm.gpu_hours, lower replicates.seeds, or drop these levels"
+    )
+    return [Problem("budget.per_arm.gpu_hours", message)]
+
+
+def _limits(plan: SweepPlan) -> Iterator[_Limit]:
+    budget = plan.spec.budget
+    price = budget.usd_per_gpu_hour
+    if budget.trials is not None:
+        yield _Limit("trials", budget.trials, "trials", len)
+    if budget.gpu_hours is not None:
+        yield _Limit("gpu_hours", budget.gpu_hours, "device-hours", _device_hours)
+    if budget.usd is not None and price is not None:
+        yield _Limit("usd", budget.usd, "usd", lambda trials: _device_hours(trials) * price)
+    if budget.hours is not None:
+        devices = plan.estimate.market.devices
+        unit = f"hours on {devices} device{'s' if devices > 1 else ''}"
+        yield _Limit("hours", budget.hours, unit, lambda trials: _makespan_hours(trials, devices))
+
+
+def _device_hours(trials: Trials) -> float:
+    return sum(trial.seconds.mid * trial.workers for trial in trials) / SECONDS_PER_HOUR
+
+
+def _makespan_hours(trials: Trials, devices: int) -> float | None:
+    seconds = simulated_makespan(
+        ((trial.seconds.mid, trial.workers) for trial in trials), devices=devices
+    )
+    return None if seconds is None else seconds / SECONDS_PER_HOUR
+
+
+def _message(plan: SweepPlan, limit: _Limit, needed: float) -> str:
+    trials = len(plan.to_execute)
+    calibrated = plan.estimate.market.calibrated_on
+    basis = f"measured on {calibrated} earlier trials" if calibrated else "arithmetic, unmeasured"
+    ways = [*_cheapest_ways(plan, limit), f"raise budget.{limit.name} to {_rounded_up(needed)}"]
+    what = f"{_shown(needed)} {limit.unit}"
+    if limit.name != "trials":
+        what = f"about {what} ({trials} trials; {basis})"
+    return f"the plan needs {what}, allowed are {limit.allowed:g}; {'; or '.join(ways)}"
+
+
+def _cheapest_ways(plan: SweepPlan, limit: _Limit) -> list[str]:
+    """The two cuts that fit and keep most trials; the largest cut when none fits alone."""
+    fitting = [
+        (len(kept), text, needed)
+        for text, kept in _cuts(plan, limit)
+        if (needed := limit.need(kept)) is not None and needed <= limit.allowed and kept
+    ]
+    # Of cuts that keep as many, the one that was named first: seeds, then axes, then levels.
+    fitting.sort(key=lambda cut: -cut[0])
+    if fitting:
+        return [f"{text} ({_shown(needed)} {limit.unit})" for _, text, needed in fitting[:2]]
+    without = [
+        (needed, axis.name)
+        for axis in plan.axes
+        if (needed := limit.need(_without(plan, axis))) is not None
+    ]
+    if not without:
+        return []
+    needed, name = min(without)
+    text = f"drop the axis {name} ({_shown(needed)} {limit.unit}"
+    return [f"{text}{'' if needed <= limit.allowed else ', which is not enough alone'})"]
+
+
+def _cuts(plan: SweepPlan, limit: _Limit) -> Iterator[tuple[str, Trials]]:
+    """Ways to ask for less, each with the trials that are left."""
+    first, seeds = plan.spec.replicates.first_seed, plan.spec.replicates.seeds
+    most = _most_seeds(plan, limit)
+    if 0 < most < seeds:
+        kept = [trial for trial in plan.to_execute if trial.seed < first + most]
+        yield f"set replicates.seeds to {most}", kept
+    for axis in plan.axes:
+        yield f"drop the axis {axis.name}", _without(plan, axis)
+    if len(plan.trials) > MOST_CUT_BY_LEVEL:
+        return
+    for axis in plan.axes:
+        for level in axis.levels if len(axis.levels) > 2 else ():
+            if not level.is_baseline:
+                gone = {arm.name for arm in plan.arms if arm.point.get(axis.name) == level.name}
+                kept = [trial for trial in plan.to_execute if trial.arm not in gone]
+                yield f"drop the level {axis.name}={level.name}", kept
+
+
+def _most_seeds(plan: SweepPlan, limit: _Limit) -> int:
+    """The most seeds that fit; 0 when not even one does."""
+    first, seeds = plan.spec.replicates.first_seed, plan.spec.replicates.seeds
+    low, high = 0, seeds
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = limit.fits([trial for trial in plan.to_execute if trial.seed < first + middle])
+        low, high = (middle, high) if fits else (low, middle)
+    return low
+
+
+def _without(plan: SweepPlan, axis: Axis) -> Trials:
+    """The trials left when the axis stays at the baseline (or at its first level)."""
+    own = axis.baseline_level.name if axis.baseline_level is not None else BASELINE
+    standing = {arm.point.get(axis.name, own) for arm in plan.arms}
+    kept_level = own if own in standing else axis.levels[0].name
+    kept = {arm.name for arm in plan.arms if arm.point.get(axis.name, kept_level) == kept_level}
+    return [trial for trial in plan.to_execute if trial.arm in kept]
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:.3g}" if figure < 1000 else f"{figure:,.0f}"
+
+
+def _rounded_up(figure: float) -> str:
+    """Two digits that are surely enough."""
+    if float(figure).is_integer():
+        return f"{figure:g}"
+    step = 10.0 ** (math.floor(math.log10(figure)) - 1)
+    return f"{math.ceil(figure / step) * step:g}"

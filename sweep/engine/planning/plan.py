@@ -1,0 +1,250 @@
+"""`SweepPlan`: every trial of a sweep with its identity, in the order to run them, and its price.
+
+Seeds are outermost and the baseline comes first, so that a sweep that is stopped halfway leaves a
+balanced table. The same resolved sweep and digests always give the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from infra.errors import Problem, SpecError
+from search_spaces.axes import Axis
+from sweep.engine.designs.points import DesignFacts
+from sweep.engine.growing.growth import Growth
+from sweep.engine.growing.rules import make_growth
+from sweep.engine.micro_batches import smaller_sizes
+from sweep.engine.planning.arms import Arm, Digests, make_arms
+from sweep.engine.planning.cost_model import (
+    CPU_CORE,
+    CostModel,
+    DeviceRate,
+    Interval,
+    MeasuredTrial,
+)
+from sweep.engine.planning.planned_space import PlannedSpace
+from sweep.engine.planning.price import Market, PriceEstimate, TrialPrice, price_trials
+from sweep.spec.resolve import ResolvedSweep
+from sweep.spec.sweep_spec import SweepSpec
+from trainer.config import TrainerConfig
+from trainer.identity import digest, identity_with_seed
+
+MAX_TRIALS = 100_000
+PENDING_PREFIX = "pending-"
+"""Starts the provisional name of a trial whose identity is not known yet; it is never executed."""
+_IDENTITY_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTrial:
+    """One arm with one seed."""
+
+    identity: str
+    """64 characters; starts with `pending-` while a digest is missing."""
+    arm: str
+    seed: int
+    config: TrainerConfig
+    workers: int
+    seconds: Interval
+    """Expected wall time of the whole training."""
+    pending: bool = False
+    """May not be executed: its identity is not known yet."""
+    finished: bool = False
+    """Trained already, here or in another sweep; it is reused and costs nothing."""
+
+    @property
+    def seconds_estimate(self) -> float:
+        """The middle of `seconds`."""
+        return self.seconds.mid
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.config.total_steps
+
+    @property
+    def shrinks(self) -> int:
+        """How often its micro batch can be made smaller when it runs out of memory."""
+        return len(smaller_sizes(self.config))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepPlan:
+    """What a sweep will do."""
+
+    sweep_id: str
+    """Name and eight digits of what is trained and asked; budget and places do not matter."""
+    spec: SweepSpec
+    axes: tuple[Axis, ...]
+    arms: tuple[Arm, ...]
+    """The baseline first, if it is among them."""
+    trials: tuple[PlannedTrial, ...]
+    """In the order to run them."""
+    estimate: PriceEstimate
+    design: DesignFacts
+    """What can be told apart in it."""
+    space: PlannedSpace | None = field(default=None, repr=False, compare=False)
+    """What further points train; absent where nothing can be added."""
+
+    @property
+    def growth(self) -> Growth:
+        """By which rule it grows while it runs."""
+        return make_growth(self.spec, self.space)
+
+    @property
+    def pending(self) -> bool:
+        """Whether any identity is not known yet: plan again where the data can be seen."""
+        return any(trial.pending for trial in self.trials)
+
+    @property
+    def to_execute(self) -> tuple[PlannedTrial, ...]:
+        """The trials that are not finished yet."""
+        return tuple(trial for trial in self.trials if not trial.finished)
+
+
+def make_plan(
+    resolved: ResolvedSweep,
+    *,
+    digests: Digests,
+    history: Sequence[MeasuredTrial] = (),
+    devices: int = 1,
+    device: DeviceRate = CPU_CORE,
+) -> SweepPlan:
+    """The plan of a resolved sweep.
+
+    Args:
+        resolved: Baseline and axes, settled.
+        digests: Content of data and backbones.
+        history: What earlier trainings took; corrects the estimate.
+        devices: How many there are to run on, for the makespan.
+        device: Their kind.
+
+    Raises:
+        SpecError: If the design has no points or too many, or some are no valid config.
+    """
+    spec = resolved.spec
+    designed = make_arms(
+        spec.design,
+        baseline=with_rungs(_with_seed(resolved.baseline, spec.replicates.first_seed), spec),
+        axes=resolved.axes,
+        digests=digests,
+        rules=resolved.rules,
+        source=f"sweep {spec.name}",
+    )
+    arms = designed.arms
+    _refuse_too_many(spec, len(arms))
+    model = CostModel(device, history)
+    trials = _trials(spec, arms, model)
+    estimate = price_trials(
+        _prices(trials),
+        market=Market(
+            device=device.name,
+            devices=devices,
+            usd_per_device_hour=spec.budget.usd_per_gpu_hour,
+            calibrated_on=model.calibrated_on,
+        ),
+    )
+    return SweepPlan(
+        sweep_id=_sweep_id(resolved),
+        spec=spec,
+        axes=resolved.axes,
+        arms=arms,
+        trials=trials,
+        estimate=estimate,
+        design=designed.facts,
+        space=PlannedSpace(resolved.axes, designed.settling, partial(_trial, model), designed.arms),
+    )
+
+
+def with_rungs(config: TrainerConfig, spec: SweepSpec) -> TrainerConfig:
+    """The config with the objective evaluated, and a checkpoint kept, at every rung."""
+    rungs = spec.scheduler.rungs
+    if not rungs:
+        return config
+    during = tuple(sorted({*config.evaluation.during, *rungs}))
+    evaluation = config.evaluation.model_copy(
+        update={"during": during, "monitor": spec.objective.benchmark}
+    )
+    return config.model_copy(update={"evaluation": evaluation})
+
+
+def with_finished(plan: SweepPlan, finished: Collection[str]) -> SweepPlan:
+    """The plan once it is known which of its identities were trained already, priced anew."""
+    trials = tuple(
+        replace(trial, finished=trial.finished or trial.identity in finished)
+        for trial in plan.trials
+    )
+    left = [trial for trial in trials if not trial.finished]
+    estimate = price_trials(_prices(left), market=plan.estimate.market)
+    return replace(plan, trials=trials, estimate=estimate)
+
+
+def _prices(trials: Sequence[PlannedTrial]) -> list[TrialPrice]:
+    return [TrialPrice(seconds=trial.seconds, workers=trial.workers) for trial in trials]
+
+
+def _trials(spec: SweepSpec, arms: Sequence[Arm], model: CostModel) -> tuple[PlannedTrial, ...]:
+    first = spec.replicates.first_seed
+    seconds = [model.seconds(arm.config) for arm in arms]
+    return tuple(
+        _trial(model, arm, seed, expected)
+        for seed in range(first, first + spec.replicates.seeds)
+        for arm, expected in zip(arms, seconds, strict=True)
+    )
+
+
+def _trial(model: CostModel, arm: Arm, seed: int, expected: Interval | None = None) -> PlannedTrial:
+    return PlannedTrial(
+        identity=_identity(arm, seed),
+        arm=arm.name,
+        seed=seed,
+        config=_with_seed(arm.config, seed),
+        workers=arm.config.machine.workers,
+        seconds=expected or model.seconds(arm.config),
+        pending=arm.pending,
+    )
+
+
+def _identity(arm: Arm, seed: int) -> str:
+    identity = identity_with_seed(*arm.text, seed)
+    return f"{PENDING_PREFIX}{identity}"[:_IDENTITY_DIGITS] if arm.pending else identity
+
+
+def _with_seed(config: TrainerConfig, seed: int) -> TrainerConfig:
+    # `model_copy` does not validate; the range of seeds was checked with the spec.
+    return config if config.seed == seed else config.model_copy(update={"seed": seed})
+
+
+def _refuse_too_many(spec: SweepSpec, arms: int) -> None:
+    trials = arms * spec.replicates.seeds
+    if trials > MAX_TRIALS:
+        message = (
+            f"{arms:,} arms with {spec.replicates.seeds:,} seeds are {trials:,} trials, at most "
+            f"{MAX_TRIALS:,} can be planned; drop seeds, levels or axes"
+        )
+        raise SpecError(f"sweep {spec.name}", [Problem("replicates.seeds", message)])
+
+
+def _sweep_id(resolved: ResolvedSweep) -> str:
+    """Named by what is trained and asked; not by its words, budget, devices or places."""
+    spec = resolved.spec
+    asked = {
+        "baseline": resolved.baseline.model_dump(mode="json", exclude={"machine", "seed"}),
+        "axes": [
+            {
+                "name": axis.name,
+                "levels": [{"name": level.name, "patch": level.patch} for level in axis.levels],
+                "domain": None if axis.domain is None else str(axis.domain),
+                "when": None if axis.condition is None else str(axis.condition),
+            }
+            for axis in resolved.axes
+        ],
+        "rules": [str(rule) for rule in resolved.rules],
+        "design": spec.design.model_dump(mode="json"),
+        "replicates": spec.replicates.model_dump(mode="json"),
+        "objective": spec.objective.model_dump(mode="json"),
+        "scheduler": spec.scheduler.model_dump(mode="json"),
+    }
+    return f"{spec.name}-{digest(asked)[:8]}"

@@ -1,0 +1,97 @@
+"""What a plan that does not fit its budget says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.errors import Problem
+from sweep.engine.planning.fitting import budget_problems
+from sweep.engine.planning.plan import SweepPlan, with_finished
+from tests.engine.test_plan import plan_of
+
+
+def problems_of(plan: SweepPlan) -> dict[str, str]:
+    return {problem.path: problem.message for problem in budget_problems(plan)}
+
+
+def test_a_plan_that_fits_has_no_problem() -> None:
+    assert budget_problems(plan_of(budget={"gpu_hours": 1e6, "hours": 1e6, "trials": 8})) == []
+    assert budget_problems(plan_of()) == []
+
+
+def test_too_many_trials_are_named_with_what_would_fit() -> None:
+    (problem,) = budget_problems(plan_of(budget={"trials": 5}))
+
+    assert problem == Problem(
+        "budget.trials",
+        "the plan needs 8 trials, allowed are 5; set replicates.seeds to 1 (4 trials); or drop "
+        "the axis head.layers (4 trials); or raise budget.trials to 8",
+    )
+
+
+def test_every_limit_that_is_passed_is_named() -> None:
+    tight = {"gpu_hours": 1e-3, "usd": 1e-3, "usd_per_gpu_hour": 2.0, "hours": 1e-3, "trials": 2}
+
+    problems = problems_of(plan_of(budget=tight))
+
+    assert list(problems) == ["budget.trials", "budget.gpu_hours", "budget.usd", "budget.hours"]
+    assert "8 trials; arithmetic, unmeasured" in problems["budget.gpu_hours"]
+    assert "which is not enough alone" in problems["budget.gpu_hours"]
+    assert "hours on 2 devices" in problems["budget.hours"]
+
+
+def test_the_raise_it_proposes_is_enough() -> None:
+    message = problems_of(plan_of(budget={"gpu_hours": 1e-3}))["budget.gpu_hours"]
+
+    proposed = float(message.rpartition(" ")[2])
+
+    assert budget_problems(plan_of(budget={"gpu_hours": proposed})) == []
+
+
+@pytest.mark.parametrize("design", ["grid", "one_factor"])
+def test_the_axis_it_proposes_to_drop_saves_what_it_says(design: str) -> None:
+    changes: dict[str, Any] = {"design": {"kind": design}, "budget": {"trials": 7}}
+    changes["replicates"] = {"seeds": 2}
+    message = problems_of(plan_of(**changes))["budget.trials"]
+
+    assert "drop the axis scale (6 trials)" in message
+    assert len(plan_of(**changes | {"axes": {"head.layers": [1, 2, 3]}}).trials) == 6
+
+
+def test_what_is_finished_already_needs_no_budget() -> None:
+    plan = plan_of(budget={"trials": 5})
+
+    finished = with_finished(plan, [trial.identity for trial in plan.trials[:3]])
+
+    assert budget_problems(finished) == []
+
+
+def test_the_ways_to_fit_are_those_that_keep_most_and_all_of_them_fit() -> None:
+    axes = {"head.layers": [1, 2, 3, 4, 5], "scale": ["xs", "s"], "paradigm": ["scalar", "critic"]}
+    changes: dict[str, Any] = {"axes": axes, "replicates": {"seeds": 4}}
+    # 7 arms: the baseline, four depths, a scale, a paradigm.
+    message = problems_of(plan_of(**changes, budget={"trials": 24}))["budget.trials"]
+
+    assert "the plan needs 28 trials, allowed are 24" in message
+    assert "drop the axis scale (24 trials); or drop the axis paradigm (24 trials)" in message
+    assert message.endswith("or raise budget.trials to 28")
+
+
+def test_one_level_is_given_up_rather_than_an_axis() -> None:
+    changes: dict[str, Any] = {"axes": {"head.layers": [1, 2, 3, 4, 5]}, "replicates": {"seeds": 4}}
+
+    message = problems_of(plan_of(**changes, budget={"trials": 16}))["budget.trials"]
+
+    assert "drop the level head.layers=1 (16 trials)" in message
+    fewer = plan_of(**changes | {"axes": {"head.layers": [2, 3, 4, 5]}})
+    assert len(fewer.trials) == 16
+
+
+def test_an_arm_that_cannot_fit_its_own_budget_is_named() -> None:
+    problems = problems_of(plan_of(budget={"per_arm": {"gpu_hours": 1e-3}}))
+
+    assert list(problems) == ["budget.per_arm.gpu_hours"]
+    assert "baseline needs about" in problems["budget.per_arm.gpu_hours"]
+    assert "and 1 more" in problems["budget.per_arm.gpu_hours"]

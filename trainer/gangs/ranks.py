@@ -1,0 +1,298 @@
+"""Gangs of ranks as killable children of this process, forked warm; imports no torch itself.
+
+Ranks are forked from a server that has imported torch, transformers and DeepSpeed, so only the
+first gang of a process waits for that. Nothing survives from one trial to the next, a rank that
+hangs in a collective can be killed, and a rank whose parent dies ends itself. Reports, outcomes
+and failures cross the border as JSON, never as pickled objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import connection, get_context, spawn
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
+from infra.object_store import ObjectStore, open_store
+from trainer.config import TrainerConfig
+from trainer.gangs.rank_child import STOP_NOW, GangPart, RankLaunch, RankMessage, live
+from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
+
+LAST_WORDS_SECONDS = 2.0
+"""After one rank failed, how long the others may still say what they died of."""
+
+KEPT_VARIABLES = ("RMSWEEP_", "AWS_")
+"""Prefixes of what a rank inherits from this process's environment as it is now."""
+
+_starting = threading.local()
+_preparation_data = spawn.get_preparation_data
+
+
+def _preparation_without_main(name: str) -> dict[str, Any]:
+    """What a child is told to set up; a rank is not told to import our caller's main module."""
+    data: dict[str, Any] = _preparation_data(name)
+    if getattr(_starting, "rank", False):
+        # In a Ray worker that import alone takes 3 s.
+        data.pop("init_main_from_name", None)
+        data.pop("init_main_from_path", None)
+    return data
+
+
+spawn.get_preparation_data = _preparation_without_main
+
+
+class RankProcess:
+    """One rank in a child of its own."""
+
+    def __init__(self, launch: RankLaunch) -> None:
+        self.rank = launch.rank
+        self.log = Path(launch.log)
+        context = get_context("forkserver")
+        context.set_forkserver_preload(["trainer.gangs.warm"])
+        self.connection, theirs = context.Pipe()
+        self._process: ForkServerProcess = context.Process(
+            target=live, args=(theirs, launch.model_dump_json()), daemon=True
+        )
+        _starting.rank = True
+        try:
+            self._process.start()
+        finally:
+            _starting.rank = False
+        theirs.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id."""
+        return self._process.pid
+
+    def receive(self) -> RankMessage | None:
+        """The next message, or None when the rank is gone."""
+        try:
+            return RankMessage.model_validate_json(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+    def send(self, words: bytes) -> None:
+        """Say an answer, or to stop; silent when the rank is gone."""
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(words)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.is_alive():
+            self._process.kill()
+
+    def end(self) -> int | None:
+        """Kill it if it still runs; returns its exit code."""
+        self._process.join(timeout=0.5)
+        self.kill()
+        self._process.join(timeout=5.0)
+        self.connection.close()
+        return self._process.exitcode
+
+
+class TrialProcess:
+    """The ranks of one attempt at a trial that live on this machine: all of them, or a part."""
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        *,
+        store_uri: str,
+        identity: str,
+        resume_from: CheckpointReference | None = None,
+        benchmarks_only: bool = False,
+        part: GangPart | None = None,
+    ) -> None:
+        self._store = open_store(store_uri)
+        self._logs = Path(tempfile.mkdtemp(prefix="rmsweep-logs-"))
+        part = part or GangPart(
+            first=0,
+            count=1 if benchmarks_only else config.machine.workers,
+            master_address="127.0.0.1",
+            master_port=free_port(),
+            log_prefix=next_log_prefix(self._store, identity),
+        )
+        self._log_prefix = part.log_prefix
+        self._leads = part.first == 0
+        self._killed = False
+        environment = {
+            name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)
+        }
+        self._ranks: list[RankProcess] = []
+        for local in range(part.count):
+            rank = part.first + local
+            launch = RankLaunch(
+                config=config,
+                store_uri=store_uri,
+                identity=identity,
+                resume_from=resume_from,
+                benchmarks_only=benchmarks_only,
+                rank=rank,
+                local_rank=local,
+                master_address=part.master_address,
+                master_port=part.master_port,
+                log=str(self._logs / f"rank-{rank}.txt"),
+                environment=environment,
+            )
+            try:
+                self._ranks.append(RankProcess(launch))
+            except (EOFError, OSError) as error:
+                self._end()
+                raise CommunicationTrial(
+                    f"rank {rank} could not be forked ({type(error).__name__}: {error}): its "
+                    "server was killed, or the machine is out of memory or processes"
+                ) from error
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the ranks."""
+        return [rank.pid for rank in self._ranks if rank.pid is not None]
+
+    def messages(self) -> Iterator[TrialReport | TrialOutcome]:
+        """Reports, each to be answered before the next comes, then one outcome.
+
+        A part without rank 0 says nothing and ends when its ranks have.
+
+        Raises:
+            TrialFailure: What killed the trial, with the rank's traceback as a note. Other
+                deliberate errors of a rank (`InputError`, `StoreError`) are raised as themselves.
+        """
+        outcome = None
+        waiting = {rank.connection: rank for rank in self._ranks}
+        try:
+            while waiting:
+                for ready in connection.wait(list(waiting)):
+                    rank = waiting[ready]  # type: ignore[index]
+                    message = rank.receive()
+                    if message is None or message.failure is not None:
+                        raise self._cause(rank, message)
+                    if message.report is not None:
+                        self._save_logs()
+                        yield message.report
+                        continue
+                    if rank.rank == 0:
+                        outcome = message.outcome
+                    del waiting[rank.connection]
+        finally:
+            self._end()
+        if outcome is not None:
+            yield outcome
+        elif self._leads:
+            raise CommunicationTrial("all ranks ended, but none said how the trial went")
+
+    def answer(self, answer: Answer) -> None:
+        """Answer the last report."""
+        self._ranks[0].send(answer.encode())
+
+    def stop(self) -> None:
+        """Have the trial checkpoint after the step it is at and end; reports are answered as ever.
+
+        It is asked of rank 0, which tells the others; a part without rank 0 has nobody to ask. A
+        rank that has not begun to train finds it waiting.
+        """
+        if self._leads:
+            self._ranks[0].send(STOP_NOW)
+
+    def kill(self) -> None:
+        """End every rank at once; `messages` then raises `PreemptedTrial`."""
+        self._killed = True
+        for rank in self._ranks:
+            rank.kill()
+
+    def _cause(self, first: RankProcess, message: RankMessage | None) -> RmsweepError:
+        """The most telling of what the ranks died of: the others only saw a partner vanish."""
+        if self._killed:
+            return PreemptedTrial("the trial's ranks were killed on request")
+        failures = {first.rank: message.failure if message is not None else None}
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        others = {rank.connection: rank for rank in self._ranks if rank is not first}
+        while others and (left := deadline - time.monotonic()) > 0:
+            for ready in connection.wait(list(others), timeout=left):
+                rank = others.pop(ready)  # type: ignore[call-overload]
+                said = rank.receive()
+                failures[rank.rank] = said.failure if said is not None else None
+        spoken = {rank: failure for rank, failure in failures.items() if failure is not None}
+        telling = {r: f for r, f in spoken.items() if f.error != CommunicationTrial.__name__}
+        vanished = [rank for rank, failure in failures.items() if failure is None]
+        if vanished and not telling:
+            return _death(next(rank for rank in self._ranks if rank.rank == vanished[0]))
+        rank, failure = min((telling or spoken).items())
+        return failure.to_error(rank)
+
+    def _end(self) -> None:
+        for rank in self._ranks:
+            rank.end()
+        self._save_logs()
+        shutil.rmtree(self._logs, ignore_errors=True)
+
+    def _save_logs(self) -> None:
+        for rank in self._ranks:
+            if rank.log.is_file():
+                self._store.upload(rank.log, f"{self._log_prefix}{rank.log.name}")
+
+
+def run_trial(
+    config: TrainerConfig,
+    *,
+    store_uri: str,
+    identity: str,
+    reporter: TrialReporter,
+    resume_from: CheckpointReference | None = None,
+) -> TrialOutcome:
+    """Train one reward model in ranks of this machine and wait for it.
+
+    Raises:
+        RmsweepError: As `TrialProcess.messages`.
+    """
+    process = TrialProcess(config, store_uri=store_uri, identity=identity, resume_from=resume_from)
+    try:
+        for message in process.messages():
+            if isinstance(message, TrialOutcome):
+                return message
+            process.answer(reporter.report(message))
+    finally:
+        process.kill()
+    raise AssertionError("messages() ends with an outcome or an error")
+
+
+def _death(rank: RankProcess) -> RmsweepError:
+    code = rank.end()
+    tail = ""
+    if rank.log.is_file():
+        tail = "\n".join(rank.log.read_text(errors="replace").splitlines()[-20:])
+    if code == -15:
+        error: RmsweepError = PreemptedTrial(f"rank {rank.rank} was told to terminate")
+    elif code == -9:
+        error = CommunicationTrial(
+            f"rank {rank.rank} was killed (signal 9); when nobody did it, the machine ran out of "
+            "memory: use fewer trials at once or a smaller machine.micro_batch_pairs"
+        )
+    else:
+        error = CommunicationTrial(f"rank {rank.rank} ended without a word (exit code {code})")
+    if tail:
+        error.add_note(tail)
+    return error
+
+
+def next_log_prefix(store: ObjectStore, identity: str) -> str:
+    """Where the logs of a new attempt go."""
+    prefix = f"trials/{identity}/logs/attempt-"
+    numbers = [key.removeprefix(prefix).partition("/")[0] for key in store.keys(prefix)]
+    return f"{prefix}{max((int(number) for number in numbers), default=0) + 1}/"
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port nobody listens on at an address of this machine."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])

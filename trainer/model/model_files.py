@@ -1,0 +1,158 @@
+"""A trained reward model as files: the backbone for the Auto classes, our head, and one JSON page.
+
+Safetensors and JSON only. Loading gives the very scores the trained model gave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+
+from infra.errors import CorruptObjectError, MissingError
+from infra.frozen import Frozen
+from infra.object_store import LocalStore, ObjectStore
+from trainer.config import TrainerConfig
+from trainer.identity import digest
+from trainer.model.backbone import Backbone, read_backbone
+from trainer.model.low_rank import plain_state
+from trainer.model.reward_model import RewardModel
+
+PAGE = "reward_model.json"
+HEAD = "reward_head.safetensors"
+
+
+class ModelPage(Frozen):
+    """What turns a backbone's files into a reward model."""
+
+    version: int = 1
+    identity: str
+    config: TrainerConfig
+
+
+def model_prefix(identity: str) -> str:
+    """Where a trial's model lies in the object store."""
+    return f"trials/{identity}/model/"
+
+
+def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
+    """Write a model's files; the weights must be whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.backbone.save(folder, state=plain_state(model.module))
+    if model.head is not None:
+        state = {name: value.contiguous().cpu() for name, value in model.head.state_dict().items()}
+        save_file(state, folder / HEAD)
+    page = ModelPage(identity=identity, config=model.config)
+    (folder / PAGE).write_text(page.model_dump_json(indent=2) + "\n")
+
+
+def load_model(folder: Path, *, backbone: Backbone | None = None) -> RewardModel:
+    """A saved model, ready to score.
+
+    Args:
+        folder: Where `save_model` left it.
+        backbone: One already loaded from the same files, to be shared instead of read again.
+
+    Raises:
+        MissingError: If the folder holds no reward model.
+        CorruptObjectError: If its page cannot be read.
+    """
+    page = read_page(folder)
+    model = RewardModel(backbone or read_backbone(folder), page.config)
+    if model.head is not None:
+        model.head.load_state_dict(load_file(folder / HEAD))
+    return model.eval()
+
+
+def read_page(folder: Path) -> ModelPage:
+    """What a saved model says of itself.
+
+    Raises:
+        MissingError: If the folder holds no reward model.
+        CorruptObjectError: If its page cannot be read.
+    """
+    path = folder / PAGE
+    if not path.is_file():
+        raise MissingError(f"expected a reward model at {folder}, but it holds no {PAGE}")
+    try:
+        return ModelPage.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CorruptObjectError(f"{path} does not describe a reward model: {error}") from error
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of a model's files, by name and content."""
+    return digest(file_digests(folder))
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Sha256 of every file of a model, by name."""
+    files = {}
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        with path.open("rb") as file:
+            files[path.relative_to(folder).as_posix()] = hashlib.file_digest(
+                file, "sha256"
+            ).hexdigest()
+    return files
+
+
+def backbone_digest(files: Mapping[str, str]) -> str:
+    """Digest of a model's backbone alone: models that share it differ in their heads only."""
+    return digest({name: value for name, value in files.items() if name not in (PAGE, HEAD)})
+
+
+def store_model(model: RewardModel, store: ObjectStore, identity: str) -> str:
+    """Put a model into the object store; returns the digest of its files."""
+    with tempfile.TemporaryDirectory(prefix="rmsweep-model-") as name:
+        folder = Path(name)
+        save_model(model, folder, identity=identity)
+        # The page goes last: a model without it is not taken for one.
+        paths = sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.name == PAGE)
+        for path in paths:
+            store.upload(path, model_prefix(identity) + path.relative_to(folder).as_posix())
+        return folder_digest(folder)
+
+
+def fetch_model(store: ObjectStore, identity: str, folder: Path) -> str:
+    """Copy a trial's model out of the object store; returns the digest of its files.
+
+    Raises:
+        MissingError: If the trial left no model.
+    """
+    prefix = model_prefix(identity)
+    keys = _model_keys(store, identity)
+    for key in keys:
+        store.download(key, folder / key.removeprefix(prefix))
+    return folder_digest(folder)
+
+
+@contextmanager
+def model_folder(store: ObjectStore, identity: str) -> Iterator[Path]:
+    """A folder with a trial's model: the store's own where it is local, else a copy for a while.
+
+    Raises:
+        MissingError: If the trial left no model.
+    """
+    if isinstance(store, LocalStore):
+        _model_keys(store, identity)
+        yield store.root / model_prefix(identity)
+        return
+    with tempfile.TemporaryDirectory(prefix="rmsweep-model-") as name:
+        fetch_model(store, identity, Path(name))
+        yield Path(name)
+
+
+def _model_keys(store: ObjectStore, identity: str) -> list[str]:
+    prefix = model_prefix(identity)
+    keys = store.keys(prefix)
+    if f"{prefix}{PAGE}" not in keys:
+        raise MissingError(
+            f"trial {identity[:12]} has no model in {store.uri}; it was stopped early or failed, "
+            "or its files were deleted"
+        )
+    return keys
