@@ -34,7 +34,11 @@ class SequenceInterval:
 
 
 def difference_sequence(
-    differences: Sequence[float], *, alpha: float = 0.05, effect_variance: float = EFFECT_VARIANCE
+    differences: Sequence[float],
+    *,
+    alpha: float = 0.05,
+    effect_variance: float = EFFECT_VARIANCE,
+    least_spread: float = 0.0,
 ) -> SequenceInterval:
     """The confidence sequence of a mean of normal differences, after those seen so far.
 
@@ -45,6 +49,8 @@ def difference_sequence(
         differences: One per seed, in any order.
         alpha: 1 - alpha is the level.
         effect_variance: As `EFFECT_VARIANCE`.
+        least_spread: A smaller standard deviation counts as this: what is counted in items has none
+            below one item that means anything.
 
     Raises:
         ValueError: If there is no difference, or one is not finite.
@@ -60,7 +66,8 @@ def difference_sequence(
     count = int(values.size)
     if count < 2:
         return SequenceInterval(mean=mean, low=-math.inf, high=math.inf, alpha=alpha)
-    half = _threshold(count, alpha, effect_variance) * float(values.std(ddof=1)) / math.sqrt(count)
+    spread = max(float(values.std(ddof=1)), least_spread)
+    half = _threshold(count, alpha, effect_variance) * spread / math.sqrt(count)
     if math.isnan(half):  # no spread and an infinite threshold
         half = math.inf
     return SequenceInterval(mean=mean, low=mean - half, high=mean + half, alpha=alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from infra.errors import InputError
@@ -42,20 +43,25 @@ def refuse_extended(workplace: Workplace, plan: SweepPlan) -> None:
         )
 
 
-def sweep_of_file(workplace: Workplace, file: str) -> str:
-    """Id of the sweep a file asks for, to be resumed.
+def plan_to_resume(workplace: Workplace, file: str) -> SweepPlan:
+    """The plan of the sweep a file asks for, to go on with.
+
+    Its words, machines and places are the file's, its budget is what the ledger says: that may
+    have been changed since.
 
     Raises:
         InputError: If the ledger's sweep of that name asks for something else; says what, and
             what can be done. Also if there is none.
     """
     from sweep.cli.planning import plan_file
+    from sweep.spec.sweep_spec import BudgetSpec
 
     plan, _ = plan_file(workplace, file)
     row = _of_id(workplace, plan.sweep_id)
     if row is not None:
         refuse_extended(workplace, plan)
-        return row.sweep_id
+        budget = BudgetSpec.model_validate(row.spec_json.get("budget") or {})
+        return replace(plan, spec=plan.spec.model_copy(update={"budget": budget}))
     row = _namesake(workplace, plan)
     if row is None:
         raise InputError(f"no sweep was started from {file} yet; `rmsweep run {file}` starts it")
@@ -88,7 +94,7 @@ def _differences(row: SweepRow, plan: SweepPlan) -> str:
 
 
 def _asks_for_less(row: SweepRow, plan: SweepPlan) -> bool:
-    from sweep.records.registering import content_digest
+    from sweep.records.content import content_digest
 
     return content_digest(row.spec_json) != content_digest(plan.spec.model_dump(mode="json"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import InputError
-from sweep.cli.changed_files import refuse_extended, sweep_of_file, warn_of_another
+from sweep.cli.changed_files import plan_to_resume, refuse_extended, warn_of_another
 from sweep.cli.console import duration_text, out, print_error, print_json, print_warning
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
 from sweep.cli.workplace import Workplace, open_workplace
@@ -42,7 +42,7 @@ def run(file: SweepFile, overrides: Overrides = None, json: Json = False) -> int
 
 def resume(
     sweep: Annotated[
-        str, typer.Argument(help="Name of a sweep, the start of its id, or its unchanged file.")
+        str, typer.Argument(help="Name of a sweep, the start of its id, or its file.")
     ],
     json: Json = False,
 ) -> int:
@@ -52,8 +52,9 @@ def resume(
 
     workplace = open_workplace()
     if sweep.endswith(SUFFIXES):
-        sweep = sweep_of_file(workplace, sweep)
-    plan = plan_again(workplace, workplace.ledger.sweep(sweep))
+        plan = plan_to_resume(workplace, sweep)
+    else:
+        plan = plan_again(workplace, workplace.ledger.sweep(sweep))
     return _execute(workplace, plan, json=json)
 
 

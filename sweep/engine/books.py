@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sweep.engine.contest import Contest
@@ -56,6 +56,15 @@ class ExpectedTrial(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What every trial of an arm is expected to take, as a driver wrote it down."""
+
+    workers: int
+    seconds: float
+    shrinks: int
+
+
 class Books:
     """Trials by position, in the order they came."""
 
@@ -65,6 +74,8 @@ class Books:
         """Those that run or could, in the order to start them."""
         self.contest = contest
         self.chronicle = chronicle
+        self.expected: dict[str, Expectation] = {}
+        """By arm, as far as drivers have written it down."""
         self._position: dict[str, int] = {}
         self._arms: dict[str, list[int]] = {}
         self._begun: set[str] = set()
@@ -150,6 +161,22 @@ class Books:
         self.contest.refresh(seeds)
         self.chronicle.refresh(seeds)
 
+    def expect(self, arms: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take what trials are expected to take from the log, not from the plan of the day."""
+        for arm, figures in arms.items():
+            if arm not in self._arms:  # an older plan may lack it
+                continue
+            said = self.expected[arm] = Expectation(**figures)
+            for trial in self.seeds(arm):
+                self.put(
+                    replace(
+                        trial,
+                        workers=said.workers,
+                        seconds_estimate=said.seconds,
+                        shrinks=said.shrinks,
+                    )
+                )
+
     def promote(self, arm: str, *, rung: int, seq: int) -> None:
         """An arm goes on from a rung."""
         trials = self.seeds(arm)
@@ -173,6 +200,9 @@ class Books:
         added = [NewTrial(**value) for value in decision["trials"]]
         for trial in added:
             self.add(trial, stage=trial.stage, registered=False)
+            self.expected[trial.arm] = Expectation(
+                workers=trial.workers, seconds=trial.seconds_estimate, shrinks=trial.shrinks
+            )
         if decision["asked"] is not None:
             asked = Asked(**decision["asked"])
             self.chronicle.ask(asked, seen=decision["seen"])

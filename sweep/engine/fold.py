@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sweep.engine import trial_events
 from sweep.engine.books import Books, ExpectedTrial
 from sweep.engine.budgets.budget import BudgetState, verdict
-from sweep.engine.budgets.tally import Tally, failure_kind
+from sweep.engine.budgets.tally import Tally
 from sweep.engine.contest import Contest
 from sweep.engine.growing.chronicle import Chronicle, objective_keys
 from sweep.engine.growing.growth import Growth, NewTrial, NoGrowth
-from sweep.engine.view import HARMLESS_KINDS, Observation, SweepView, TrialStanding
+from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
@@ -25,6 +26,8 @@ DECISIONS_KIND = "decided"
 """Kind under which a driver records `decisions.log_entry` in the ledger."""
 PLACED_KIND = "placed"
 """Kind under which a driver records which machine an attempt was first heard from."""
+EXPECTED_KIND = "expected"
+"""Kind under which a driver records what it expects trials to take, before it decides by that."""
 
 
 class SweepFold:
@@ -104,6 +107,22 @@ class SweepFold:
         """Trials in state running that this driver does not run; ask the ledger who lives."""
         return tuple(each.identity for each in self._books.in_flight if each.driver != driver)
 
+    def unexpected(self, trials: Iterable[ExpectedTrial]) -> dict[str, dict[str, Any]]:
+        """What is to be written down of what these trials are expected to take, by arm.
+
+        What is written stays, whatever was measured since, unless machines are laid out otherwise.
+        """
+        found = {}
+        for trial in trials:
+            known = self._books.expected.get(trial.arm)
+            if known is None or (known.workers, known.shrinks) != (trial.workers, trial.shrinks):
+                found[trial.arm] = {
+                    "workers": trial.workers,
+                    "seconds": trial.seconds_estimate,
+                    "shrinks": trial.shrinks,
+                }
+        return found
+
     def rung_steps(self, identity: str) -> tuple[int, ...]:
         """Steps at which a trial is to report the objective."""
         return self._books.of(identity).rung_steps
@@ -182,6 +201,8 @@ class SweepFold:
         if event.payload["kind"] == PLACED_KIND and said["identity"] in self._books:
             trial = self._books.of(said["identity"])
             self._books.put(replace(trial, node=str(said["node"])))
+        if event.payload["kind"] == EXPECTED_KIND:
+            self._books.expect(said["arms"])
         if event.payload["kind"] == DECISIONS_KIND:
             for decision in said["decisions"]:
                 carry_out = self._carry_out.get(decision["kind"])
@@ -193,79 +214,23 @@ class SweepFold:
         ours = event.sweep_id == self.sweep_id
         if ours:
             self._tally.executed.add(trial.identity)
-        self._books.put(
-            replace(
-                trial,
-                state=TrialState.RUNNING,
-                driver=event.payload["driver"],
-                started=event.time,
-                seconds=0.0,
-                ours=ours,
-                shared=trial.shared or not ours,
-                attempts=trial.attempts + ours,
-                claimed=event.seq if ours else trial.claimed,
-                stopping=False,
-            )
-        )
+        self._books.put(trial_events.started(trial, event, ours=ours))
 
     def _report(self, event: Event) -> None:
-        trial, said = self._of(event), event.payload
-        checkpointed = said.get("checkpoint_step") is not None
-        value = said["metrics"].get(self._spec.objective.key)
-        reached = trial.reached
-        if value is not None:
-            reached = tuple(
-                value if known is None and step <= said["step"] else known
-                for known, step in zip(reached, trial.rung_steps, strict=True)
-            )
-        self._books.put(
-            replace(
-                trial,
-                step=said["step"],
-                fraction=said["fraction"],
-                seconds=said["seconds"],
-                metrics={**trial.metrics, **said["metrics"]},
-                resumable=trial.resumable or checkpointed,
-                spoiled=trial.spoiled and not checkpointed,
-                reached=reached,
-            )
-        )
+        key = self._spec.objective.key
+        self._books.put(trial_events.reported(self._of(event), event.payload, key=key))
 
     def _attempt_ended(self, event: Event) -> None:
         trial, said = self._of(event), event.payload
-        state = TrialState(said["state"])
-        if event.sweep_id == self.sweep_id:
+        ours = event.sweep_id == self.sweep_id
+        if ours:
             self._tally.pay(said["device_seconds"])
-            trial = replace(trial, device_seconds=trial.device_seconds + said["device_seconds"])
-        outcome = said.get("outcome")
-        if outcome is not None:
-            trial = replace(
-                trial,
-                step=outcome["step"],
-                fraction=outcome["fraction"],
-                metrics={**trial.metrics, **outcome["metrics"]},
-            )
-        failed = (failure_kind(said),) if state is TrialState.FAILED else ()
-        faults = trial.faults
-        trial = replace(
-            trial,
-            state=state,
-            driver=None,
-            node="",
-            started=None,
-            seconds=0.0,
-            ours=False,
-            stopping=False,
-            failures=trial.failures + failed,
-            spoiled=trial.spoiled or not HARMLESS_KINDS.issuperset(failed),
-            error_message=said.get("error_message"),
-            waiting_since=event.seq,
-        )
-        self._books.put(trial)
-        if event.sweep_id == self.sweep_id and event.kind == "attempt_finished":
-            self._tally.note_end(said, faults=trial.faults - faults)
-        if state is TrialState.SUCCEEDED:
-            self._tally.note_success(trial)
+        over = trial_events.ended(trial, event, ours=ours)
+        self._books.put(over)
+        if ours and event.kind == "attempt_finished":
+            self._tally.note_end(said, faults=over.faults - trial.faults)
+        if over.state is TrialState.SUCCEEDED:
+            self._tally.note_success(over)
 
     def _trial_moved(self, event: Event) -> None:
         state = TrialState(event.payload["state"])

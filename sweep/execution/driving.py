@@ -21,7 +21,7 @@ from sweep.engine.decision_kinds import (
     log_entry,
 )
 from sweep.engine.decisions import decide
-from sweep.engine.fold import DECISIONS_KIND, SweepFold
+from sweep.engine.fold import DECISIONS_KIND, EXPECTED_KIND, SweepFold
 from sweep.engine.growing.growth import NewTrial
 from sweep.engine.micro_batches import shrunk
 from sweep.engine.planning.plan import PlannedTrial, SweepPlan
@@ -81,6 +81,9 @@ class SweepDriver:
         """Say that the sweep runs; what failed before gets another chance."""
         self._view()
         self._take_in(self._fold.added)  # a driver may have died between deciding and adding
+        unexpected = self._fold.unexpected(self._planned.values())
+        if unexpected:
+            self._ledger.record_decision(self.sweep_id, EXPECTED_KIND, {"arms": unexpected})
         self._ledger.set_sweep_state(self.sweep_id, SweepState.RUNNING)
 
     def use(self, cluster: Cluster) -> None:

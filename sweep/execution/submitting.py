@@ -28,7 +28,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from infra.clusters import ClusterEntry, environment_of
 from infra.errors import InputError, StoreError
 from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE, Sender
-from sweep.records.registering import refuse_passwords
+from sweep.records.content import refuse_passwords
 
 if TYPE_CHECKING:
     from sweep.engine.planning.plan import SweepPlan

@@ -93,24 +93,7 @@ def claim(  # noqa: PLR0913 -- who claims what
     connection.execute(
         sa.update(trials).where(trials.c.identity == identity).values(attempt_id=attempt_id)
     )
-    journal.append(
-        connection,
-        "attempt_started",
-        time=now,
-        sweep_id=sweep_id,
-        identity=identity,
-        payload={
-            "attempt": attempt_id,
-            "number": number,
-            "arm": member.arm,
-            "seed": member.seed,
-            "workers": workers,
-            "driver": holder.driver,
-            "host": holder.host,
-            "resumed_step": trial.checkpoint_step,
-        },
-    )
-    return Attempt(
+    attempt = Attempt(
         attempt_id=attempt_id,
         identity=identity,
         sweep_id=sweep_id,
@@ -123,6 +106,15 @@ def claim(  # noqa: PLR0913 -- who claims what
         fraction=trial.fraction,
         storage=storage,
     )
+    journal.append(
+        connection,
+        "attempt_started",
+        time=now,
+        sweep_id=sweep_id,
+        identity=identity,
+        payload=attempt.started_by(holder),
+    )
+    return attempt
 
 
 def record_report(

@@ -2,12 +2,12 @@
 
 Registering is idempotent. What is trained and asked never changes: a sweep may get further trials,
 but a trial that was planned as one identity is never silently turned into another. What it may
-spend, its words and where it is shown may change; the ledger keeps the newest.
+spend, its machines, its words and where it is shown may change; the ledger keeps the newest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +18,13 @@ from sqlalchemy.engine import Connection
 from infra.errors import InputError, MissingError
 from infra.settings import masked
 from sweep.records import journal
+from sweep.records.content import content_digest, refuse_passwords
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Json, TrialRow
 from sweep.records.schema import arms as arms_table
 from sweep.records.schema import attempts as attempts_table
 from sweep.records.schema import memberships, sweeps
 from sweep.records.schema import trials as trials_table
-from trainer.identity import digest
-
-CHANGEABLE = ("budget", "question", "tracking", "storage")
-"""Sections of a sweep file that may change while the sweep stays the same; a store that moves is
-refused with a reason of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +49,19 @@ def register(
             holds a password.
     """
     refuse_passwords(sweep.spec_json)
-    spec_digest = content_digest(sweep.spec_json)
     found = connection.execute(
-        sa.select(sweeps.c.spec_digest, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
+        sa.select(sweeps.c.spec, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
     ).first()
     if found is not None:
-        _refuse_other_content(sweep, spec_digest, found.spec_digest, found.storage)
+        _refuse_other_content(sweep, found.spec, found.storage)
         connection.execute(
             sa.update(sweeps)
             .where(sweeps.c.sweep_id == sweep.sweep_id)
             .values(tracking_uri=masked(sweep.tracking_uri))
         )
         replace_spec(connection, sweep.sweep_id, sweep.spec_json, now=sweep.created)
+        if found.spec != sweep.spec_json:
+            _replace_machines(connection, sweep.sweep_id, trials)
         return extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created) > 0
     connection.execute(
         sa.insert(sweeps).values(
@@ -73,7 +70,7 @@ def register(
             state=SweepState.PENDING.value,
             reason="",
             spec=dict(sweep.spec_json),
-            spec_digest=spec_digest,
+            spec_digest=content_digest(sweep.spec_json),
             tracking_uri=masked(sweep.tracking_uri),
             storage=sweep.storage,
             created=sweep.created,
@@ -93,11 +90,6 @@ def register(
     )
     extend(connection, sweep.sweep_id, arms=arms, trials=trials, now=sweep.created)
     return True
-
-
-def content_digest(spec_json: Json) -> str:
-    """Equal for specs that ask for the same, whatever they may spend and wherever they show it."""
-    return digest({key: value for key, value in spec_json.items() if key not in CHANGEABLE})
 
 
 def replace_spec(connection: Connection, sweep_id: str, spec_json: Json, *, now: float) -> None:
@@ -201,25 +193,8 @@ def require_sweep(connection: Connection, sweep_id: str) -> SweepState:
     return SweepState(state)
 
 
-def refuse_passwords(value: object, path: str = "") -> None:
-    """Raise `InputError` naming the setting of a sweep that holds a password."""
-    if isinstance(value, str) and masked(value) != value:
-        raise InputError(
-            f"{path} holds a password, which a ledger must not keep; leave it out and set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, PGPASSFILE, or RMSWEEP_*"
-        )
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            refuse_passwords(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            refuse_passwords(item, f"{path}[{index}]")
-
-
-def _refuse_other_content(
-    sweep: NewSweep, spec_digest: str, known_digest: str, known_storage: str
-) -> None:
-    if spec_digest != known_digest:
+def _refuse_other_content(sweep: NewSweep, known_spec: Json, known_storage: str) -> None:
+    if content_digest(sweep.spec_json) != content_digest(known_spec):
         raise InputError(
             f"sweep {sweep.sweep_id} is registered with another sweep file; give this one "
             "another name"
@@ -245,6 +220,23 @@ def _refuse_other_identities(
             f"sweep {sweep_id} was registered with other trainings for {shown}: the data, the "
             "backbone or the trainer's version has changed since; restore them, or rename the "
             "sweep"
+        )
+
+
+def _replace_machines(connection: Connection, sweep_id: str, trials: Sequence[TrialRow]) -> None:
+    """Lay out trials that are not done as they are asked for now; their identities stay."""
+    done = sa.select(trials_table.c.identity).where(
+        trials_table.c.state == TrialState.SUCCEEDED.value
+    )
+    for trial in trials:
+        connection.execute(
+            sa.update(memberships)
+            .where(
+                memberships.c.sweep_id == sweep_id,
+                memberships.c.identity == trial.identity,
+                memberships.c.identity.not_in(done),
+            )
+            .values(config=dict(trial.config_json), workers=trial.workers)
         )
 
 

@@ -138,6 +138,19 @@ class Attempt:
     """What the trial had reached when it was claimed."""
     storage: str
 
+    def started_by(self, holder: Holder) -> dict[str, Any]:
+        """What the event `attempt_started` says of it."""
+        return {
+            "attempt": self.attempt_id,
+            "number": self.number,
+            "arm": self.arm,
+            "seed": self.seed,
+            "workers": self.workers,
+            "driver": holder.driver,
+            "host": holder.host,
+            "resumed_step": None if self.resume_from is None else self.resume_from.step,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptView:

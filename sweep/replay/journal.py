@@ -160,17 +160,9 @@ class Journal:
         self._attempts.append(attempt)
         self._started[attempt.attempt_id] = self._clock()
         self._state[identity] = TrialState.RUNNING
-        payload = {
-            "attempt": attempt.attempt_id,
-            "number": number,
-            "arm": trial.arm,
-            "seed": trial.seed,
-            "workers": workers,
-            "driver": holder.driver,
-            "host": holder.host,
-            "resumed_step": None if checkpoint is None else checkpoint.step,
-        }
-        self._append("attempt_started", payload, sweep_id=sweep_id, identity=identity)
+        self._append(
+            "attempt_started", attempt.started_by(holder), sweep_id=sweep_id, identity=identity
+        )
         return attempt
 
     def record_report(self, attempt_id: int, report: TrialReport) -> None:

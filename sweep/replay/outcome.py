@@ -7,6 +7,7 @@ negative, in the metric's own unit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,8 @@ class ReplayOutcome:
     incumbents: tuple[Incumbent, ...]
     """Each better than the one before."""
     best_in_sweep: float
-    """What the best of the sweep's own arms ends with: regret beyond it is the design's."""
+    """What the best of the sweep's own arms ends with: regret beyond it is the design's. NaN where
+    none was trained, as when the table answers no point of a search."""
     early_stopping: str
     """`paid`, `lost` or `not used`, and why, in a sentence."""
 
@@ -86,7 +88,8 @@ def replay_outcome(plan: ReplayPlan, driver: SimulatedDriver, *, seconds: float)
     full = sum(trial.curve.total_seconds for trial in driver.trials)
     best, value = table.best
     means = [table.final_means[name] for name in configurations.values()]
-    in_sweep = table.sign * float(np.nanmax([table.sign * mean for mean in means]))
+    known = [table.sign * mean for mean in means if math.isfinite(mean)]
+    in_sweep = table.sign * max(known, default=math.nan)
     incumbents = _incumbents(view, driver.traces, table, configurations)
     stopped = len({trial.arm for trial in view.trials if trial.stopped})
     spent = view.spent.device_seconds
@@ -104,7 +107,9 @@ def replay_outcome(plan: ReplayPlan, driver: SimulatedDriver, *, seconds: float)
         best_value=value,
         incumbents=incumbents,
         best_in_sweep=in_sweep,
-        early_stopping=_early_stopping(incumbents, in_sweep, table, stopped, spent / full),
+        early_stopping=_early_stopping(
+            incumbents, in_sweep, table, stopped, spent / full if full else 0.0
+        ),
     )
 
 

@@ -120,6 +120,8 @@ class RecordedSpace:
 
     def __init__(self, space: TableSpace, arms: Mapping[str, str]) -> None:
         self.axes = space.axes
+        self.least_difference = 0.0
+        """A table does not say of how many items its figures are."""
         self._space = space
         self._configurations = dict(arms)
         self._names = {configuration: arm for arm, configuration in arms.items()}

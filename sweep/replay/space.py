@@ -24,6 +24,8 @@ from sweep.spec.sweep_spec import SweepSpec
 
 DECADES_BY_RATIO = 2.0
 """A column whose positive values span as many powers of ten is taken by ratio."""
+MISSING = 1.0
+"""Squared distance of a configuration that has no value on an axis: a whole range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,9 @@ class TableSpace:
         total = 0.0
         for axis, wanted in drawn.items():
             value, domain = self.table.configurations[name][axis], ranges[axis]
+            if value is None:
+                total += MISSING
+                continue
             if not isinstance(value, int | float) or (domain.log and value <= 0):
                 return math.inf
             scale = math.log if domain.log else float
@@ -150,8 +155,12 @@ def _axis(name: str, entry: AxisEntry, own: Value) -> Axis:
 
 
 def _column(name: str, table: CurveTable) -> Axis:
-    """An axis of all that a column holds: a range of numbers, else levels."""
+    """An axis of all that a column holds: a range of numbers, else levels.
+
+    Some configurations may have no value there, as where a setting belongs to one optimizer alone.
+    """
     values = [configuration[name] for configuration in table.configurations.values()]
+    values = [value for value in values if value is not None]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) < len(values) or len(set(numbers)) < 2:
         return _listed(name, sorted({text_of(value) for value in values}), None)

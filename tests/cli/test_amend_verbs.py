@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sweep.cli.planning import plan_file
+from sweep.cli.changed_files import plan_to_resume
+from sweep.cli.planning import plan_again, plan_file
 from sweep.cli.workplace import Workplace, open_workplace
 from sweep.execution.registration import register
+from sweep.records.lifecycle import TrialState
+from sweep.records.rows import Holder
 from sweep.spec.load import load_sweep
 from tests.cli.conftest import Command
 
@@ -216,6 +219,39 @@ def test_a_file_whose_sweep_was_extended_since_is_not_run_as_if_it_were_not(
         assert answer.code == 2
         assert "was extended since this file" in answer.err
         assert "replicates.seeds: 3 -> 2" in answer.err
+
+
+def test_words_machines_and_notices_of_a_file_may_change_while_the_sweep_stays_the_same(
+    registered: tuple[Path, Workplace],
+) -> None:
+    path, workplace = registered
+    sweep_id = workplace.ledger.sweep("head").sweep_id
+    workplace.ledger.set_budget(sweep_id, {"hours": 3.0})
+    path.write_text(
+        SWEEP.replace("help?", "help at all?").replace(
+            "  head.layers: [1, 2]", "  head.layers: {levels: [1, 2], question: How deep}"
+        )
+        + "notify: {about: [finish]}\nset: {machine.workers: 2}\n",
+        encoding="utf-8",
+    )
+    trained = workplace.ledger.trials(sweep_id)[0].identity
+    attempt = workplace.ledger.claim(trained, sweep_id, Holder.here(), 60.0)
+    assert attempt is not None
+    workplace.ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED)
+
+    plan = plan_to_resume(workplace, str(path))
+    register(plan, workplace.ledger, workplace.settings)
+
+    row = workplace.ledger.sweep(sweep_id)
+    assert row.spec_json["question"] == "Does depth help at all?"
+    assert row.spec_json["axes"]["head.layers"]["question"] == "How deep"
+    assert row.spec_json["notify"]["about"] == ["finish"]
+    assert row.spec_json["budget"]["hours"] == 3.0
+    workers = {view.identity: view.workers for view in workplace.ledger.trials(sweep_id)}
+    assert workers.pop(trained) == 1  # it was trained so
+    assert set(workers.values()) == {2}
+    again = plan_again(workplace, row)
+    assert {trial.workers for trial in again.trials} == {2}
 
 
 def test_a_file_nobody_ran_cannot_be_resumed(rmsweep: Command, tmp_path: Path) -> None:

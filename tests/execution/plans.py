@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from infra.settings import Settings, load_settings
 from sweep.engine.designs.points import DesignFacts
+from sweep.engine.fold import SweepFold
 from sweep.engine.planning.arms import Arm, Settling
 from sweep.engine.planning.cost_model import Interval
-from sweep.engine.planning.plan import PlannedTrial, SweepPlan
+from sweep.engine.planning.plan import PlannedTrial, SweepPlan, make_plan
 from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.engine.planning.price import Market, price_trials
+from sweep.engine.replay import Replayed, replay
+from sweep.records.ledger import Ledger
+from sweep.spec.resolve import resolve
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.engine.known_digests import KnownDigests
@@ -50,7 +55,12 @@ def plan_of(
 
 
 def race_of(
-    configs: Mapping[str, TrainerConfig], *, initial: int, at_most: int, name: str = "raced"
+    configs: Mapping[str, TrainerConfig],
+    *,
+    initial: int,
+    at_most: int,
+    name: str = "raced",
+    seconds: float = 1.0,
 ) -> SweepPlan:
     """A plan in which the arms of these configs race, from so many seeds each."""
     replicates = {"race": True, "initial": initial, "at_most": at_most}
@@ -59,7 +69,8 @@ def race_of(
     settling = Settling(baseline=TrainerConfig(), axes=(), rules=(), digests=KnownDigests())
 
     def planned(arm: Arm, seed: int) -> PlannedTrial:
-        return _trial(arm.name, arm.config.model_copy(update={"seed": seed}))
+        trial = _trial(arm.name, arm.config.model_copy(update={"seed": seed}))
+        return replace(trial, seconds=trial.seconds * seconds)
 
     return SweepPlan(
         sweep_id=name,
@@ -71,6 +82,29 @@ def race_of(
         estimate=_FREE,
         space=PlannedSpace((), settling, planned, arms),
     )
+
+
+def staged_of(config: TrainerConfig, axes: Mapping[str, Sequence[object]]) -> SweepPlan:
+    """A plan with a stage for each axis, the best of one being the next one's baseline."""
+    stages = [{"name": name, "axes": [name]} for name in axes]
+    spec = SweepSpec.model_validate(
+        {
+            "name": "staged",
+            "baseline": "basereward-tiny",
+            "axes": {name: list(levels) for name, levels in axes.items()},
+            "design": {"kind": "staged", "stages": stages, "adopt": "best"},
+            "replicates": {"seeds": 1},
+        }
+    )
+    resolved = resolve(spec)
+    baseline = resolved.baseline.model_copy(update={"data": config.data, "machine": config.machine})
+    return make_plan(replace(resolved, baseline=baseline), digests=KnownDigests())
+
+
+def taken_again(plan: SweepPlan, ledger: Ledger) -> list[Replayed]:
+    """Every decision in the ledger, taken again by who plans as this plan does."""
+    fold = SweepFold(plan.sweep_id, plan.trials, plan.spec, growth=plan.growth)
+    return list(replay(fold, ledger.events(limit=None, sweep_id=plan.sweep_id)))
 
 
 def _arms(configs: Mapping[str, TrainerConfig]) -> tuple[Arm, ...]:

@@ -30,13 +30,18 @@ def script(
     fails_at: int = 0,
     exits_at: int = 0,
     workers: int = 1,
+    per_layer: float = 0.0,
 ) -> TrainerConfig:
-    """A config whose gang reports `steps` steps, unless it fails or its actor dies at one."""
+    """A config whose gang reports `steps` steps, unless it fails or its actor dies at one.
+
+    Every layer of its head makes it better by `per_layer`.
+    """
     settings = {
         "steps": steps,
         "step_seconds": step_seconds,
         "fails_at": fails_at,
         "exits_at": exits_at,
+        "per_layer": per_layer,
     }
     return TrainerConfig(
         seed=seed,
@@ -93,7 +98,7 @@ class ScriptedGang:
                 seconds=seconds,
                 metrics={
                     "train/loss": 1.0 / step,
-                    "eval/validation/accuracy": accuracy_of(self._order.config.seed),
+                    "eval/validation/accuracy": self._accuracy,
                 },
                 checkpoint=CheckpointReference(step=step, manifest_sha256=_digest(step)),
             )
@@ -127,11 +132,14 @@ class ScriptedGang:
             step=step,
             fraction=step / int(self._script["steps"]),
             seconds=seconds,
-            metrics={"eval/validation/accuracy": accuracy_of(self._order.config.seed)}
-            if finished
-            else {},
+            metrics={"eval/validation/accuracy": self._accuracy} if finished else {},
             model_digest=_digest(self._order.identity) if finished else None,
         )
+
+    @property
+    def _accuracy(self) -> float:
+        config = self._order.config
+        return accuracy_of(config.seed) + float(self._script["per_layer"]) * config.head.layers
 
     def _note_execution(self, first_step: int) -> None:
         folder = Path(self._order.store_uri.removeprefix("file:"))

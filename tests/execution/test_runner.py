@@ -11,6 +11,7 @@ import pytest
 
 from infra.errors import BusyError, InputError
 from infra.settings import Settings
+from sweep.engine.decision_kinds import AddTrials
 from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import Progress
 from sweep.execution.cluster import Cluster
@@ -21,7 +22,7 @@ from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder, TrialView
 from sweep.spec.sweep_spec import BudgetSpec
-from tests.execution.plans import plan_of, race_of
+from tests.execution.plans import plan_of, race_of, staged_of, taken_again
 from tests.execution.scripted import SCRIPTED, executions, script
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -132,6 +133,30 @@ def test_a_race_whose_first_seeds_are_all_reused_still_trains_the_next(
     assert len(plan.trials) == 4
     assert states(ledger, plan) == ["succeeded"] * 6
     assert len(executions(settings.home / "store")) == 6
+    # Who has measured more since, and so expects other times, decides as was decided.
+    later = race_of({"a": script(steps=2), "b": script(steps=3)}, initial=2, at_most=3, seconds=7.0)
+    moments = taken_again(later, ledger)
+    assert any(isinstance(each, AddTrials) for moment in moments for each in moment.again)
+    assert all(moment.agrees for moment in moments)
+
+
+def test_a_stage_goes_on_from_what_the_one_before_it_found(
+    ledger: Ledger, settings: Settings
+) -> None:
+    plan = staged_of(
+        script(steps=2, per_layer=0.05),
+        {"head.layers": [1, 2, 3], "head.activation": ["silu", "tanh"]},
+    )
+
+    result = run(plan, ledger, settings)
+
+    assert result.state is SweepState.SUCCEEDED
+    heads = [
+        (trial.config_json["head"]["layers"], trial.config_json["head"]["activation"])
+        for trial in ledger.trials(plan.sweep_id)
+    ]
+    assert sorted(heads) == [(1, "silu"), (2, "silu"), (3, "silu"), (3, "tanh")]
+    assert all(moment.agrees for moment in taken_again(plan, ledger))
 
 
 def test_a_second_driver_of_the_same_sweep_is_refused(ledger: Ledger, settings: Settings) -> None:

@@ -10,6 +10,12 @@ import pytest
 
 from infra.errors import InputError, MissingError, SpecError
 from sweep.replay.curves import load_curves
+from sweep.replay.planning import plan_replay
+from sweep.replay.replaying import replay_sweep
+from sweep.replay.space import table_space
+from sweep.replay.working import SimulatedClock
+from sweep.spec.sweep_spec import SweepSpec
+from tests.replay.tables import random_table, spec_of
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -63,6 +69,33 @@ def test_configurations_are_joined_from_a_file_of_their_own(tmp_path: Path) -> N
 
     assert table.axes == ("model.width",)
     assert table.configurations["2"] == {"model.width": 16}
+
+
+def test_a_column_some_configurations_lack_is_still_a_range(tmp_path: Path) -> None:
+    rates = {1: 0.1, 2: 0.4, 3: None}
+    (tmp_path / "configs.jsonl").write_text(
+        "\n".join(json.dumps({"config": name, "rate": rate}) for name, rate in rates.items())
+    )
+    curves = CURVES + "3,0,1,10,0.9\n3,1,1,10,0.9\n"
+    text = DESCRIPTION + "configurations: {file: configs.jsonl, key: config}\n"
+    table = load_curves(write(tmp_path, text, curves=curves))
+
+    space = table_space(SweepSpec(name="made"), table)
+
+    assert str(space.axes[0].domain) == "0.1 to 0.4"
+    assert space.configuration({"rate": "0.15"}) == "1"
+    assert space.configuration({"rate": "0.15"}, taken={"1", "2"}) == "3"
+
+
+def test_a_search_none_of_whose_points_is_in_the_table_ends_without_a_result() -> None:
+    table = random_table(4, seed=0)
+    spec = spec_of(axes={"width": [77, 78]}, design={"kind": "tpe", "trials": 3})
+
+    outcome = replay_sweep(plan_replay(spec, table), clock=SimulatedClock())
+
+    assert outcome.configurations == 0
+    assert outcome.state == "succeeded"
+    assert outcome.regret is None
 
 
 def test_rows_can_be_chosen(tmp_path: Path) -> None:

@@ -237,6 +237,27 @@ def test_equal_differences_are_no_proof_however_far_from_zero() -> None:
     assert contenders({"base": many, "arm": more}, sign=1.0) == ["arm"]
 
 
+def test_a_spread_below_one_item_is_none() -> None:
+    # Of 100 items: ahead by six, six, six and seven; the spread is that of one item.
+    base = dict.fromkeys(range(4), 0.60)
+    arm = {0: 0.66, 1: 0.66, 2: 0.66, 3: 0.67}
+
+    def adopted(item: float) -> str | None:
+        return adopt(
+            {"base": base, "arm": arm}, reference="base", rule="supported", sign=1.0, alpha=0.05,
+            item=item,
+        )  # fmt: skip
+
+    assert adopted(0.0) == "arm"
+    assert adopted(0.01) is None
+    assert contenders({"base": base, "arm": arm}, sign=1.0) == ["arm"]
+    assert contenders({"base": base, "arm": arm}, sign=1.0, item=0.01) == ["base", "arm"]
+    # Seven seeds of one sign are evidence of themselves; and what is spread by more is tested.
+    many = {seed: 0.66 + 0.01 * (seed % 2) for seed in range(7)}
+    results = {"base": dict.fromkeys(many, 0.60), "arm": many}
+    assert contenders(results, sign=1.0, item=0.01) == ["arm"]
+
+
 def test_a_race_gives_no_seeds_to_an_arm_that_was_closed() -> None:
     table = noisy([0.5, 0.5, 0.5], 0.1)
     spec = SweepSpec.model_validate(

@@ -18,19 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTrial:
-    """A trial that joins a running sweep; the fields are those of `books.ExpectedTrial`."""
+    """A trial that joins a running sweep; the fields are those of `books.ExpectedTrial`.
+
+    What it is expected to take is said with the decision and is no part of it: who decides again
+    may have measured more since, and goes by what the log says.
+    """
 
     identity: str
     arm: str
     seed: int
-    workers: int
-    seconds_estimate: float
+    workers: int = field(compare=False)
+    seconds_estimate: float = field(compare=False)
     total_steps: int
     point: Mapping[str, str]
     """What was asked for: level by axis, those at the baseline left out."""
     stage: int = 0
     """Number of the stage."""
-    shrinks: int = 0
+    shrinks: int = field(default=0, compare=False)
     """How often its micro batch can be made smaller."""
 
 
@@ -75,6 +79,11 @@ class Space(Protocol):
     @property
     def axes(self) -> Sequence[Axis]:
         """All axes of the sweep."""
+        ...
+
+    @property
+    def least_difference(self) -> float:
+        """By how much one item moves the objective; 0 where it is not counted in items."""
         ...
 
     def trial(self, point: Mapping[str, str], *, seed: int, stage: int = 0) -> NewTrial | None:

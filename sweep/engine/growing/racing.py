@@ -47,7 +47,9 @@ class RaceGrowth:
         arms = _by_arm(view)
         staying = [
             arm
-            for arm in contenders(results_of(view, self._key), sign=self._sign)
+            for arm in contenders(
+                results_of(view, self._key), sign=self._sign, item=self._space.least_difference
+            )
             if not any(trial.stopped for trial in arms[arm])
         ]
         next_seeds = {arm: max(t.seed for t in arms[arm]) + 1 for arm in staying}
@@ -68,13 +70,17 @@ class RaceGrowth:
         return self.addition(view) is None
 
 
-def contenders(results: Results, *, sign: float, alpha: float = ALPHA) -> list[str]:
+def contenders(
+    results: Results, *, sign: float, alpha: float = ALPHA, item: float = 0.0
+) -> list[str]:
     """Arms that have not been shown to be worse than the leader.
 
     Args:
         results: Objective by arm and seed; arms without one are out.
         sign: 1 when more is better, -1 when less is.
         alpha: Chance that the best arm is ever left out.
+        item: By how much one item moves the objective; differences spread by less are taken for
+            equal, and then only their sign counts.
     """
     known = {arm: seeds for arm, seeds in results.items() if seeds}
     if len(known) < 2:
@@ -91,17 +97,17 @@ def contenders(results: Results, *, sign: float, alpha: float = ALPHA) -> list[s
         if (
             arm == leader
             or not differences
-            or difference_sequence(differences, alpha=level).high >= 0
-            or (all_alike(differences) and sign_bound(len(differences)) > level)
+            or difference_sequence(differences, alpha=level, least_spread=item).high >= 0
+            or (all_alike(differences, item) and sign_bound(len(differences)) > level)
         ):
             staying.append(arm)
     return staying
 
 
-def all_alike(differences: Sequence[float]) -> bool:
-    """Whether differences do not differ but for rounding: then their spread says nothing."""
+def all_alike(differences: Sequence[float], item: float = 0.0) -> bool:
+    """Whether differences lie within one item, but for rounding: their spread says nothing then."""
     scale = max(map(abs, differences), default=0.0)
-    return max(differences) - min(differences) <= ROUNDING * max(1.0, scale)
+    return max(differences) - min(differences) <= item + ROUNDING * max(1.0, scale)
 
 
 def sign_bound(count: int) -> float:

@@ -79,6 +79,7 @@ class StageGrowth:
             rule=self._design.adopt,
             sign=self._sign,
             alpha=self._design.alpha,
+            item=self._space.least_difference,
         )
         return before if winner is None else points.get(winner, before)
 
@@ -96,7 +97,13 @@ def stage_points(
 
 
 def adopt(
-    results: Results, *, reference: str | None, rule: str, sign: float, alpha: float
+    results: Results,
+    *,
+    reference: str | None,
+    rule: str,
+    sign: float,
+    alpha: float,
+    item: float = 0.0,
 ) -> str | None:
     """The arm to go on from; None to stay where one is.
 
@@ -106,6 +113,8 @@ def adopt(
         rule: `best`, or `supported`: by a paired t-test over shared seeds, Holm-corrected.
         sign: 1 when more is better, -1 when less is.
         alpha: Level of the test.
+        item: By how much one item moves the objective; differences spread by less are taken for
+            equal, and then only their sign counts.
     """
     if not results:
         return None
@@ -115,7 +124,7 @@ def adopt(
     if reference is None or reference not in results:
         return None
     rivals = [arm for arm in ranked if arm != reference]
-    p_values = [_paired_p(results[arm], results[reference], sign) for arm in rivals]
+    p_values = [_paired_p(results[arm], results[reference], sign, item) for arm in rivals]
     corrected = holm(p_values) if p_values else []
     supported = [
         arm for arm, p in zip(rivals, corrected, strict=True) if p is not None and p <= alpha
@@ -123,16 +132,21 @@ def adopt(
     return supported[0] if supported else None
 
 
-def _paired_p(arm: Mapping[int, float], reference: Mapping[int, float], sign: float) -> float:
+def _paired_p(
+    arm: Mapping[int, float], reference: Mapping[int, float], sign: float, item: float
+) -> float:
     """Two-sided p of no difference over shared seeds; 1 where the arm is not better.
 
-    Of a test set of some hundred items, two seeds often differ by the same number of items. Equal
-    differences have no spread to test by, so only their sign counts.
+    Of a test set of some hundred items, two seeds often differ by the same number of items, or by
+    one more. Such differences have no spread to test by, so only their sign counts; and no spread
+    is taken for smaller than one item.
     """
     shared = sorted(arm.keys() & reference.keys())
     differences = sign * np.array([arm[seed] - reference[seed] for seed in shared])
     if len(shared) < 2 or differences.mean() <= 0:
         return 1.0
-    if all_alike(differences.tolist()):
+    if all_alike(differences.tolist(), item):
         return sign_bound(len(shared))
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    spread = max(float(differences.std(ddof=1)), item)
+    ratio = float(differences.mean()) / spread * len(shared) ** 0.5
+    return float(2.0 * stats.t.sf(ratio, len(shared) - 1))

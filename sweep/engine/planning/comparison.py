@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-NOT_ASKED = ("budget", "question", "tracking", "storage", "name")
-"""Sections that change nothing that is trained or compared."""
+from sweep.records.content import asked
+
 _ABSENT = object()
 
 
@@ -61,12 +61,8 @@ def spec_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Ch
 
 
 def asked_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """As `spec_changes`, without words, places and budget."""
-    return [
-        change
-        for change in spec_changes(before, after)
-        if change.path.partition(".")[0] not in NOT_ASKED
-    ]
+    """As `spec_changes`, without names, words, places, machines and budget."""
+    return [each for each in spec_changes(asked(before), asked(after)) if each.path != "name"]
 
 
 def shared_trials(first: Iterable[str], second: Iterable[str]) -> SharedTrials:

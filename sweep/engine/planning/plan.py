@@ -154,7 +154,13 @@ def make_plan(
         trials=trials,
         estimate=estimate,
         design=designed.facts,
-        space=PlannedSpace(resolved.axes, designed.settling, partial(_trial, model), designed.arms),
+        space=PlannedSpace(
+            resolved.axes,
+            designed.settling,
+            partial(_trial, model),
+            designed.arms,
+            least_difference=_least_difference(resolved),
+        ),
     )
 
 
@@ -225,6 +231,14 @@ def _refuse_too_many(spec: SweepSpec, arms: int) -> None:
             f"{MAX_TRIALS:,} can be planned; drop seeds, levels or axes"
         )
         raise SpecError(f"sweep {spec.name}", [Problem("replicates.seeds", message)])
+
+
+def _least_difference(resolved: ResolvedSweep) -> float:
+    """By how much one item moves the objective, where it is a share of items."""
+    objective = resolved.spec.objective
+    benchmark = resolved.baseline.evaluation.benchmarks.get(objective.benchmark)
+    counted = objective.metric.startswith("accuracy") or objective.metric == "ties"
+    return 1.0 / benchmark.expected_items if counted and benchmark is not None else 0.0
 
 
 def _sweep_id(resolved: ResolvedSweep) -> str:

@@ -28,8 +28,11 @@ class PlannedSpace:
         settling: Settling,
         plan_trial: Callable[[Arm, int], PlannedTrial],
         arms: Sequence[Arm],
+        *,
+        least_difference: float = 0.0,
     ) -> None:
         self.axes = tuple(axes)
+        self.least_difference = least_difference
         self._settling = settling
         self._plan_trial = plan_trial
         self._arms = {arm.name: arm for arm in arms}

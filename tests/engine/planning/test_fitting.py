@@ -9,7 +9,7 @@ import pytest
 from infra.errors import Problem
 from sweep.engine.planning.fitting import budget_problems
 from sweep.engine.planning.plan import SweepPlan, with_finished
-from tests.engine.test_plan import plan_of
+from tests.engine.planning.test_plan import plan_of
 
 
 def problems_of(plan: SweepPlan) -> dict[str, str]:

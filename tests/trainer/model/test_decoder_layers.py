@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from infra.errors import BackboneError
-from tests.trainer.test_reward_model import examples_of, items_for
+from tests.trainer.model.test_reward_model import examples_of, items_for
 from tests.trainer.tiny_models import KINDS, tiny_backbone
 from trainer.config import TrainerConfig
 from trainer.model.model_files import load_model, save_model

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from infra.object_store import LocalStore
-from tests.trainer.test_reward_model import items_for
+from tests.trainer.model.test_reward_model import items_for
 from tests.trainer.tiny_models import tiny_backbone
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import TrainerConfig

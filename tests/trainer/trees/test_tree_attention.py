@@ -13,7 +13,7 @@ from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 from infra.errors import BackboneError
-from tests.trainer.test_reward_model import config_of, examples_of, items_for
+from tests.trainer.model.test_reward_model import config_of, examples_of, items_for
 from tests.trainer.tiny_models import tiny_backbone
 from trainer.model.reward_model import RewardModel
 from trainer.trees.tree_attention import flex_mask, tree_attention

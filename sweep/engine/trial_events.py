@@ -1,0 +1,81 @@
+"""What an event of one attempt makes of the standing of its trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sweep.engine.budgets.tally import failure_kind
+from sweep.engine.view import HARMLESS_KINDS, TrialStanding
+from sweep.records.lifecycle import TrialState
+from sweep.records.rows import Event
+
+
+def started(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
+    """An attempt began; `ours`: this sweep pays for it."""
+    return replace(
+        trial,
+        state=TrialState.RUNNING,
+        driver=event.payload["driver"],
+        started=event.time,
+        seconds=0.0,
+        ours=ours,
+        shared=trial.shared or not ours,
+        attempts=trial.attempts + ours,
+        claimed=event.seq if ours else trial.claimed,
+        stopping=False,
+    )
+
+
+def reported(trial: TrialStanding, said: Mapping[str, Any], *, key: str) -> TrialStanding:
+    """The running attempt said how far it is; `key`: the objective among its metrics."""
+    checkpointed = said.get("checkpoint_step") is not None
+    value = said["metrics"].get(key)
+    reached = trial.reached
+    if value is not None:
+        reached = tuple(
+            value if known is None and step <= said["step"] else known
+            for known, step in zip(reached, trial.rung_steps, strict=True)
+        )
+    return replace(
+        trial,
+        step=said["step"],
+        fraction=said["fraction"],
+        seconds=said["seconds"],
+        metrics={**trial.metrics, **said["metrics"]},
+        resumable=trial.resumable or checkpointed,
+        spoiled=trial.spoiled and not checkpointed,
+        reached=reached,
+    )
+
+
+def ended(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
+    """An attempt ended, of itself or with its driver; `ours`: this sweep paid for it."""
+    said = event.payload
+    state = TrialState(said["state"])
+    paid = said["device_seconds"] if ours else 0.0
+    outcome = said.get("outcome")
+    if outcome is not None:
+        trial = replace(
+            trial,
+            step=outcome["step"],
+            fraction=outcome["fraction"],
+            metrics={**trial.metrics, **outcome["metrics"]},
+        )
+    failed = (failure_kind(said),) if state is TrialState.FAILED else ()
+    return replace(
+        trial,
+        state=state,
+        driver=None,
+        node="",
+        started=None,
+        seconds=0.0,
+        ours=False,
+        stopping=False,
+        device_seconds=trial.device_seconds + paid,
+        failures=trial.failures + failed,
+        spoiled=trial.spoiled or not HARMLESS_KINDS.issuperset(failed),
+        error_message=said.get("error_message"),
+        waiting_since=event.seq,
+    )
