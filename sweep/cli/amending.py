@@ -18,7 +18,7 @@ from sweep.records.rows import SweepRow
 from sweep.spec.files import SUFFIXES
 from sweep.spec.load import sweep_of
 from sweep.spec.overrides import apply_overrides
-from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
+from sweep.spec.sweep_spec import BudgetSpec, StageBudgetSpec, SweepSpec
 from sweep.spec.yaml_source import Source, YamlDocument, read_value
 
 
@@ -101,18 +101,18 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
     budget = BudgetSpec.model_validate(row.spec_json.get("budget") or {}).model_dump(mode="json")
     for limit in limits:
         key, equals, text = limit.partition("=")
-        outer, _, inner = key.rpartition(".")
-        holder = budget.get(outer) if outer else budget
-        name = inner if outer else key
-        if not equals or not isinstance(holder, dict) or name not in holder or name == "per_arm":
-            known = hint(key, _limit_names(budget))
+        outer, _, name = key.rpartition(".")
+        holder = _holder(row, budget, outer)
+        if not equals or holder is None or name not in holder or isinstance(holder[name], dict):
+            known = hint(key, _limit_names(row, budget))
             raise InputError(f"expected LIMIT=VALUE, such as hours=3, came '{limit}'{known}")
         holder[name] = None if text == "none" else read_value(text, limit)
     try:
         made = validate(BudgetSpec, budget)
     except InvalidSettings as error:
         raise InvalidSettings(error.findings, "this budget") from error
-    if made.usd is not None and made.usd_per_gpu_hour is None:
+    in_dollars = [made.usd, *(stage.usd for stage in made.per_stage.values())]
+    if any(limit is not None for limit in in_dollars) and made.usd_per_gpu_hour is None:
         raise InputError("a limit in dollars needs a price; give usd_per_gpu_hour=... too")
     return made.model_dump(mode="json")
 
@@ -123,14 +123,32 @@ def limit_texts(budget: Mapping[str, Any], prefix: str = "") -> list[str]:
     for key, value in budget.items():
         if isinstance(value, Mapping):
             texts += limit_texts(value, f"{prefix}{key}.")
-        elif value is not None:
+        elif value is not None and key not in ("warn_at", "drain_at"):
             texts.append(f"{prefix}{key} {value:g}")
     return texts
 
 
-def _limit_names(budget: Mapping[str, Any]) -> list[str]:
+def _holder(row: SweepRow, budget: dict[str, Any], outer: str) -> dict[str, Any] | None:
+    """The part of a budget a limit stands in; that of a stage is made where there is none yet."""
+    kind, _, stage = outer.partition(".")
+    if kind == "per_stage" and stage in _stages(row):
+        unlimited = StageBudgetSpec().model_dump(mode="json")
+        made: dict[str, Any] = budget["per_stage"].setdefault(stage, unlimited)
+        return made
+    if not outer:
+        return budget
+    return budget["per_arm"] if outer == "per_arm" else None
+
+
+def _stages(row: SweepRow) -> list[str]:
+    return [str(stage["name"]) for stage in row.spec_json.get("design", {}).get("stages", ())]
+
+
+def _limit_names(row: SweepRow, budget: Mapping[str, Any]) -> list[str]:
     inner = [f"per_arm.{name}" for name in budget["per_arm"]]
-    return [*(name for name in budget if name != "per_arm"), *inner]
+    of_stage = StageBudgetSpec.model_fields
+    staged = [f"per_stage.{stage}.{name}" for stage in _stages(row) for name in of_stage]
+    return [*(name for name in budget if not name.startswith("per_")), *inner, *staged]
 
 
 def _written(row: SweepRow) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.engine.budgets.budget import device_seconds_limit, wall_seconds_limit
+from sweep.engine.budgets.budget import device_seconds_limit, verdict, wall_seconds_limit
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 
@@ -101,6 +101,8 @@ class _Purse:
     def __init__(self, view: SweepView, running: tuple[TrialStanding, ...]) -> None:
         self._view = view
         self._new_trials = view.spent.trials_started
+        found = verdict(view.budget, view.spent)
+        self._drained = found.reason if found.allowance == "drain" else ""
         limit = device_seconds_limit(view.budget)
         committed = sum(self._expected(trial) * trial.workers for trial in running)
         self._devices = None if limit is None else limit - view.spent.device_seconds - committed
@@ -109,13 +111,15 @@ class _Purse:
 
     def only_new_trials_are_refused(self, trial: TrialStanding) -> bool:
         """Whether a trial that was begun earlier may still go on where this one may not."""
-        return self._too_many(trial)
+        return self._too_many(trial) or bool(self._drained and not trial.claimed)
 
     def objection(self, trial: TrialStanding) -> str:
         """Why the budget does not allow the trial; empty when it does."""
         budget = self._view.budget
         if self._too_many(trial):
             return f"budget.trials is {budget.trials}, and that many were started"
+        if self._drained and not trial.claimed:
+            return self._drained
         seconds = self._expected(trial)
         cost = seconds * trial.workers
         if self._devices is not None and (self._devices <= 0 or cost > self._devices):

@@ -55,8 +55,28 @@ class StopArm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Warn:
+    """A limit of the budget comes near; nothing else follows from it."""
+
+    kind: ClassVar[str] = "warn"
+    limit: str
+    """Where it stands, such as `budget.hours`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """So much of a budget is spent that nothing new begins; what was begun goes on."""
+
+    kind: ClassVar[str] = "drain"
+    limit: str
+    """Whose: `budget`, or `budget.per_stage.<stage>`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseArm:
-    """An arm has spent its own budget: none of its trials runs any further for this sweep."""
+    """An arm, or its stage, has spent its budget: none of its trials runs on for this sweep."""
 
     kind: ClassVar[str] = "close_arm"
     arm: str
@@ -107,6 +127,8 @@ Decision = (
     | StopTrial
     | PromoteArm
     | StopArm
+    | Warn
+    | Drain
     | CloseArm
     | DropTrial
     | AddTrials

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from sweep.engine.admission import Admission, admit
 from sweep.engine.budgets.arm_budgets import closed_arms, seconds_until_closed
 from sweep.engine.budgets.budget import seconds_until_spent, verdict
+from sweep.engine.budgets.draining import draining, seconds_until_drained
 from sweep.engine.decision_kinds import (
     AddTrials,
     Decision,
@@ -49,7 +50,7 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
     if ending is not None:
         return _wind_down(running, ending)
     # An arm that is closed is not judged too: it would be lost twice.
-    judged = tuple(closed_arms(view)) or _judged(view)
+    judged = draining(view) or tuple(closed_arms(view)) or _judged(view)
     if judged:
         return judged
     if added is not None:
@@ -155,7 +156,7 @@ def _conclusion(view: SweepView) -> EndSweep:
     """How a sweep ends in which every trial is settled."""
     failed = [trial for trial in view.trials if trial.given_up]
     if not failed:
-        stopped = sum(trial.stopped for trial in view.trials)
+        stopped = sum(trial.stopped or trial.dropped for trial in view.trials)
         reason = f"{_trials(stopped)} stopped early, the others succeeded"
         if not stopped:
             reason = "all trials succeeded"
@@ -207,6 +208,10 @@ def _trials(count: int) -> str:
 
 
 def _deadline(view: SweepView) -> float | None:
-    waits = (seconds_until_spent(view.budget, view.spent), seconds_until_closed(view))
+    waits = (
+        seconds_until_spent(view.budget, view.spent),
+        seconds_until_drained(view),
+        seconds_until_closed(view),
+    )
     known = [seconds for seconds in waits if seconds is not None]
     return view.observation.now + min(known) if known else None

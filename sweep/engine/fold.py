@@ -20,6 +20,7 @@ from sweep.engine.growing.growth import Growth, NewTrial, NoGrowth
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Event
+from sweep.spec.design_spec import StagedDesign
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 
 DECISIONS_KIND = "decided"
@@ -59,6 +60,12 @@ class SweepFold:
         """Trials it was decided to add, whether or not the ledger was told of them."""
         self._state = SweepState.PENDING
         self._stop_requested = False
+        self._told: set[tuple[str, str]] = set()
+        """Which limits were told of, and how."""
+        design = spec.design
+        self._stages = (
+            tuple(stage.name for stage in design.stages) if isinstance(design, StagedDesign) else ()
+        )
         self._take: Mapping[str, Callable[[Event], None]] = {
             "sweep_acquired": self._acquired,
             "sweep_released": self._released,
@@ -82,6 +89,8 @@ class SweepFold:
             "close_arm": self._closed,
             "drop_trial": self._dropped,
             "add_trials": self._asked_to_add,
+            "warn": self._was_told,
+            "drain": self._was_told,
         }
         for trial in trials:
             self._books.add(trial)
@@ -147,6 +156,11 @@ class SweepFold:
             history=books.chronicle.history,
             growth=self._growth,
             spent=spent,
+            stages=self._stages,
+            spent_by_stage=(
+                self._tally.spent_by_stage(in_flight, observation) if self._stages else {}
+            ),
+            told=frozenset(self._told),
             pace=self._tally.pace,
             first_ends=self._tally.first_ends,
             last_failure=self._tally.last_failure,
@@ -195,6 +209,7 @@ class SweepFold:
         budget = event.payload.get("budget")
         if budget:
             self._budget = BudgetSpec.model_validate(budget)
+            self._told.clear()  # another limit is told of anew
 
     def _decided(self, event: Event) -> None:
         said = event.payload["decision"]
@@ -213,7 +228,7 @@ class SweepFold:
         trial = self._of(event)
         ours = event.sweep_id == self.sweep_id
         if ours:
-            self._tally.executed.add(trial.identity)
+            self._tally.begin(trial, event.time)
         self._books.put(trial_events.started(trial, event, ours=ours))
 
     def _report(self, event: Event) -> None:
@@ -224,11 +239,11 @@ class SweepFold:
         trial, said = self._of(event), event.payload
         ours = event.sweep_id == self.sweep_id
         if ours:
-            self._tally.pay(said["device_seconds"])
+            self._tally.pay(trial, said["device_seconds"])
         over = trial_events.ended(trial, event, ours=ours)
         self._books.put(over)
         if ours and event.kind == "attempt_finished":
-            self._tally.note_end(said, faults=over.faults - trial.faults)
+            self._tally.note_end(trial, said, faults=over.faults - trial.faults)
         if over.state is TrialState.SUCCEEDED:
             self._tally.note_success(over)
 
@@ -253,6 +268,9 @@ class SweepFold:
 
     def _dropped(self, decision: Mapping[str, Any]) -> None:
         self._books.put(replace(self._books.of(decision["identity"]), dropped=True))
+
+    def _was_told(self, decision: Mapping[str, Any]) -> None:
+        self._told.add((decision["kind"], decision["limit"]))
 
     def _asked_to_add(self, decision: Mapping[str, Any]) -> None:
         self.added += self._books.grow(decision)

@@ -178,6 +178,12 @@ class SweepView:
     growth: Growth = field(default_factory=NoGrowth, compare=False)
     """By which rule the sweep grows."""
     spent: BudgetState
+    stages: tuple[str, ...] = ()
+    """Names of the stages of a staged design."""
+    spent_by_stage: Mapping[int, BudgetState] = field(default_factory=dict)
+    """Of the stages that have begun, by number."""
+    told: frozenset[tuple[str, str]] = frozenset()
+    """What the log says of limits already: `warn` or `drain`, and the limit."""
     pace: float | None
     """Measured over planned device time, median of the trials finished here; None before any."""
     first_ends: tuple[str, ...]

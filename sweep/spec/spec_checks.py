@@ -10,7 +10,7 @@ from infra.findings import Finding, hint
 from search_spaces.axes import Axis
 from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.design_spec import SearchDesign, StagedDesign
-from sweep.spec.sweep_spec import SweepSpec
+from sweep.spec.sweep_spec import StageBudgetSpec, SweepSpec
 from trainer.config import BenchmarkConfig, TrainerConfig
 
 METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "margin": "max"}
@@ -57,6 +57,8 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
     if budget.usd is not None and budget.usd_per_gpu_hour is None:
         message = "a limit in dollars needs a price; give budget.usd_per_gpu_hour"
         findings.append(Finding(("budget", "usd"), message))
+    for stage, own in budget.per_stage.items():
+        findings += _stage_budget_findings(spec, stage, own)
     if budget.trials is not None and budget.trials < spec.replicates.seeds:
         message = (
             f"{budget.trials} trials cannot hold one arm of {spec.replicates.seeds} seeds; "
@@ -64,6 +66,20 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
         )
         findings.append(Finding(("budget", "trials"), message))
     return findings
+
+
+def _stage_budget_findings(spec: SweepSpec, stage: str, own: StageBudgetSpec) -> list[Finding]:
+    location = ("budget", "per_stage", stage)
+    if not isinstance(spec.design, StagedDesign):
+        message = f"design {spec.design.kind} has no stages; use budget.per_arm, or design staged"
+        return [Finding(location, message)]
+    names = [each.name for each in spec.design.stages]
+    if stage not in names:
+        return [Finding(location, f"unknown stage '{stage}'{hint(stage, names)}")]
+    if own.usd is not None and spec.budget.usd_per_gpu_hour is None:
+        message = "a limit in dollars needs a price; give budget.usd_per_gpu_hour"
+        return [Finding((*location, "usd"), message)]
+    return []
 
 
 def design_findings(spec: SweepSpec) -> list[Finding]:

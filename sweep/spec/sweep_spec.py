@@ -19,6 +19,8 @@ from sweep.spec.objective_spec import ObjectiveSpec
 from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
 
 class ArmBudgetSpec(Frozen):
     """What each arm may spend, all its seeds together; each limit is hard."""
@@ -29,8 +31,28 @@ class ArmBudgetSpec(Frozen):
     """Failed attempts after which the arm is stopped."""
 
 
+class StageBudgetSpec(Frozen):
+    """What one stage of a staged design may spend; each limit is hard, absent means unlimited.
+
+    Once it is spent the stage is over: the next one goes on from what was trained to its end.
+    """
+
+    gpu_hours: PositiveFloat | None = None
+    """Device-hours of the trials the stage added."""
+    usd: PositiveFloat | None = None
+    """Money; needs `usd_per_gpu_hour`."""
+    hours: PositiveFloat | None = None
+    """Wall clock from the stage's first trial on."""
+    trials: PositiveInt | None = None
+    failures: PositiveInt | None = None
+    """Failed attempts."""
+
+
 class BudgetSpec(Frozen):
-    """What the sweep may spend; each limit is hard, absent means unlimited."""
+    """What the sweep may spend; each limit is hard, absent means unlimited.
+
+    Coming near a limit is told first, then nothing new begins, then what runs is stopped.
+    """
 
     gpu_hours: PositiveFloat | None = None
     """Device-hours: seconds of every attempt times its devices (a CPU worker counts as one)."""
@@ -44,6 +66,12 @@ class BudgetSpec(Frozen):
     """Failed attempts after which the sweep stops."""
     per_arm: ArmBudgetSpec = ArmBudgetSpec()
     """What one arm may spend; it is stopped then, and the others go on."""
+    per_stage: dict[str, StageBudgetSpec] = Field(default_factory=dict)
+    """What stages of a staged design may spend, by name."""
+    warn_at: Share = 0.8
+    """Part of a limit from which on the log says that it comes near."""
+    drain_at: Share = 0.95
+    """Part of device-hours, money or wall clock from which on nothing new begins."""
 
 
 class TrackingSpec(Frozen):

@@ -55,7 +55,8 @@ def ours(**settings: object) -> Run:
                 "name": "regret",
                 "replicates": {"seeds": 1},
                 "objective": {"mode": table.mode},
-                "budget": {"gpu_hours": hours},
+                # Nobody else stops beginning before all is spent.
+                "budget": {"gpu_hours": hours, "drain_at": 1},
                 **sections,
             }
         )

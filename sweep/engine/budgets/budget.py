@@ -5,6 +5,7 @@ Spending only grows, so a verdict never gets kinder while the budget stays the s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,58 +102,113 @@ def wall_seconds_limit(budget: BudgetSpec) -> float | None:
     return None if budget.hours is None else budget.hours * SECONDS_PER_HOUR
 
 
-def verdict(budget: BudgetSpec, spent: BudgetState) -> Verdict:
-    """What the budget allows after this spending.
+def stage_budget(budget: BudgetSpec, stage: str) -> BudgetSpec | None:
+    """What a stage may spend, in the form of a sweep's budget; None where nothing limits it."""
+    own = budget.per_stage.get(stage)
+    if own is None:
+        return None
+    shared = ("usd_per_gpu_hour", "warn_at", "drain_at")
+    return BudgetSpec(**own.model_dump(), **{name: getattr(budget, name) for name in shared})
+
+
+def verdict(budget: BudgetSpec, spent: BudgetState, *, where: str = "budget") -> Verdict:
+    """What the budget allows after this spending; `where` it stands in the sweep file.
 
     Raises:
         ValueError: As `device_seconds_limit`.
     """
-    if budget.failures is not None and spent.failures >= budget.failures:
-        return Verdict(
-            allowance="stop",
-            reason=f"{spent.failures} attempts failed, budget.failures is {budget.failures}",
-        )
-    devices = device_seconds_limit(budget)
-    if devices is not None and spent.device_seconds >= devices:
-        return Verdict(allowance="stop", reason=_spent_all(budget, spent, devices))
-    wall = wall_seconds_limit(budget)
-    if wall is not None and spent.wall_seconds >= wall:
-        return Verdict(
-            allowance="stop",
-            reason=f"{_hours(spent.wall_seconds)} of wall clock are used, budget.hours is "
-            f"{budget.hours:g}",
-        )
-    if budget.trials is not None and spent.trials_started >= budget.trials:
-        return Verdict(
-            allowance="drain",
-            reason=f"{spent.trials_started} trials were started, budget.trials is {budget.trials}",
-        )
+    uses = tuple(_uses(budget, spent, where))
+    for use in uses:
+        if use.name != "trials" and use.spent >= use.limit:
+            return Verdict(allowance="stop", reason=use.said)
+    for use in uses:
+        if use.name == "trials" and use.spent >= use.limit:
+            return Verdict(allowance="drain", reason=use.said)
+        if use.is_time and use.spent >= budget.drain_at * use.limit:
+            reason = f"{use.said}; from {budget.drain_at:.0%} on nothing new begins"
+            return Verdict(allowance="drain", reason=reason)
     return Verdict(allowance="go")
+
+
+def warnings(
+    budget: BudgetSpec, spent: BudgetState, *, where: str = "budget"
+) -> Iterator[tuple[str, str]]:
+    """Limits that come near, such as `budget.hours`, and what is spent of them."""
+    for use in _uses(budget, spent, where):
+        if use.spent >= budget.warn_at * use.limit:
+            yield f"{where}.{use.name}", use.said
 
 
 def seconds_until_spent(budget: BudgetSpec, spent: BudgetState) -> float | None:
     """Wall seconds until a limit is reached if what runs keeps running; None when none will be."""
-    waits: list[float] = []
-    devices = device_seconds_limit(budget)
-    if devices is not None and spent.running_devices:
-        waits.append((devices - spent.device_seconds) / spent.running_devices)
-    wall = wall_seconds_limit(budget)
-    if wall is not None:
-        waits.append(wall - spent.wall_seconds)
+    waits = _waits(budget, spent, share=1.0)
     return max(0.0, min(waits)) if waits else None
 
 
-def _spent_all(budget: BudgetSpec, spent: BudgetState, limit: float) -> str:
+def seconds_until_told(budget: BudgetSpec, spent: BudgetState) -> float | None:
+    """The same until the next part of a limit that is told, or from which nothing new begins."""
+    shares = (budget.warn_at, budget.drain_at)
+    waits = [wait for share in shares for wait in _waits(budget, spent, share=share) if wait > 0]
+    return min(waits, default=None)
+
+
+def _waits(budget: BudgetSpec, spent: BudgetState, *, share: float) -> list[float]:
+    waits = []
+    devices = device_seconds_limit(budget)
+    if devices is not None and spent.running_devices:
+        waits.append((share * devices - spent.device_seconds) / spent.running_devices)
+    wall = wall_seconds_limit(budget)
+    if wall is not None:
+        waits.append(share * wall - spent.wall_seconds)
+    return waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """One limit, what is used of it, and that in words."""
+
+    name: str
+    spent: float
+    limit: float
+    said: str
+
+    @property
+    def is_time(self) -> bool:
+        """Of devices or of the clock, in seconds."""
+        return self.name not in ("trials", "failures")
+
+
+def _uses(budget: BudgetSpec, spent: BudgetState, where: str) -> Iterator[_Use]:
+    """Every limit there is: failures, devices or money, the clock, trials."""
+    if budget.failures is not None:
+        said = f"{spent.failures} attempts failed, {where}.failures is {budget.failures}"
+        yield _Use(name="failures", spent=spent.failures, limit=budget.failures, said=said)
+    devices = device_seconds_limit(budget)
+    if devices is not None:
+        name, said = _of_devices(budget, spent, devices, where)
+        yield _Use(name=name, spent=spent.device_seconds, limit=devices, said=said)
+    wall = wall_seconds_limit(budget)
+    if wall is not None:
+        used = _hours(spent.wall_seconds)
+        said = f"{used} of wall clock are used, {where}.hours is {budget.hours:g}"
+        yield _Use(name="hours", spent=spent.wall_seconds, limit=wall, said=said)
+    if budget.trials is not None:
+        said = f"{spent.trials_started} trials were started, {where}.trials is {budget.trials}"
+        yield _Use(name="trials", spent=spent.trials_started, limit=budget.trials, said=said)
+
+
+def _of_devices(
+    budget: BudgetSpec, spent: BudgetState, limit: float, where: str
+) -> tuple[str, str]:
     by_money = (
         budget.usd is not None
         and budget.usd_per_gpu_hour is not None
         and limit < (budget.gpu_hours or float("inf")) * SECONDS_PER_HOUR
     )
     if by_money:
-        return f"{spent.usd(budget):.2f} usd are spent, budget.usd is {budget.usd:g}"
-    return f"{_hours(spent.device_seconds)} of devices are spent, budget.gpu_hours is " + (
-        f"{budget.gpu_hours:g}"
-    )
+        return "usd", f"{spent.usd(budget):.2f} usd are spent, {where}.usd is {budget.usd:g}"
+    hours = _hours(spent.device_seconds)
+    return "gpu_hours", f"{hours} of devices are spent, {where}.gpu_hours is {budget.gpu_hours:g}"
 
 
 def _hours(seconds: float) -> str:

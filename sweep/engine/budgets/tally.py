@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.engine.budgets.budget import BudgetState, WallClock
@@ -13,36 +15,57 @@ from sweep.records.lifecycle import TrialState
 _FIRST_ENDS = 3
 
 
+@dataclass
+class _Account:
+    """What a sweep, or one of its stages, has paid for."""
+
+    device_seconds: float = 0.0
+    failures: int = 0
+    executed: set[str] = field(default_factory=set)
+    began: float | None = None
+    """Wall seconds of the sweep before its first trial."""
+
+
 class Tally:
-    """Costs, failures and measured pace of one sweep."""
+    """Costs, failures and measured pace of one sweep, and costs and failures by stage."""
 
     def __init__(self) -> None:
         self.wall = WallClock()
-        self.executed: set[str] = set()
         self.first_ends: tuple[str, ...] = ()
         """How the first attempts since the sweep was last started ended."""
         self.last_failure = ""
-        self._device_seconds = 0.0
-        self._failures = 0
+        self._whole = _Account()
+        self._stages: defaultdict[int, _Account] = defaultdict(_Account)
         self._paces: list[float] = []
 
     def start_anew(self) -> None:
         """Forget failures: whoever starts a sweep again gives it another chance."""
-        self._failures = 0
+        for account in (self._whole, *self._stages.values()):
+            account.failures = 0
         self.first_ends = ()
 
-    def pay(self, device_seconds: float) -> None:
-        """An attempt this sweep pays for has ended."""
-        self._device_seconds += device_seconds
+    def begin(self, trial: TrialStanding, time: float) -> None:
+        """An attempt this sweep pays for has begun."""
+        stage = self._stages[trial.stage]
+        if stage.began is None:
+            stage.began = self.wall.seconds(time)
+        for account in (self._whole, stage):
+            account.executed.add(trial.identity)
 
-    def note_end(self, said: Mapping[str, Any], *, faults: int) -> None:
+    def pay(self, trial: TrialStanding, device_seconds: float) -> None:
+        """An attempt this sweep pays for has ended."""
+        for account in (self._whole, self._stages[trial.stage]):
+            account.device_seconds += device_seconds
+
+    def note_end(self, trial: TrialStanding, said: Mapping[str, Any], *, faults: int) -> None:
         """How an attempt of this sweep ended, and whether that counts against its trial."""
         failed = said["state"] == TrialState.FAILED
         end = failure_kind(said) if failed else "ok"
         self.first_ends = (*self.first_ends, end)[:_FIRST_ENDS]
         if not failed:
             return
-        self._failures += faults
+        for account in (self._whole, self._stages[trial.stage]):
+            account.failures += faults
         message = str(said.get("error_message") or "").strip()
         first_line = next(iter(message.splitlines()), "")
         self.last_failure = f"{end}: {first_line}" if first_line else end
@@ -61,7 +84,30 @@ class Tally:
 
     def spent(self, in_flight: Iterable[TrialStanding], observation: Observation) -> BudgetState:
         """Everything up to now, running attempts included."""
-        seconds = self._device_seconds
+        return self._state(self._whole, 0.0, in_flight, observation)
+
+    def spent_by_stage(
+        self, in_flight: Sequence[TrialStanding], observation: Observation
+    ) -> dict[int, BudgetState]:
+        """The same by stage, of those that have begun."""
+        return {
+            number: self._state(
+                account,
+                account.began or 0.0,
+                [trial for trial in in_flight if trial.stage == number],
+                observation,
+            )
+            for number, account in sorted(self._stages.items())
+        }
+
+    def _state(
+        self,
+        account: _Account,
+        began: float,
+        in_flight: Iterable[TrialStanding],
+        observation: Observation,
+    ) -> BudgetState:
+        seconds = account.device_seconds
         devices = 0
         for trial in in_flight:
             if not trial.ours or trial.started is None:
@@ -74,10 +120,10 @@ class Tally:
                 seconds += trial.seconds * trial.workers
         return BudgetState(
             device_seconds=seconds,
-            wall_seconds=self.wall.seconds(observation.now),
+            wall_seconds=self.wall.seconds(observation.now) - began,
             running_devices=devices,
-            trials_started=len(self.executed),
-            failures=self._failures,
+            trials_started=len(account.executed),
+            failures=account.failures,
         )
 
 

@@ -22,7 +22,9 @@ KINDNESS = {"go": 2, "drain": 1, "stop": 0}
     ("budget", "spent", "allowance"),
     [
         (BudgetSpec(), BudgetState(device_seconds=1e9, wall_seconds=1e9, failures=99), "go"),
-        (BudgetSpec(gpu_hours=1), BudgetState(device_seconds=3599), "go"),
+        (BudgetSpec(gpu_hours=1), BudgetState(device_seconds=3419), "go"),
+        (BudgetSpec(gpu_hours=1), BudgetState(device_seconds=3420), "drain"),
+        (BudgetSpec(gpu_hours=1, drain_at=1), BudgetState(device_seconds=3599), "go"),
         (BudgetSpec(gpu_hours=1), BudgetState(device_seconds=3600), "stop"),
         (BudgetSpec(hours=1), BudgetState(wall_seconds=3600), "stop"),
         (BudgetSpec(usd=2, usd_per_gpu_hour=4), BudgetState(device_seconds=1800), "stop"),
