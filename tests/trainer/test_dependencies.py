@@ -31,3 +31,14 @@ def test_the_trainer_imports_without_what_only_sweeps_need(module: str) -> None:
     )
 
     assert ran.returncode == 0, ran.stderr
+
+
+def test_digits_without_scikit_learn_say_what_to_install() -> None:
+    program = PROGRAM.format(blocked={"sklearn"}, module="trainer.data.digits")
+    program += "trainer.data.digits.handwritten_digits()\n"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert "install scikit-learn, or train without the source `digits`" in ran.stderr

@@ -7,6 +7,7 @@ answers from draws that treat them alike. So the words alone tell nothing, and o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from trainer.data.questions import Question
 from trainer.data.randomness import Draws
@@ -247,15 +248,22 @@ def _comparable(scene: Scene) -> list[tuple[str, str, str, str]]:
 
 def _unequal(scene: Scene) -> list[tuple[Kind, Kind]]:
     """Pairs of classes that are both there, the more numerous first."""
-    colours = [Kind(colour=colour) for colour in COLOURS]
-    shapes = [Kind(shape=shape) for shape in SHAPES]
+    colours = [(Kind(colour=colour), number) for colour, number in _numbers(scene, "colour")]
+    shapes = [(Kind(shape=shape), number) for shape, number in _numbers(scene, "shape")]
     return [
         (more, fewer)
         for kinds in (colours, shapes)
-        for more in kinds
-        for fewer in kinds
-        if scene.count(more) > scene.count(fewer) > 0
+        for more, many in kinds
+        for fewer, few in kinds
+        if many > few
     ]
+
+
+def _numbers(scene: Scene, attribute: Literal["colour", "shape"]) -> list[tuple[str, int]]:
+    """How many objects are of each colour or shape, of those there are, in the words' order."""
+    present = [getattr(item, attribute) for item in scene.objects]
+    words = COLOURS if attribute == "colour" else SHAPES
+    return [(word, present.count(word)) for word in words if word in present]
 
 
 _ASKERS: dict[str, Callable[[Scene, Draws], Question]] = {
