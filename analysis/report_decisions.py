@@ -10,13 +10,14 @@ from analysis.factorial import factorial
 from analysis.importance import importance as axis_importance
 from analysis.pareto import ParetoArm, pareto
 from analysis.report_page import SweepPage
-from analysis.report_plots import Scale, accuracy_scale, round_scale
+from analysis.report_plots import Scale, accuracy_scale, apart, round_scale
 from analysis.report_sections import Section, template, text
 from analysis.report_words import accuracy_text, hours, p_value, percent, points
 from analysis.sanity import Sanity, check_sanity
 from analysis.text_tables import TextTable
 
 FRONT_HEIGHT = 260
+FRONT_WIDTH = 640
 
 
 def importance(page: SweepPage) -> Section:
@@ -186,13 +187,19 @@ def _front_plot(page: SweepPage, found: tuple[ParetoArm, ...]) -> Markup:
     shown = [arm for arm in page.ablation.arms if arm.accuracy is not None]
     longest = max(60.0, *(arm.device_seconds for arm in found))
     unit, word = (3600.0, "device-hours") if longest >= 7200 else (60.0, "device-minutes")
-    costs = round_scale(0.0, 1.08 * longest / unit, 640, margin=44)
+    costs = round_scale(0.0, 1.08 * longest / unit, FRONT_WIDTH, margin=44)
     heights: Scale = accuracy_scale(shown, width=FRONT_HEIGHT)
+    front = [arm for arm in found if arm.on_front]
+    places = apart(
+        [heights.x(100 * arm.accuracy.value) for arm in front], gap=16, high=FRONT_HEIGHT
+    )
     return Markup(
         template("front.html.j2").render(
-            arms=found, costs=costs, heights=heights, unit=unit, word=word, height=FRONT_HEIGHT
+            arms=found, costs=costs, heights=heights, unit=unit, word=word,
+            height=FRONT_HEIGHT, width=FRONT_WIDTH,
+            names=dict(zip((arm.arm for arm in front), places, strict=True)),
         )
-    )
+    )  # fmt: skip
 
 
 def _nothing(name: str, title: str) -> Section:

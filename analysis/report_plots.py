@@ -120,7 +120,7 @@ def learning_curves(
     with mpl.rc_context(settings), warnings.catch_warnings():
         # Text is drawn by the reader's browser; what our own font lacks does not matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(5.2 * len(panels), 3.3), layout="constrained")
+        figure = Figure(figsize=(7.5 if len(panels) == 1 else 10.4, 3.3), layout="constrained")
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
         for axis, (metric, label, factor) in zip(axes, panels, strict=True):
             name = metric.replace("/", "-")
@@ -176,16 +176,28 @@ def _label_ends(axis: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     """Names at the lines' ends, moved apart where they would overlap."""
     low, high = axis.get_ylim()
     gap = (high - low) * 0.075
-    place = -math.inf
-    for value, fraction, name, colour in sorted(ends):
-        place = max(value, place + gap)
+    places = apart([value for value, *_ in ends], gap=gap, high=high)
+    for (value, fraction, name, colour), place in zip(ends, places, strict=True):
         shown = name if len(name) <= 26 else name[:25] + "\N{HORIZONTAL ELLIPSIS}"
         axis.annotate(
             shown, (fraction, value), xytext=(106, place), textcoords="data", color=colour,
             fontsize=8.5, va="center", annotation_clip=False, parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "relpos": (0, 0.5)},
         )  # fmt: skip
-    axis.set_ylim(low, max(high, place + gap / 2))
+    axis.set_ylim(low, max([high, *(place + gap / 2 for place in places)]))
+
+
+def apart(values: Sequence[float], *, gap: float, high: float) -> list[float]:
+    """A place for the name of each value, near it, below `high` and `gap` from the next one's."""
+    places = [0.0] * len(values)
+    below = -math.inf
+    order = sorted(range(len(values)), key=values.__getitem__)
+    for index in order:
+        below = places[index] = max(values[index], below + gap)
+    above = high + gap
+    for index in reversed(order):  # what was pushed out at the top pushes back
+        above = places[index] = min(places[index], above - gap)
+    return places
 
 
 def _inline(svg: str, label: str, prefix: str) -> str:
