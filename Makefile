@@ -38,8 +38,9 @@ test: $(VENV)/.development  ## the tests, fast ones first; under 15 minutes on t
 test-slow: $(VENV)/.development  ## what takes longer
 	$(BIN)/python -m pytest -m slow
 
-chaos: $(VENV)/.development  ## kill drivers at random under the simulated clock, on both ledgers
+chaos: $(VENV)/.development  ## kill drivers under a simulated clock, and real processes; half an hour
 	$(BIN)/python -m tests.chaos.simulated
+	$(BIN)/python -m tests.chaos.real
 
 check: $(VENV)/.development  ## ruff, mypy --strict, import-linter, Markdown links
 	$(BIN)/ruff format --check .

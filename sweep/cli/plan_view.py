@@ -41,12 +41,7 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
         out.print(line, style="dim", soft_wrap=True)
     out.print(_counted(plan, waits))
     if grows(plan.spec):
-        out.print(
-            "this is what is certain: more trials are added as it runs, and the figures below "
-            "are without them",
-            style="yellow",
-            soft_wrap=True,
-        )
+        out.print(_grown(plan), style="yellow", soft_wrap=True)
     for label, text in _facts(plan):
         out.print(f"{label:<14}{text}")
     measured = plan.estimate.market.calibrated_on
@@ -162,6 +157,23 @@ def _counted(plan: SweepPlan, waits: dict[str, str]) -> str:
     return ", ".join(parts)
 
 
+def _grown(plan: SweepPlan) -> str:
+    """What is added while it runs, between the least and the most that can be."""
+    from sweep.engine.planning.growth_price import growth_price
+
+    certain = "the figures below are of what is certain"
+    price = growth_price(plan)
+    if price is None:
+        return f"more trials are added as it runs; {certain}"
+    trials = _between(price.least_trials, price.most_trials, ",d")
+    hours = _between(price.least_hours, price.most_hours, ",.2f")
+    return f"as it runs, {trials} trials are added, {hours} device-hours: {price.why}; {certain}"
+
+
+def _between(low: float, high: float, form: str) -> str:
+    return f"{high:{form}}" if low == high else f"{low:{form}} to {high:{form}}"
+
+
 def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
     """What the plan takes, one line each."""
     estimate = plan.estimate
@@ -216,14 +228,16 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
     from dataclasses import asdict
 
     from sweep.engine.growing.rules import grows
+    from sweep.engine.planning.growth_price import growth_price
 
-    estimate = plan.estimate
+    estimate, growth = plan.estimate, growth_price(plan)
     footprints = _footprints(plan)
     return {
         "sweep": plan.sweep_id,
         "question": plan.spec.question,
         "pending": plan.pending,
         "grows": grows(plan.spec),
+        "growth": None if growth is None else asdict(growth),
         "design": asdict(plan.design),
         "arms": [
             {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from infra.errors import InputError, MissingError
@@ -17,12 +17,13 @@ from infra.settings import Settings
 from sweep.cli.workplace import Workplace
 from sweep.engine.growing.rules import grows
 from sweep.engine.planning.cost_model import CPU_CORE, DEVICE_RATES, DeviceRate, MeasuredTrial
+from sweep.engine.planning.device_memory import memory_notes
 from sweep.engine.planning.plan import SweepPlan, make_plan, with_finished
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import SweepRow
 from sweep.spec.resolve import ResolvedSweep, resolve, resolve_file
 from sweep.spec.sweep_spec import SweepSpec
-from trainer.catalog import backbone_digest
+from trainer.catalog import backbone_digest, lookup
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
 from trainer.data.mixture import data_digests
 
@@ -34,20 +35,27 @@ TRIALS_LEARNED_FROM = 500
 
 @dataclass(frozen=True)
 class LocalDigests:
-    """Digests of what this machine can see; the rest is pending."""
+    """Digests of what this machine can see; the rest is pending, and noted."""
 
     settings: Settings
+    missing: dict[str, None] = field(default_factory=dict, compare=False)
+    """What is not here, in words."""
 
     def data(self, config: DataConfig) -> Mapping[str, str] | None:
         """Digests of the training items, or None when a file is not here."""
         try:
             return data_digests(config)
-        except MissingError:
+        except MissingError as error:
+            self.missing[str(error)] = None
             return None
 
     def backbone(self, config: BackboneConfig) -> str | None:
         """Digest of the model's files, or None when they are not here."""
-        return backbone_digest(config, models=self.settings.models)
+        digest = backbone_digest(config, models=self.settings.models)
+        if digest is None:
+            name = config.path or lookup(config).name
+            self.missing[f"backbone {name} is not on this machine"] = None
+        return digest
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,10 @@ def plan_file(
         SpecError: With every problem of the file.
     """
     resolved = resolve_file(file, overrides)
-    return _plan(workplace, _settled(resolved), cluster), resolved.notes
+    plan = _plan(workplace, _settled(resolved), cluster)
+    gib = cluster.device.gib if cluster is not None else None
+    pending = tuple(f"pending: {each}" for each in plan.missing)
+    return plan, (*resolved.notes, *memory_notes(plan, gib=gib), *pending)
 
 
 def plan_spec(workplace: Workplace, spec: SweepSpec, *, sweep_id: str | None = None) -> SweepPlan:
@@ -150,14 +161,16 @@ def _plan(
 ) -> SweepPlan:
     here = Cluster(devices=workplace.settings.cpus or os.cpu_count() or 1)
     cluster = cluster or here
+    digests = LocalDigests(workplace.settings)
     plan = make_plan(
         resolved,
-        digests=LocalDigests(workplace.settings),
+        digests=digests,
         history=_history(workplace),
         devices=cluster.devices,
         device=cluster.device,
     )
     identities = [trial.identity for trial in plan.trials]
+    plan = replace(plan, missing=tuple(digests.missing))
     return with_finished(plan, _finished(workplace, identities))
 
 

@@ -92,7 +92,7 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
         missing = ", ".join(sorted({trial.arm for trial in plan.trials if trial.pending}))
         raise InputError(
             f"data or a backbone is not on this machine for: {missing}; "
-            "`rmsweep check` shows the plan as far as it is known"
+            + "; ".join((*plan.missing, "`rmsweep check` shows the plan as far as it is known"))
         )
     reused = len(plan.trials) - len(plan.to_execute)
     if not json:

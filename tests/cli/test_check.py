@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
 
 SMALL = """\
@@ -96,16 +98,51 @@ def test_a_gang_larger_than_the_cluster_is_named(rmsweep: Command) -> None:
     assert "never: a trial needs 8 devices at once, there are 4" in answer.out
 
 
-def test_a_sweep_that_grows_says_that_its_figures_are_without_what_is_added(
-    rmsweep: Command, tmp_path: Path
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        ("design: {kind: tpe, trials: 6}", "3 to 18 trials are added"),
+        (
+            "replicates: {race: true, initial: 2, at_most: 5}",
+            "0 to 9 trials are added",
+        ),
+        (
+            "design:\n  kind: staged\n  stages:\n    - {name: depth, axes: [head.layers]}\n"
+            "    - {name: rate, axes: [strategy.learning_rate]}",
+            "6 to 9 trials are added",
+        ),
+    ],
+)
+def test_a_sweep_that_grows_says_what_may_be_added_and_what_that_takes(
+    rmsweep: Command, tmp_path: Path, design: str, said: str
 ) -> None:
-    path = tmp_path / "search.yaml"
+    path = tmp_path / "growing.yaml"
+    rates = "\n  strategy.learning_rate: [1.0e-4, 3.0e-4]" if "staged" in design else ""
     path.write_text(
-        "name: search\nbaseline: basereward-tiny\naxes: {head.layers: [1, 2, 3]}\n"
-        "design: {kind: tpe, trials: 6}\n",
+        f"name: growing\nbaseline: basereward-tiny\naxes:\n  head.layers: [1, 2, 3]{rates}\n"
+        f"{design}\n",
         encoding="utf-8",
     )
 
-    assert "more trials are added as it runs" in rmsweep("check", str(path)).out
-    assert json.loads(rmsweep("check", str(path), "--json").out)["grows"] is True
-    assert "more trials are added" not in rmsweep("check", "screening-tiny").out
+    text = rmsweep("check", str(path)).out
+    growth = json.loads(rmsweep("check", str(path), "--json").out)["growth"]
+
+    assert said in " ".join(text.split())
+    assert "the figures below are of what is certain" in " ".join(text.split())
+    assert 0 <= growth["least_hours"] < growth["most_hours"]
+
+
+def test_a_trial_that_does_not_fit_a_device_is_told_with_a_layout_that_does(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text(
+        "name: large\nbaseline: basereward-7b\nset: {machine.workers: 1, machine.zero_stage: 0}\n",
+        encoding="utf-8",
+    )
+
+    large = rmsweep("check", str(path), "--devices", "8", "--device", "h100")
+    alone = rmsweep("check", str(path), "--devices", "1", "--device", "h100")
+
+    assert "a h100 has 80; it would fit with machine.workers=" in " ".join(large.err.split())
+    assert "does not fit: the smallest layout on at most 1 workers" in " ".join(alone.err.split())

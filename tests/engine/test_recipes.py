@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from search_spaces.recipes import recipe_names, recipe_path
+from sweep.engine.growing.staging import StageGrowth
 from sweep.engine.planning.plan import SweepPlan, make_plan
 from sweep.spec.files import read_document
 from sweep.spec.load import is_sweep
@@ -23,6 +24,7 @@ ROWS = {
     "paper-learning-rate": 4,
     "paper-data-leave-one-out": 8,
     "screening-tiny": 16,
+    "paper-staged": 3,
 }
 """Arms of a recipe, the paper's choice among them."""
 
@@ -46,6 +48,17 @@ def test_a_recipe_asks_for_the_rows_of_its_table(name: str, arms: int) -> None:
     plan = planned(name)
 
     assert len(plan.arms) == arms
+
+
+def test_the_papers_way_has_the_rows_of_every_table_in_its_stages() -> None:
+    growth = planned("paper-staged").growth
+
+    assert isinstance(growth, StageGrowth)
+    arms = [len({trial.arm for trial in growth.stage_trials(number, {})}) for number in range(6)]
+    assert arms == [3, 7, 8, 12, 7, 4]
+    # Where the paper's own choice wins, it is every stage's baseline.
+    silu = {trial.arm for trial in growth.stage_trials(2, {"head": "3-silu"})}
+    assert all("head=3-silu" in arm for arm in silu)
 
 
 def test_the_screening_keeps_single_choices_clear_of_pairs() -> None:

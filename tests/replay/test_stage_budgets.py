@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sweep.engine.decision_kinds import AddTrials, CloseArm, Drain, DropTrial, EndSweep, Warn
-from sweep.engine.fold import SweepFold
+from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.growing.rules import make_growth
 from sweep.engine.replay import replay
+from sweep.engine.view import Observation
 from sweep.records.rows import Event
 from sweep.replay.curves import CurveTable
 from sweep.replay.driving import SimulatedDriver
@@ -91,17 +94,14 @@ def test_a_drained_stage_with_rungs_puts_aside_whole_arms() -> None:
 
 
 def test_another_limit_is_told_of_anew() -> None:
-    spec = spec_of(baseline={"a": 0, "b": 0}, axes={"a": [0, 1]}, budget={"hours": 1})
-    fold = SweepFold("s", [], spec)
-    for seq, (kind, payload) in enumerate(
-        [
-            ("decision", {"kind": "decided", "decision": {"seen": 0, "decisions": [
-                {"kind": "warn", "limit": "budget.hours", "reason": ""}]}}),
-            ("budget_set", {"budget": {"hours": 2}}),
-        ],
-        start=1,
-    ):  # fmt: skip
-        fold.apply(
-            Event(seq=seq, time=0.0, kind=kind, sweep_id="s", identity=None, payload=payload)
-        )
-        assert bool(fold._told) == (kind == "decision")
+    fold = SweepFold("s", [], spec_of(budget={"hours": 1}))
+    warned = {"kind": "warn", "limit": "budget.hours", "reason": ""}
+    said = {"kind": DECISIONS_KIND, "decision": {"seen": 0, "decisions": [warned]}}
+
+    def told(seq: int, kind: str, payload: dict[str, Any]) -> frozenset[tuple[str, str]]:
+        event = Event(seq=seq, time=0.0, kind=kind, sweep_id="s", identity=None, payload=payload)
+        fold.apply(event)
+        return fold.view(Observation(now=0.0, capacity=1, driver="d")).told
+
+    assert told(1, "decision", said) == {("warn", "budget.hours")}
+    assert told(2, "budget_set", {"budget": {"hours": 2}}) == frozenset()

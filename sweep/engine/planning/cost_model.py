@@ -50,6 +50,8 @@ class DeviceRate:
     """Of an optimizer step beyond its arithmetic."""
     seconds_to_start: float
     """Until the first step: processes, weights, data."""
+    gib: float | None = None
+    """Memory of one; None where that is the machine's."""
 
 
 CPU_CORE = DeviceRate(
@@ -58,6 +60,7 @@ CPU_CORE = DeviceRate(
 """One core on the shipped tiny backbones; about 270 pairs/s at 0.5 M language parameters."""
 A100 = DeviceRate(
     name="a100",
+    gib=80.0,
     flops_per_second=0.35 * 312e12,
     fp32_slowdown=4.0,
     seconds_per_step=0.1,
@@ -66,6 +69,7 @@ A100 = DeviceRate(
 """35 % of the peak of dense bf16."""
 H100 = DeviceRate(
     name="h100",
+    gib=80.0,
     flops_per_second=0.35 * 989e12,
     fp32_slowdown=4.0,
     seconds_per_step=0.1,

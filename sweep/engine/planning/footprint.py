@@ -1,26 +1,23 @@
-"""How much memory a device needs for a trial, and how much it leaves in the store; by arithmetic.
+"""What a trial takes of a device's memory and of the store, by the trainer's own estimate.
 
-Weights, gradients and Adam's moments as ZeRO shares them (Rajbhandari et al., 2020, section 3),
-activations of one micro batch as kept by a transformer layer (Korthikanti et al., 2022, equation 2,
-with fused attention), one layer's worth beside the checkpoints where they are recomputed.
+The trainer keeps weights in float32 whatever it computes in, so that is what is stored too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.engine.planning.cost_model import mean_tokens
+from sweep.engine.planning.cost_model import TokenCounts, mean_tokens
 from trainer.catalog import BackboneEntry, lookup
 from trainer.config import TrainerConfig
+from trainer.memory import GIB, estimate_memory, settle_machine
 
-GIB = float(2**30)
-_PER_LAYER = 34
-"""Bytes of activations per token and unit of width that half precision keeps for the backward."""
 _RUNTIME_GIB = {"cpu-core": 0.6}
 """Of the process and its libraries; an accelerator holds its context and workspaces."""
 _ACCELERATOR_GIB = 1.5
-_VOCABULARY = 150_000
-_FULL, _HALF = 4, 2
+_WEIGHT = 4
+_MOMENTS = 8
+"""Bytes of Adam's two moments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +35,52 @@ class Footprint:
 def footprint(config: TrainerConfig, *, device: str) -> Footprint:
     """The footprint of a trial on a kind of device."""
     entry = lookup(config.backbone)
-    trained = _trained_parameters(config, entry)
-    weight_bytes = _HALF if config.strategy.precision == "bf16" else _FULL
-    # Mixed precision keeps an fp32 copy of what it trains beside Adam's two moments.
-    optimizer_bytes = 12 if config.strategy.precision == "bf16" else 8
-    workers, stage = config.machine.workers, config.machine.zero_stage
-    weights = entry.parameters * weight_bytes / (workers if stage >= 3 else 1)
-    gradients = trained * weight_bytes / (workers if stage >= 2 else 1)
-    optimizer = trained * optimizer_bytes / (workers if stage >= 1 else 1)
-    held = weights + gradients + optimizer + _activations(config, entry, weight_bytes)
-    runtime = _RUNTIME_GIB.get(device, _ACCELERATOR_GIB)
-    return Footprint(
-        device_gib=held / GIB + runtime,
-        stored_gib=entry.parameters * weight_bytes / GIB,
-        checkpoint_gib=(entry.parameters * weight_bytes + trained * optimizer_bytes) / GIB,
+    tokens = mean_tokens(config, entry)
+    estimate = estimate_memory(
+        config, entry, row_tokens=_row(config, tokens), image_tokens=tokens.image
     )
+    trained = _trained_parameters(config, entry)
+    return Footprint(
+        device_gib=estimate.total / GIB + _runtime_gib(device),
+        stored_gib=entry.parameters * _WEIGHT / GIB,
+        checkpoint_gib=(entry.parameters * _WEIGHT + trained * _MOMENTS) / GIB,
+    )
+
+
+def fitting_layout(
+    config: TrainerConfig, *, device: str, gib: float, max_workers: int
+) -> dict[str, object]:
+    """Settings of `machine` under which a trial fits devices of so much memory, that differ.
+
+    Raises:
+        InputError: If nothing fits; says how much the smallest layout would take.
+    """
+    entry = lookup(config.backbone)
+    tokens = mean_tokens(config, entry)
+    settled = settle_machine(
+        config,
+        entry,
+        gib=gib - _runtime_gib(device),
+        max_workers=max_workers,
+        row_tokens=_row(config, tokens),
+        image_tokens=tokens.image,
+    )
+    before = config.machine.model_dump()
+    return {key: value for key, value in settled.model_dump().items() if value != before[key]}
+
+
+def _runtime_gib(device: str) -> float:
+    return _RUNTIME_GIB.get(device, _ACCELERATOR_GIB)
+
+
+def _row(config: TrainerConfig, tokens: TokenCounts) -> int:
+    """Tokens of one item: its prompt and image once, and all that hangs off them."""
+    row = tokens.prompt + tokens.image + 2 * tokens.response
+    if config.paradigm == "critic":
+        row += 2 * tokens.critique
+    if config.paradigm == "generative":
+        row += 2 * tokens.response  # both orders
+    return row
 
 
 def _trained_parameters(config: TrainerConfig, entry: BackboneEntry) -> int:
@@ -60,29 +88,3 @@ def _trained_parameters(config: TrainerConfig, entry: BackboneEntry) -> int:
     language = 0 if freeze.language_model else entry.parameters - entry.vision_parameters
     vision = 0 if freeze.vision else entry.vision_parameters
     return language + vision
-
-
-def _activations(config: TrainerConfig, entry: BackboneEntry, weight_bytes: int) -> float:
-    """Bytes kept for the backward of one micro batch of pairs."""
-    tokens = mean_tokens(config, entry)
-    share = max(1, config.strategy.batch_pairs // config.machine.workers)
-    pairs = config.machine.micro_batch_pairs or share
-    length = tokens.prompt + tokens.image + 2 * tokens.response
-    if config.paradigm == "critic":
-        length += 2 * tokens.critique
-    if config.paradigm == "generative":
-        length += 2 * tokens.response
-    per_layer = _PER_LAYER * pairs * length * entry.hidden_size * weight_bytes / _HALF
-    frozen = config.strategy.freeze
-    backward = not (frozen.language_model and frozen.vision and frozen.projector)
-    if not backward:
-        kept = 2 * per_layer
-    elif config.machine.gradient_checkpointing:
-        inputs = pairs * length * entry.hidden_size * weight_bytes * entry.layers
-        kept = per_layer + inputs
-    else:
-        kept = per_layer * entry.layers
-    logits = 0.0
-    if config.paradigm in ("critic", "generative") and entry.hub_id is not None:
-        logits = pairs * length * _VOCABULARY * _FULL
-    return kept + logits

@@ -85,6 +85,8 @@ class SweepPlan:
     estimate: PriceEstimate
     design: DesignFacts
     """What can be told apart in it."""
+    missing: tuple[str, ...] = ()
+    """Data and backbones this machine cannot see, for which trials are pending."""
     space: PlannedSpace | None = field(default=None, repr=False, compare=False)
     """What further points train; absent where nothing can be added."""
 
