@@ -37,12 +37,16 @@ class ClusterEntry(Frozen):
     tracking: str | None = None
     """MLflow for sweeps that say `auto`, as the cluster reaches it."""
     s3_endpoint: str | None = None
+    s3_encryption: str | None = None
+    s3_checksums: bool = True
     models: str | None = None
     """Folder with copies of hub models, as the cluster's machines see it."""
     shared: tuple[str, ...] = ()
     """Folders every machine of the cluster sees under the same name; they outlive the head."""
     environment: Literal["image", "pip"] = "image"
     """`image`: its machines have the packages; `pip`: Ray installs this machine's versions."""
+    grows: bool = False
+    """Machines are added when trials wait for them, so what does not fit now may fit then."""
     driver_cpus: Annotated[float, Field(ge=0)] = 0.0
     """CPUs reserved for the driver; with 0 it runs on the head."""
 
@@ -98,6 +102,8 @@ def find_cluster(named: str, settings: Settings) -> ClusterEntry:
         "storage": settings.storage,
         "tracking": settings.tracking_uri,
         "s3_endpoint": settings.s3_endpoint,
+        "s3_encryption": settings.s3_encryption,
+        "s3_checksums": settings.s3_checksums,
     }
     try:
         return ClusterEntry.model_validate(own | dict(given))
@@ -133,6 +139,8 @@ def environment_of(entry: ClusterEntry) -> dict[str, str]:
         "RMSWEEP_STORAGE": entry.storage,
         "RMSWEEP_TRACKING_URI": entry.tracking,
         "RMSWEEP_S3_ENDPOINT": entry.s3_endpoint,
+        "RMSWEEP_S3_ENCRYPTION": entry.s3_encryption,
+        "RMSWEEP_S3_CHECKSUMS": None if entry.s3_checksums else "false",
         "RMSWEEP_MODELS": entry.models,
         "RMSWEEP_RAY_ADDRESS": "auto",
     }

@@ -10,6 +10,7 @@ The tree, by what the reader can do about it::
         + MissingError        a sweep, trial, file or object that does not exist
         + BusyError           another live driver holds what was asked for
       x StoreError            object store, ledger or tracking server; retrying may help (exit 1)
+        + OutageError         a service is away or overwhelmed; asking again soon helps
         + DiskFullError       no space left where the store or ledger lives
         + MissingObjectError  a key the object store does not hold
         + CorruptObjectError  an object whose digest is not the one that was recorded
@@ -93,6 +94,15 @@ class BusyError(InputError):
 
 class StoreError(RmsweepError):
     """The object store, the ledger or the tracking server refused; retrying may help."""
+
+
+class OutageError(StoreError):
+    """A service did not answer, or had too much to do."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds the service asked to be left alone; None when it did not say."""
 
 
 class DiskFullError(StoreError):

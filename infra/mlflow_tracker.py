@@ -36,7 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.errors import InputError, StoreError
 from infra.mlflow_names import fit, fit_model, quoted, run_page, runs_page, short
-from infra.settings import masked
+from infra.settings import load_settings, masked
 from infra.tracking import MetricPoint, ModelFacts, RunFacts, RunStatus
 
 KEY_TAG = "sweep.key"
@@ -76,6 +76,9 @@ class MlflowTracker:
             )
         for name, level in _QUIET.items():
             logging.getLogger(name).setLevel(level)
+        endpoint = load_settings().s3_endpoint
+        if endpoint is not None:  # artifacts that MLflow writes to S3 by itself
+            os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", endpoint)
         self.uri = masked(uri)
         self._runs: dict[str, str] = {}
         self._models: set[str] = set()

@@ -23,6 +23,8 @@ from infra.errors import (
     StoreError,
 )
 
+OUTAGE_SECONDS = 300.0
+"""How long a training waits for a store that is away; after that it is lost from its checkpoint."""
 _ASIDE = ".aside-"
 """Start of the names of files that are being written."""
 
@@ -191,12 +193,18 @@ def translated(key: str) -> Iterator[None]:
         raise StoreError(f"the store failed on {key!r}: {error}") from error
 
 
-def open_store(uri: str) -> ObjectStore:
-    """The store behind `file:/folder`, a plain folder, or `s3://bucket/prefix`."""
+def open_store(uri: str, *, outage_seconds: float = 0.0) -> ObjectStore:
+    """The store behind `file:/folder`, a plain folder, or `s3://bucket/prefix`.
+
+    Args:
+        uri: Its address.
+        outage_seconds: How long a service that does not answer is waited for, at every call.
+    """
     if uri.startswith("s3://"):
+        from infra.patient_store import PatientStore
         from infra.s3_store import S3Store
 
-        return S3Store(uri)
+        return PatientStore(S3Store(uri), outage_seconds) if outage_seconds else S3Store(uri)
     scheme, separator, rest = uri.partition(":")
     if separator and scheme == "file":
         return LocalStore(Path(rest.removeprefix("//")))

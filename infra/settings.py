@@ -55,6 +55,10 @@ class Settings(Frozen):
     """Where sweeps tell how they go: `http(s)://HOST/...` that takes JSON; a secret."""
     s3_endpoint: str | None = None
     """Address of an S3 server that is not Amazon's; `AWS_ENDPOINT_URL_S3` is heeded as well."""
+    s3_encryption: str | None = None
+    """What S3 encrypts objects with: `AES256`, `aws:kms`, or `aws:kms=KEY`."""
+    s3_checksums: bool = True
+    """Send a CRC32 with every object and compare it when fetching; a few old servers know none."""
 
     @field_validator("tracking_uri")
     @classmethod
@@ -72,6 +76,14 @@ class Settings(Frozen):
         if folder is not None and not folder.is_dir():
             raise ValueError(f"expected an existing folder, got {str(folder)!r}")
         return folder
+
+    @field_validator("s3_encryption")
+    @classmethod
+    def _is_an_encryption(cls, method: str | None) -> str | None:
+        name, equals, key = (method or "AES256").partition("=")
+        if name not in ("AES256", "aws:kms") or (equals and (name == "AES256" or not key)):
+            raise ValueError(f"expected AES256, aws:kms or aws:kms=KEY, got {method!r}")
+        return method
 
     @field_validator("webhook")
     @classmethod

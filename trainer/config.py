@@ -187,6 +187,8 @@ class MachineConfig(Frozen):
     """Pairs a rank handles at once; the whole share of the batch when absent."""
     threads: PositiveInt = 1
     """CPU threads of a rank."""
+    needs_gpu: bool = False
+    """Refuse a cluster without GPUs, where it would be trained on CPUs."""
     gradient_checkpointing: bool = False
     share_prompts: SharePrompts = "auto"
     """Whether responses hang off one prompt that is read once: wherever the backbone's layers

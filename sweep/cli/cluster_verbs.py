@@ -15,7 +15,7 @@ from sweep.cli.workplace import Workplace, open_workplace
 if TYPE_CHECKING:
     from infra.clusters import ClusterEntry
     from sweep.engine.planning.plan import SweepPlan
-    from sweep.execution.submitting import Submission
+    from sweep.execution.head import Submission
 
 FOLLOW_SECONDS = 2.0
 
@@ -58,7 +58,7 @@ def submit(
 
     submission = hand_over(plan, entry)
     if same_ledger and not plan.pending:
-        _register(workplace, plan, entry)
+        _register(workplace, plan, entry, submission)
     if json:
         print_json(
             {
@@ -87,12 +87,20 @@ def _refuse_running(workplace: Workplace, plan: SweepPlan) -> None:
             )
 
 
-def _register(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> None:
-    """Show the sweep as pending until its driver has come up."""
+def _register(
+    workplace: Workplace, plan: SweepPlan, entry: ClusterEntry, submission: Submission
+) -> None:
+    """Show the sweep as pending until its driver has come up, and where to ask if none does."""
     from sweep.execution.registration import register
+    from sweep.records.submissions import SUBMITTED_KIND
 
     places = {"storage": entry.storage, "tracking_uri": entry.tracking}
     register(plan, workplace.ledger, workplace.settings.model_copy(update=places))
+    workplace.ledger.record_decision(
+        plan.sweep_id,
+        SUBMITTED_KIND,
+        {"address": submission.address, "submission": submission.submission_id},
+    )
 
 
 def _where_to_look(submission: Submission, *, same_ledger: bool) -> str:
@@ -106,7 +114,7 @@ def _where_to_look(submission: Submission, *, same_ledger: bool) -> str:
 
 
 def _follow(entry: ClusterEntry, submission: Submission) -> int:
-    from sweep.execution.submitting import ENDED, Head
+    from sweep.execution.head import ENDED, Head
 
     head = Head(entry)
     shown = 0

@@ -1,4 +1,4 @@
-"""Verbs that only look: `ls`, `status`, `show`, `logs`, `ui`. None of them changes a sweep."""
+"""Verbs that only look: `ls`, `status`, `show`. None of them changes a sweep."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (ls, status, show, logs):
+    for verb in (ls, status, show):
         app.command()(verb)
 
 
@@ -75,6 +75,7 @@ def status(
 ) -> None:
     """Show how a sweep stands: trials by state, best so far, spend, time left, failures."""
     from sweep.cli.progress_view import progress_json, progress_lines, progress_panel
+    from sweep.cli.submission_view import submission_note
     from sweep.cli.watching import Onlooker, note_of, watch
 
     workplace = open_workplace()
@@ -85,10 +86,12 @@ def status(
         watch(workplace, row)
         return
     figures = Onlooker(workplace, row).look()
+    note = submission_note(workplace.ledger, row) or note_of(row)
     if json:
-        print_json(_sweep_json(row, workplace.ledger) | progress_json(figures))
+        told = {"note": note} | progress_json(figures)
+        print_json(_sweep_json(row, workplace.ledger) | told)
         return
-    title, note = f"{row.sweep_id}  {shown_state(row)}", note_of(row)
+    title = f"{row.sweep_id}  {shown_state(row)}"
     if out.is_terminal:
         out.print(progress_panel(figures, title=title, note=note))
         return
@@ -139,29 +142,6 @@ def show(
     columns = ("arm", "seed", "state", "done", shown, "tries", "time", "identity", "note")
     print_table("", columns, rows, right=("seed", "done", shown, "tries", "time"))
     out.print(f"{shown} is {metric}; time is of all tries", style="dim")
-
-
-def logs(
-    sweep: SweepName,
-    trial: Annotated[str, typer.Argument(help="The start of a trial's identity, or ARM/SEED.")],
-    rank: Annotated[int, typer.Option(help="Which rank of the gang.")] = 0,
-    attempt: Annotated[int | None, typer.Option(help="Which attempt; the last if absent.")] = None,
-) -> None:
-    """Print what a trial's rank wrote, also when it failed."""
-    workplace = open_workplace()
-    row = workplace.ledger.sweep(sweep)
-    view = find_trial(workplace.ledger.trials(row.sweep_id), trial)
-    store = workplace.store(view.storage or row.storage)
-    number = attempt if attempt is not None else view.attempts
-    key = f"trials/{view.identity}/logs/attempt-{number}/rank-{rank}.txt"
-    if not store.exists(key):
-        have = store.keys(f"trials/{view.identity}/logs/")
-        listed = ", ".join(name.split("/logs/")[1] for name in have) or "none"
-        raise MissingError(
-            f"no log of attempt {number}, rank {rank} for trial {view.identity[:SHORT]}; "
-            f"there is: {listed}"
-        )
-    out.out(store.read(key).decode(errors="replace"), end="", highlight=False)
 
 
 def newest(ledger: Ledger) -> SweepRow:

@@ -23,8 +23,14 @@ def gang_bundles(machine: MachineConfig, cluster: Cluster) -> tuple[Bundle, ...]
     """What a gang reserves on this cluster: one bundle where one machine can hold it.
 
     Raises:
-        InputError: If all machines of the cluster together cannot hold the gang.
+        InputError: If all machines of the cluster together cannot hold the gang, or none has the
+            GPUs it needs.
     """
+    if machine.needs_gpu and not cluster.on_gpus:
+        raise InputError(
+            f"a trial asks for GPUs (machine.needs_gpu), the {len(cluster.nodes)} machine(s) of "
+            "the cluster have none; use a cluster with GPUs, or set machine.needs_gpu to false"
+        )
     rooms = sorted((_room(node, machine.threads, cluster) for node in cluster.nodes), reverse=True)
     if not rooms or sum(rooms) < machine.workers:
         raise InputError(_too_large(machine, cluster, sum(rooms)))

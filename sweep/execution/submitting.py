@@ -7,26 +7,22 @@ places: never a secret, never data. The sources are named by content, so they tr
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import os
 import re
-import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-import requests
 import yaml
 from packaging.requirements import Requirement
-from ray.exceptions import AuthenticationError
-from ray.job_submission import JobStatus, JobSubmissionClient
 
 from infra.clusters import ClusterEntry, environment_of
-from infra.errors import InputError, StoreError
+from infra.errors import InputError
+from sweep.execution.cluster import Cluster, Node
+from sweep.execution.head import Head, Machine, Submission
+from sweep.execution.placement import gang_bundles
 from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE, Sender
 from sweep.records.content import refuse_passwords
 
@@ -36,85 +32,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("sweep", "search_spaces", "trainer", "analysis", "infra")
 EXCLUDED = ("**/__pycache__/**", "**/*.pyc")
-ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
-_OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 _LOCAL = re.compile(r"^(/|\./|\.\./|~)")
 _PATH_ENDINGS = ("path", "file", "folder", "images")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """What the cluster has accepted."""
-
-    sweep_id: str
-    submission_id: str
-    """Ray's name for it."""
-    address: str
-
-
-class Head:
-    """The job server of a cluster's head; what Ray raises is translated here."""
-
-    def __init__(self, entry: ClusterEntry) -> None:
-        """Connect.
-
-        Raises:
-            InputError: If the token is wrong or missing.
-            StoreError: If nobody answers.
-        """
-        self.entry = entry
-        for name in ("dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging"):
-            logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # they set their own level
-        with _as_addressed(), self._translated():
-            self._client = JobSubmissionClient(entry.address)
-
-    @property
-    def ray_version(self) -> str:
-        """The Ray that runs there, as it said when it was connected to."""
-        return str(self._client._server_ray_version)
-
-    def submit(self, sweep_id: str, runtime_env: dict[str, Any]) -> Submission:
-        """Start the supervisor of a sweep there."""
-        submission_id = f"{sweep_id}-{secrets.token_hex(3)}"
-        with self._translated():
-            self._client.submit_job(
-                entrypoint=f"python -m sweep.execution.supervising {sweep_id}",
-                submission_id=submission_id,
-                runtime_env=runtime_env,
-                metadata={"rmsweep": "sweep", "sweep": sweep_id},
-                entrypoint_num_cpus=self.entry.driver_cpus or None,
-            )
-        return Submission(
-            sweep_id=sweep_id, submission_id=submission_id, address=self.entry.address
-        )
-
-    def state(self, submission_id: str) -> JobStatus:
-        """How the job stands."""
-        with self._translated():
-            return self._client.get_job_status(submission_id)
-
-    def log(self, submission_id: str) -> str:
-        """What supervisor and driver have written so far."""
-        with self._translated():
-            return str(self._client.get_job_logs(submission_id))
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        address = self.entry.address
-        try:
-            yield
-        except AuthenticationError as error:
-            raise InputError(
-                f"the cluster at {address} did not accept this machine's token; set "
-                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
-            ) from error
-        except (ConnectionError, requests.exceptions.RequestException) as error:
-            raise StoreError(
-                f"no Ray head answers at {address}; check the address, and that the dashboard's "
-                "port is open to this machine"
-            ) from error
-        except RuntimeError as error:
-            raise StoreError(f"the Ray head at {address} refused: {error}") from error
 
 
 def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
@@ -135,6 +54,8 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
             f"the cluster runs Ray {there}, this machine has {ray.__version__}; a sweep needs the "
             f"same on both: install ray=={there} here, or use a cluster with {ray.__version__}"
         )
+    if not entry.grows:
+        _refuse_what_never_fits(plan, head.machines())
     with tempfile.TemporaryDirectory(prefix="rmsweep-") as folder:
         _write_parcel(plan, Path(folder))
         runtime_env: dict[str, Any] = {
@@ -173,6 +94,21 @@ def _write_parcel(plan: SweepPlan, folder: Path) -> None:
     (folder / SWEEP_FILE).write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
     sender = Sender.here()
     (folder / SENDER_FILE).write_text(sender.model_dump_json(), encoding="utf-8")
+
+
+def _refuse_what_never_fits(plan: SweepPlan, machines: Sequence[Machine]) -> None:
+    """Refuse gangs larger than all machines together; busy machines become free, these do not."""
+    nodes = tuple(Node(cpus=one.cpus, gpus=one.gpus) for one in machines)
+    if not nodes:
+        return  # a head that has just been started; the driver looks again
+    cluster = Cluster(embedded=False, nodes=nodes, on_gpus=any(node.gpus for node in nodes))
+    for machine in {trial.config.machine for trial in plan.trials}:
+        try:
+            gang_bundles(machine, cluster)
+        except InputError as error:
+            raise InputError(
+                f"{error}; say `grows: true` of a cluster that adds machines"
+            ) from None
 
 
 def _refuse_local_files(plan: SweepPlan, entry: ClusterEntry) -> None:
@@ -225,13 +161,3 @@ def _is_local(value: str, *, named_path: bool) -> bool:
     if "://" in value or value.startswith("file:"):
         return value.startswith("file:")
     return bool(_LOCAL.match(value)) or (named_path and os.path.lexists(value))
-
-
-@contextmanager
-def _as_addressed() -> Iterator[None]:
-    """Ray lets two variables of the environment overrule the address a user gave."""
-    kept = {name: os.environ.pop(name) for name in _OVERRIDES if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(kept)

@@ -7,6 +7,7 @@ itself is lost, so is the supervisor: RayJob's back-off or a requeued batch job 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -32,6 +33,8 @@ LIVED_SECONDS = 600.0
 """A driver that lived this long was well; the count of restarts begins anew."""
 HELD_SECONDS = 30.0
 INPUT_IS_WRONG = 2
+ERROR = "error: "
+"""How a driver begins to say why it ends."""
 INTERRUPTED = 130
 
 Say = Callable[[str], None]
@@ -99,6 +102,8 @@ class Supervisor:
         self._say = say
         self._pause = pause
         self._driver: subprocess.Popen[bytes] | None = None
+        self.last_error = ""
+        """What the last driver gave as its reason to end, if it did."""
         self._told_to_stop = False
 
     def run(self) -> int:
@@ -146,10 +151,24 @@ class Supervisor:
         # A sweep that has begun is gone on with as the ledger has it: its file may know an older
         # budget, or fewer trials.
         began = self._standing() != "new"
-        self._driver = subprocess.Popen(self._commands["open" if began else "new"])
+        command = self._commands["open" if began else "new"]
+        self._driver = subprocess.Popen(command, stderr=subprocess.PIPE)
         if self._told_to_stop:  # the signal came while the driver was being started
             self._driver.send_signal(signal.SIGTERM)
+        self._pass_on(self._driver)
         return self._driver.wait()
+
+    def _pass_on(self, driver: subprocess.Popen[bytes]) -> None:
+        """Copy what a driver says of errors to the job's log, and keep the last of them."""
+        assert driver.stderr is not None
+        self.last_error = ""
+        with driver.stderr as lines:
+            for line in lines:
+                text = line.decode(errors="replace")
+                sys.stderr.write(text)
+                sys.stderr.flush()
+                if text.startswith(ERROR):
+                    self.last_error = text.removeprefix(ERROR).strip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -159,10 +178,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = Sender.here()
     obstacles = sender.obstacles(here)
     if obstacles:
-        _say(
-            f"error: {'; '.join(obstacles)} (its python is {sys.executable}); start Ray there with "
+        why = (
+            f"{'; '.join(obstacles)} (its python is {sys.executable}); start Ray there with "
             "that environment first on the PATH, use another image, or `environment: pip`"
         )
+        _say(f"error: {why}")
+        _tell_ledger(sweep_id, why)
         return INPUT_IS_WRONG
     for difference in sender.differences(here):
         _say(f"note: {difference}")
@@ -178,7 +199,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.stop)
     _say(f"supervising {sweep_id} in process {os.getpid()}")
-    return supervisor.run()
+    code = supervisor.run()
+    if code != 0 and _standing(sweep_id) in ("new", "open"):
+        said = supervisor.last_error or "its log says more"
+        _tell_ledger(sweep_id, f"the driver {_ended_how(code)}: {said}")
+    return code
+
+
+def _tell_ledger(sweep_id: str, reason: str) -> None:
+    """Have `status` show why nobody drives the sweep, on whatever machine it is asked."""
+    from sweep.records.ledger import Ledger
+    from sweep.records.submissions import GAVE_UP_KIND
+
+    # One that was not registered, or a ledger that is not reached, leaves it to the job's log.
+    with contextlib.suppress(RmsweepError), Ledger.open(load_settings().ledger_url) as ledger:
+        ledger.sweep(sweep_id)
+        ledger.record_decision(sweep_id, GAVE_UP_KIND, {"reason": reason})
 
 
 def _standing(sweep_id: str) -> Standing:

@@ -15,7 +15,8 @@ import pytest
 
 from infra.clusters import ClusterEntry
 from infra.errors import StoreError
-from sweep.execution.submitting import PACKAGES, Head, pinned_packages, source_folders
+from sweep.execution.head import Head
+from sweep.execution.submitting import PACKAGES, pinned_packages, source_folders
 from tests.cli.conftest import Command
 from tests.execution.ray_head import RayHead, ray_head
 

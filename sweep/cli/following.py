@@ -1,0 +1,131 @@
+"""Following what ranks write, from the store alone: any machine that reaches ledger and store can.
+
+A running rank's log is carried into the store every few seconds; a follower prints what is new.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from infra.errors import MissingObjectError, StoreError
+from sweep.cli.console import err, out, print_warning
+from sweep.records.lifecycle import ENDED_SWEEP_STATES, TrialState
+
+if TYPE_CHECKING:
+    from infra.object_store import ObjectStore
+    from sweep.records.ledger import Ledger
+    from sweep.records.rows import TrialView
+
+LOOK_SECONDS = 2.0
+REST = 10.0
+"""Looking takes at most a tenth of the time: after a look, so many times what it took is waited."""
+LOST_SECONDS = 300.0
+"""How long a ledger or store that does not answer is waited for."""
+
+ENDED = frozenset(
+    {TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED_EARLY, TrialState.CANCELLED}
+)
+
+StoreOf = Callable[["TrialView"], "ObjectStore"]
+
+
+class LogFollower:
+    """Prints what one rank of some trials of a sweep writes; attempts follow each other."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sweep_id: str,
+        store_of: StoreOf,
+        *,
+        rank: int = 0,
+        identity: str | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            ledger: Says which trials there are, and how they stand.
+            sweep_id: The sweep.
+            store_of: The store with a trial's files.
+            rank: Which rank of every gang.
+            identity: Only this trial; all of the sweep, each line with its trial, when absent.
+        """
+        self._ledger = ledger
+        self._sweep_id = sweep_id
+        self._store_of = store_of
+        self._rank = rank
+        self._identity = identity
+        self._shown: dict[str, int] = {}
+        self._over: set[str] = set()
+
+    def follow(self) -> None:
+        """Print until the trial, or the sweep, has ended or nobody runs it."""
+        heard = time.monotonic()
+        while True:
+            began = time.monotonic()
+            try:
+                more = self.look()
+                heard = time.monotonic()
+            except StoreError as error:
+                if time.monotonic() - heard > LOST_SECONDS:
+                    raise
+                print_warning(f"{error}; looking again")
+                more = True
+            if not more:
+                return
+            time.sleep(max(LOOK_SECONDS, REST * (time.monotonic() - began)))
+
+    def look(self) -> bool:
+        """Print what is new; whether more may come."""
+        row = self._ledger.sweep(self._sweep_id)
+        views = self._watched()
+        # How they stand is asked before their logs are read: what was written last is not missed.
+        for view in views:
+            if view.attempts and view.identity not in self._over:
+                self._print_new(view)
+                if view.state in ENDED:
+                    self._over.add(view.identity)
+        if row.state in ENDED_SWEEP_STATES or not row.live:
+            return False
+        return self._identity is None or any(view.state not in ENDED for view in views)
+
+    def _watched(self) -> Sequence[TrialView]:
+        views = self._ledger.trials(self._sweep_id)
+        if self._identity is None:
+            return views
+        return [view for view in views if view.identity == self._identity]
+
+    def _print_new(self, view: TrialView) -> None:
+        store = self._store_of(view)
+        keys = log_keys(store, view.identity, rank=self._rank)
+        shown = [number for number, key in enumerate(keys) if key in self._shown]
+        # Those before the last one that was shown are complete.
+        for key in keys[max(shown, default=0) :]:
+            try:
+                text = store.read(key).decode(errors="replace")
+            except MissingObjectError:
+                continue
+            new = text[self._shown.get(key, 0) :]
+            if not new:
+                continue
+            if key not in self._shown and self._identity is not None:
+                err.print(f"{view.arm} seed {view.seed}, {key.split('/logs/')[1]}", style="dim")
+            self._shown[key] = len(text)
+            self._print(view, new)
+
+    def _print(self, view: TrialView, new: str) -> None:
+        if self._identity is not None:
+            out.out(new, end="", highlight=False)
+            return
+        for line in new.splitlines():
+            out.out(f"{view.arm}/{view.seed} | {line}", highlight=False)
+
+
+def log_keys(store: ObjectStore, identity: str, *, rank: int) -> list[str]:
+    """Keys of one rank's logs of all attempts, oldest first."""
+    start = f"trials/{identity}/logs/attempt-"
+    wanted = f"/rank-{rank}.txt"
+    found = [key for key in store.keys(start) if key.endswith(wanted)]
+    return sorted(found, key=lambda key: int(key.removeprefix(start).partition("/")[0]))

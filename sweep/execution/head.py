@@ -1,0 +1,159 @@
+"""`Head`: the job server of a cluster's head, and what it tells of the cluster.
+
+What Ray raises is translated here; a wrong token and a silent head have words of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from infra.clusters import ClusterEntry
+from infra.errors import InputError, StoreError
+
+ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
+_OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What the cluster has accepted."""
+
+    sweep_id: str
+    submission_id: str
+    """Ray's name for it."""
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One machine of a cluster, as its head has it."""
+
+    name: str
+    state: str
+    cpus: float
+    gpus: float
+    cpus_used: float | None
+    """None where the head does not say."""
+    gpus_used: float | None
+
+
+class Head:
+    """The job server of a cluster's head; what Ray raises is translated here."""
+
+    def __init__(self, entry: ClusterEntry) -> None:
+        """Connect.
+
+        Raises:
+            InputError: If the token is wrong or missing.
+            StoreError: If nobody answers.
+        """
+        self.entry = entry
+        for name in ("dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging"):
+            logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # they set their own level
+        with _as_addressed(), self._translated():
+            self._client = JobSubmissionClient(entry.address)
+
+    @property
+    def ray_version(self) -> str:
+        """The Ray that runs there, as it said when it was connected to."""
+        return str(self._client._server_ray_version)
+
+    def submit(self, sweep_id: str, runtime_env: dict[str, Any]) -> Submission:
+        """Start the supervisor of a sweep there."""
+        submission_id = f"{sweep_id}-{secrets.token_hex(3)}"
+        with self._translated():
+            self._client.submit_job(
+                entrypoint=f"python -m sweep.execution.supervising {sweep_id}",
+                submission_id=submission_id,
+                runtime_env=runtime_env,
+                metadata={"rmsweep": "sweep", "sweep": sweep_id},
+                entrypoint_num_cpus=self.entry.driver_cpus or None,
+            )
+        return Submission(
+            sweep_id=sweep_id, submission_id=submission_id, address=self.entry.address
+        )
+
+    def state(self, submission_id: str) -> JobStatus:
+        """How the job stands."""
+        with self._translated():
+            return self._client.get_job_status(submission_id)
+
+    def standing(self, submission_id: str) -> tuple[JobStatus, str]:
+        """How the job stands, and what Ray says of it."""
+        with self._translated():
+            told = self._client.get_job_info(submission_id)
+        return told.status, str(told.message or "").strip()
+
+    def machines(self) -> tuple[Machine, ...]:
+        """The cluster's living machines, the head first."""
+        nodes = self._asked("/api/v0/nodes?detail=1")["result"]["result"]
+        report = self._asked("/api/cluster_status")["clusterStatus"] or {}
+        usage = report.get("loadMetricsReport", {}).get("usageByNode") or {}
+        living = [node for node in nodes if node["state"] == "ALIVE"]
+        living.sort(key=lambda node: (not node["is_head_node"], node["node_name"]))
+        return tuple(_machine(node, usage.get(node["node_id"])) for node in living)
+
+    def _asked(self, path: str) -> dict[str, Any]:
+        with self._translated():
+            answer = self._client._do_request("GET", path)
+            answer.raise_for_status()
+            return dict(answer.json()["data"])
+
+    def log(self, submission_id: str) -> str:
+        """What supervisor and driver have written so far."""
+        with self._translated():
+            return str(self._client.get_job_logs(submission_id))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        address = self.entry.address
+        try:
+            yield
+        except AuthenticationError as error:
+            raise InputError(
+                f"the cluster at {address} did not accept this machine's token; set "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
+            ) from error
+        except (ConnectionError, requests.exceptions.RequestException) as error:
+            raise StoreError(
+                f"no Ray head answers at {address}; check the address, and that the dashboard's "
+                "port is open to this machine"
+            ) from error
+        except RuntimeError as error:
+            raise StoreError(f"the Ray head at {address} refused: {error}") from error
+
+
+def _machine(node: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Machine:
+    total = node["resources_total"]
+
+    def used(kind: str) -> float | None:
+        return None if usage is None else float(usage.get(kind, (0.0, 0.0))[0])
+
+    return Machine(
+        name=f"{node['node_name']} (head)" if node["is_head_node"] else node["node_name"],
+        state=node["state"].lower(),
+        cpus=float(total.get("CPU", 0.0)),
+        gpus=float(total.get("GPU", 0.0)),
+        cpus_used=used("CPU"),
+        gpus_used=used("GPU"),
+    )
+
+
+@contextmanager
+def _as_addressed() -> Iterator[None]:
+    """Ray lets two variables of the environment overrule the address a user gave."""
+    kept = {name: os.environ.pop(name) for name in _OVERRIDES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)

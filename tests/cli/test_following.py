@@ -1,0 +1,94 @@
+"""`logs`: what a rank wrote, and following it from the ledger and the store alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweep.cli.following import LogFollower
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.rows import Holder
+from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep
+from tests.cli.conftest import Command
+
+
+@pytest.fixture
+def made(home: Path) -> MadeSweep:
+    home.mkdir()
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}),
+        MadeArm(name="head=b", point={"head": "b"}, ends={1: TrialState.RUNNING}),
+    ]
+    return make_sweep(home, Recipe(arms=arms, items=10, finish=None))
+
+
+def key_of(made: MadeSweep, arm: str, seed: int, attempt: int = 1, rank: int = 0) -> str:
+    (view,) = [v for v in made.ledger.trials(made.sweep_id) if (v.arm, v.seed) == (arm, seed)]
+    return f"trials/{view.identity}/logs/attempt-{attempt}/rank-{rank}.txt"
+
+
+def follower(made: MadeSweep, ledger: Ledger, *, arm: str | None = None) -> LogFollower:
+    identity = None
+    if arm is not None:
+        views = made.ledger.trials(made.sweep_id)
+        identity = next(v.identity for v in views if (v.arm, v.seed) == (arm, 1))
+    return LogFollower(ledger, made.sweep_id, lambda view: made.store, identity=identity)
+
+
+def test_each_line_is_printed_once_and_attempts_follow_each_other(
+    made: MadeSweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
+        ledger.acquire_sweep(made.sweep_id, Holder.here(), 600)
+        following = follower(made, ledger, arm="head=b")
+        made.store.write(key_of(made, "head=b", 1), b"step 1\n")
+        assert following.look()
+        made.store.write(key_of(made, "head=b", 1), b"step 1\nstep 2\n")
+        assert following.look()
+        assert following.look()
+        for attempt in range(2, 12):
+            made.store.write(key_of(made, "head=b", 1, attempt), f"try {attempt}\n".encode())
+            assert following.look()
+        ledger.set_sweep_state(made.sweep_id, SweepState.STOPPED, "enough")
+        made.store.write(key_of(made, "head=b", 1, 11), b"try 11\nlast words\n")
+
+        assert not following.look()
+
+    tries = "".join(f"try {attempt}\n" for attempt in range(2, 12))
+    assert capsys.readouterr().out == f"step 1\nstep 2\n{tries}last words\n"
+
+
+def test_following_a_whole_sweep_names_the_trial_of_each_line(
+    made: MadeSweep, rmsweep: Command
+) -> None:
+    made.store.write(key_of(made, "head=b", 1), b"one\ntwo\n")
+    made.store.write(key_of(made, "baseline", 2), b"[red]other[/red]\n")
+
+    answer = rmsweep("logs", made.sweep_id, "-f")
+
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    assert "head=b/1 | one" in lines
+    assert "head=b/1 | two" in lines
+    assert "baseline/2 | [red]other[/red]" in lines
+
+
+def test_a_log_is_printed_whole_by_trial_rank_and_attempt(
+    made: MadeSweep, rmsweep: Command
+) -> None:
+    made.store.write(key_of(made, "baseline", 2, rank=1), b"rank 1 said so\n")
+
+    assert rmsweep("logs", made.sweep_id, "baseline/2", "--rank", "1").out == "rank 1 said so\n"
+    missing = rmsweep("logs", made.sweep_id, "baseline/2")
+    assert missing.code == 2
+    assert "there is: attempt-1/rank-1.txt" in missing.err
+
+
+def test_without_a_trial_there_is_only_following(made: MadeSweep, rmsweep: Command) -> None:
+    answer = rmsweep("logs", made.sweep_id)
+
+    assert answer.code == 2
+    assert "expected a trial" in answer.err
+    assert rmsweep("logs", made.sweep_id, "baseline/1", "-f", "--attempt", "1").code == 2
