@@ -11,6 +11,7 @@ import os
 import uuid
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def fetch(client: Any, place: Place, path: Path) -> None:  # noqa: ANN401 -- bot
     try:
         answer = client.get_object(**place)
         size = int(answer["ContentLength"])
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             first = _take(body, file, 0, min(size, PART_BYTES))
             # The rest comes in parts; what of it is on its way already is dropped.
             rest = (
@@ -64,7 +65,7 @@ def _fetch_rest(client: Any, place: Place, file: int, size: int, tag: str) -> li
         count = min(PART_BYTES, size - start)
         # Of the same object, should another take its place meanwhile.
         answer = client.get_object(**place, Range=f"bytes={start}-{start + count - 1}", IfMatch=tag)
-        with answer["Body"] as body:
+        with closing(answer["Body"]) as body:
             return _take(body, file, start, count)
 
     with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="parts") as threads:

@@ -43,7 +43,7 @@ def answering() -> Iterator[Answers]:
             self.end_headers()
             self.wfile.write(answers.body)
 
-        do_GET = do_PUT = do_DELETE = answer  # noqa: N815 -- http.server's names
+        do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 -- http.server's names
 
         def log_message(self, *_: object) -> None:
             """Nothing."""

@@ -157,7 +157,10 @@ class TestS3Store(ObjectStoreContract):
     ) -> None:
         upload = store._client.create_multipart_upload(**store._place("half"))
         store._client.upload_part(
-            **store._place("half"), PartNumber=1, UploadId=upload["UploadId"], Body=b"x" * PART_BYTES
+            **store._place("half"),
+            PartNumber=1,
+            UploadId=upload["UploadId"],
+            Body=b"x" * PART_BYTES,
         )
 
         assert not store.exists("half")
