@@ -65,10 +65,9 @@ class S3Store:
     def read(self, key: str) -> bytes:
         """The object's bytes."""
         place = self._place(key)
-        with self._translated(key):
-            # Entered by itself, a body gives the bare stream, which compares nothing.
-            with closing(self._client.get_object(**place)["Body"]) as body:
-                return bytes(body.read())
+        # Entered by itself, a body gives the bare stream, which compares nothing.
+        with self._translated(key), closing(self._client.get_object(**place)["Body"]) as body:
+            return bytes(body.read())
 
     def write(self, key: str, data: bytes) -> None:
         """Put the object in one request."""
