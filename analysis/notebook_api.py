@@ -27,10 +27,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from analysis import show
-from analysis.report_page import SweepPage, build_page
+from analysis.report.page import SweepPage, build_page
+from analysis.report.text_tables import TextTable
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables, open_sweep, read_sweep
-from analysis.text_tables import TextTable
 from infra.errors import InputError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger

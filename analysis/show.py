@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from analysis.report_comparison import comparison
-from analysis.report_decisions import cost_front, importance, interactions, sanity
-from analysis.report_paper import beside_ours, paper_noise, paper_overview, paper_table
-from analysis.report_sections import (
+from analysis.report.comparison import comparison
+from analysis.report.decisions import cost_front, importance, interactions, sanity
+from analysis.report.paper import beside_ours, paper_noise, paper_overview, paper_table
+from analysis.report.sections import (
     Section,
     arms,
     cost,

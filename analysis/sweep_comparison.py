@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.effects import Effect, effects
 from analysis.outcomes import PAIR_KEY, Outcomes
-from analysis.report_page import SweepPage
+from analysis.report.page import SweepPage
 from analysis.statistics.intervals import Accuracy, arm_accuracy
 
 

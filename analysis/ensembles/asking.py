@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.foreign import ForeignScores
+from analysis.foreign.tables import ForeignScores
 from analysis.tables import SweepTables
 from infra.errors import InputError
 from sweep.spec.objective_spec import ObjectiveSpec

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.ensembles.panel import RESPONSE_KEY, Panel, make_panel, outcomes
-from analysis.foreign import ForeignScores
+from analysis.foreign.tables import ForeignScores
 from analysis.outcomes import refuse_shared_groups
 from analysis.tables import SweepTables
 from infra.errors import InputError

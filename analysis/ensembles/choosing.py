@@ -34,7 +34,7 @@ from analysis.ensembles.nested import (
 )
 from analysis.ensembles.panel import Panel, outcomes
 from analysis.ensembles.result import Compared, EnsembleResult, Evidence, Member
-from analysis.foreign import ForeignScores
+from analysis.foreign.tables import ForeignScores
 from analysis.statistics.intervals import model_accuracy
 from analysis.statistics.paired import compare
 from analysis.statistics.verdicts import judge

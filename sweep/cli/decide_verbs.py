@@ -14,7 +14,7 @@ from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
-    from analysis.report import Format
+    from analysis.report.writing import Format
 
 
 class ReportForm(StrEnum):
@@ -55,7 +55,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report: one HTML file that needs nothing else, tables for a paper."""
-    from analysis.report import SUFFIXES, write_report
+    from analysis.report.writing import SUFFIXES, write_report
 
     workplace = open_workplace()
     rows = [workplace.ledger.sweep(name) for name in sweeps]

@@ -15,7 +15,7 @@ from sweep.cli.workplace import open_workplace
 if TYPE_CHECKING:
     from analysis.ensembles.asking import Asked
     from analysis.ensembles.result import EnsembleResult
-    from analysis.foreign import ForeignScores
+    from analysis.foreign.tables import ForeignScores
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,7 +66,7 @@ def ensemble(
 
 
 def _foreign(folder: Path | None) -> ForeignScores | None:
-    from analysis.foreign import read_foreign_scores
+    from analysis.foreign.tables import read_foreign_scores
 
     return None if folder is None else read_foreign_scores(folder)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.foreign import read_foreign_scores
+from analysis.foreign.tables import read_foreign_scores
 from infra.errors import InputError
 from trainer.evaluation.metrics import pair_outcomes
 from trainer.scores import SCORE_SCHEMA

@@ -10,8 +10,8 @@ import nbformat
 import pytest
 from IPython.core.getipython import get_ipython
 
-from analysis.notebook import SHIPPED, execute, notebook_path
-from analysis.report import write_report
+from analysis.report.notebook import SHIPPED, execute, notebook_path
+from analysis.report.writing import write_report
 from infra.errors import InputError, MissingError
 from tests.analysis.made_sweeps import MadeSweep, Recipe, make_sweep, one_axis
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from analysis.ablation import ablate
-from analysis.report import ReportResult, write_report
-from analysis.report_plots import accuracy_scale, effect_scale
-from analysis.report_tables import arms_table, effects_table
+from analysis.report.plots import accuracy_scale, effect_scale
+from analysis.report.tables import arms_table, effects_table
+from analysis.report.writing import ReportResult, write_report
 from analysis.tables import read_sweep
 from infra.errors import InputError, MissingError
 from sweep.records.lifecycle import SweepState, TrialState

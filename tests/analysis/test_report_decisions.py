@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from analysis import show
-from analysis.report_page import SweepPage, build_page
+from analysis.report.page import SweepPage, build_page
 from analysis.tables import read_sweep
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from analysis.report import ReportResult, write_report
-from analysis.text_tables import TextTable, latex_text, markdown_text
+from analysis.report.text_tables import TextTable, latex_text, markdown_text
+from analysis.report.writing import ReportResult, write_report
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
 
 HOSTILE = "\\input{/etc/passwd}|x](javascript:alert(1))<img src=x onerror=y>`_*$%&#~^{}\n\n# h"
@@ -90,7 +90,7 @@ def test_names_of_ten_megabytes_make_a_page_one_can_open(tmp_path: Path) -> None
 def test_a_page_of_very_many_arms_shows_the_best_and_markdown_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.report_sections.MANY", 5)
+    monkeypatch.setattr("analysis.report.sections.MANY", 5)
     abilities = {f"level-{number:02d}": 0.2 + number / 10 for number in range(12)}
     made = make_sweep(tmp_path, Recipe(arms=one_axis(abilities), items=40, seeds=1))
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.report_plots import apart
+from analysis.report.plots import apart
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20))

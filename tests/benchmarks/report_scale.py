@@ -40,7 +40,7 @@ def measured(step: str, home: Path) -> dict[str, float]:
             for benchmark in tables.benchmarks:
                 tables.score_tables.compacted(tables.succeeded(), benchmark)
         else:
-            from analysis.report import write_report
+            from analysis.report.writing import write_report
 
             size = write_report(ledger, store, [NAME], home / "report.html").size_bytes
         seconds, cpu = time.perf_counter() - started, time.process_time() - used

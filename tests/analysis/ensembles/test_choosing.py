@@ -12,7 +12,7 @@ import pytest
 
 from analysis.ensembles.asking import Asked
 from analysis.ensembles.choosing import choose_ensemble, ensemble_sweep
-from analysis.foreign import read_foreign_scores
+from analysis.foreign.tables import read_foreign_scores
 from analysis.tables import read_sweep
 from infra.errors import InputError
 from sweep.records.lifecycle import TrialState

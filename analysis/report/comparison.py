@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.report_page import SweepPage
-from analysis.report_sections import Section, text
-from analysis.report_words import accuracy_text, points
+from analysis.report.page import SweepPage
+from analysis.report.sections import Section, text
+from analysis.report.text_tables import TextTable
+from analysis.report.words import accuracy_text, points
 from analysis.sweep_comparison import compare_sweeps
-from analysis.text_tables import TextTable
 
 
 def comparison(pages: Sequence[SweepPage]) -> Section:

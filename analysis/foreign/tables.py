@@ -6,7 +6,7 @@ something would be. A model is named by the columns `arm` and `seed`, else by it
 folder below the given one, or the file's own name; `seed-3` as a folder or at the end of a name is
 the seed. Several files of one model add up.
 
-    from analysis.foreign import read_foreign_scores
+    from analysis.foreign.tables import read_foreign_scores
 
     foreign = read_foreign_scores("their-scores")
     foreign.notes  # repeated rows, missing items, assumed columns, in words
@@ -28,8 +28,8 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.alignment import Margins, Row, align_margins, align_outcomes
-from analysis.foreign_checks import check_labels, missing_items, splits_of
-from analysis.foreign_files import ENDINGS, read_file
+from analysis.foreign.checks import check_labels, missing_items, splits_of
+from analysis.foreign.files import ENDINGS, read_file
 from analysis.layouts import Block, Layout, Layouts, Scored
 from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, check_purpose
 from analysis.statistics.paired import Convention

@@ -1,7 +1,7 @@
 """Sections of a report: each one shows itself in Jupyter, and as HTML, Markdown and LaTeX.
 
-A notebook's cells end in sections; `analysis.report` collects what they showed into one file. So a
-report is changed by changing its notebook.
+A notebook's cells end in sections; `analysis.report.writing` collects what they showed into one
+file. So a report is changed by changing its notebook.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import report_tables, report_words
 from analysis.ensembles.choosing import choose_ensemble
-from analysis.report_page import SweepPage, prominent_arms
-from analysis.text_tables import TextTable, latex_text, markdown_text
+from analysis.report import tables as report_tables
+from analysis.report import words as report_words
+from analysis.report.page import SweepPage, prominent_arms
+from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from infra.errors import InputError
 from infra.provenance import take_provenance
 from infra.settings import masked
@@ -227,7 +228,7 @@ def _rendered(name: str, values: Mapping[str, object]) -> Markup:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("analysis", "templates"),
+        loader=PackageLoader("analysis.report", "templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from analysis.notebook import ExecutedNotebook
-from analysis.report_sections import MIME
+from analysis.report.notebook import ExecutedNotebook
+from analysis.report.sections import MIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

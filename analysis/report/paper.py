@@ -9,10 +9,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from analysis.paper_checks import Finding, check_paper
 from analysis.paper_rows import Cell, Paper, PaperTable, load_paper
-from analysis.report_page import SweepPage
-from analysis.report_sections import Section, text
-from analysis.report_words import accuracy_text, points
-from analysis.text_tables import TextTable
+from analysis.report.page import SweepPage
+from analysis.report.sections import Section, text
+from analysis.report.text_tables import TextTable
+from analysis.report.words import accuracy_text, points
 
 MARKS = "\N{DAGGER}"
 """Beside a cell that something is wrong with; the findings say what."""

@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from analysis import report_words as words
 from analysis.ablation import Ablation, ablate
-from analysis.report_plots import SERIES, Scale, accuracy_scale, effect_scale, learning_curves
+from analysis.report import words
+from analysis.report.plots import SERIES, Scale, accuracy_scale, effect_scale, learning_curves
 from analysis.short_names import with_short_names
 from analysis.slices import ImageCheck, SliceTable, image_check, slice_table
 from analysis.statistics.paired import Convention

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from analysis.ablation import Ablation
-from analysis.report_words import accuracy_text, p_value, points
+from analysis.report.text_tables import TextTable
+from analysis.report.words import accuracy_text, p_value, points
 from analysis.slices import ImageCheck, SliceTable
 from analysis.statistics.paired import Interval
-from analysis.text_tables import TextTable
 
 
 def effects_table(ablation: Ablation) -> TextTable:

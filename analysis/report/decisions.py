@@ -9,12 +9,12 @@ from markupsafe import Markup
 from analysis.factorial import factorial
 from analysis.importance import importance as axis_importance
 from analysis.pareto import ParetoArm, pareto
-from analysis.report_page import SweepPage
-from analysis.report_plots import Scale, accuracy_scale, apart, round_scale
-from analysis.report_sections import Section, template, text
-from analysis.report_words import accuracy_text, hours, p_value, percent, points
+from analysis.report.page import SweepPage
+from analysis.report.plots import Scale, accuracy_scale, apart, round_scale
+from analysis.report.sections import Section, template, text
+from analysis.report.text_tables import TextTable
+from analysis.report.words import accuracy_text, hours, p_value, percent, points
 from analysis.sanity import Sanity, check_sanity
-from analysis.text_tables import TextTable
 
 FRONT_HEIGHT = 260
 FRONT_WIDTH = 640

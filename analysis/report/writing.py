@@ -16,10 +16,10 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from analysis.notebook import ExecutedNotebook, execute
 from analysis.notebook_api import reading
-from analysis.report_outputs import Piece, pieces
-from analysis.report_sections import style, template
+from analysis.report.notebook import ExecutedNotebook, execute
+from analysis.report.outputs import Piece, pieces
+from analysis.report.sections import style, template
 from infra.errors import DiskFullError, InputError, StoreError
 from infra.object_store import ObjectStore
 from infra.provenance import take_provenance

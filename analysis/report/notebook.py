@@ -34,7 +34,7 @@ from traitlets.config import Config
 from infra.errors import InputError, RmsweepError
 
 ENGINE = "rmsweep-in-process"
-SHIPPED = Path(__file__).with_name("notebooks")
+SHIPPED = Path(__file__).parents[1] / "notebooks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Score tables of models trained elsewhere: read from files, checked against one another."""
