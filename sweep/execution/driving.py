@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 
 from sweep.engine.decision_kinds import (
     AddTrials,
@@ -131,11 +132,14 @@ class SweepDriver:
         view = self._view()
         decisions = decide(view)
         waits = all(isinstance(decision, Wait) for decision in decisions)
-        if not waits:
-            entry = log_entry(view, decisions)
-            self._ledger.record_decision(self.sweep_id, DECISIONS_KIND, entry)
-        for decision in decisions:
-            self._do(decision)
+        # What is decided, and what it claims, is written at once; planning what joins is slow.
+        grows = any(isinstance(decision, AddTrials) for decision in decisions)
+        with self._ledger.together() if not (waits or grows) else nullcontext():
+            if not waits:
+                entry = log_entry(view, decisions)
+                self._ledger.record_decision(self.sweep_id, DECISIONS_KIND, entry)
+            for decision in decisions:
+                self._do(decision)
         self._on_round(view)
         return waits or self.ended is not None
 
@@ -154,7 +158,8 @@ class SweepDriver:
         elif isinstance(decision, AddTrials):
             self._take_in(decision.trials)
         elif isinstance(decision, EndSweep):
-            self._end(decision)
+            self.ended = decision
+            self._ledger.set_sweep_state(self.sweep_id, decision.state, decision.reason)
 
     # What Tune's messengers ask and tell (the Dispatcher protocol)
 
@@ -175,7 +180,8 @@ class SweepDriver:
         """Write news down, look again if they matter, and say what the order is to do."""
         if self._signs.lost() or self._book.get(news.attempt) is None:
             return "end"
-        self._book.take_in(news)
+        with self._ledger.together():
+            self._book.take_in(news)
         if news.report is not None or news.is_last:
             self.look()
         else:
@@ -208,8 +214,6 @@ class SweepDriver:
         if not self._signs.lost():
             for order in self._book:
                 self._book.close(order, TrialState.PAUSED, message="its driver ended")
-
-    # Doing
 
     def _look_if_due(self) -> None:
         if time.monotonic() >= self._next_round:
@@ -288,10 +292,6 @@ class SweepDriver:
         for order in self._book:
             if order.attempt.identity == decision.identity:
                 self._book.stop(order)
-
-    def _end(self, decision: EndSweep) -> None:
-        self.ended = decision
-        self._ledger.set_sweep_state(self.sweep_id, decision.state, decision.reason)
 
     def _withdraw_queue(self) -> None:
         while self._queue:

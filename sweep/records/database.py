@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,11 +35,16 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._local = threading.local()
         self.address = engine.url.render_as_string(hide_password=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent snapshot; waits for nobody."""
+        """A consistent snapshot that waits for nobody; inside a transaction of this thread, its."""
+        joined = self._joined
+        if joined is not None:
+            yield joined
+            return
         with self._translated(), self.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
@@ -47,18 +53,35 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that has the ledger's writing lock; all or nothing."""
+        """A transaction that has the ledger's writing lock; all or nothing.
+
+        Inside another of this thread it is part of that: both happen, or neither.
+        """
+        joined = self._joined
+        if joined is not None:
+            yield joined
+            return
         with self._translated(), self.engine.connect() as connection:
             connection.execution_options(rmsweep_write=True)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
                     connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK)))
-                yield connection
+                self._local.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._local.connection = None
 
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+    @property
+    def _joined(self) -> Connection | None:
+        """The transaction this thread is writing in."""
+        found: Connection | None = getattr(self._local, "connection", None)
+        return found
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

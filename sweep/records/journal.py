@@ -13,6 +13,10 @@ from sqlalchemy.engine import Connection
 from sweep.records.rows import Event, Json
 from sweep.records.schema import cursors, events, memberships
 
+_NEXT = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0) + 1).scalar_subquery()
+_APPEND = sa.insert(events).values(seq=_NEXT).returning(events.c.seq)
+"""Made once: putting a statement together takes longer than SQLite takes to execute it."""
+
 
 def append(
     connection: Connection,
@@ -24,18 +28,14 @@ def append(
     identity: str | None = None,
 ) -> int:
     """Add an event to the running transaction; its `seq`."""
-    last = connection.execute(sa.select(sa.func.max(events.c.seq))).scalar()
-    seq = int(last or 0) + 1
     values: dict[str, Any] = {
-        "seq": seq,
         "time": time,
         "kind": kind,
         "sweep_id": sweep_id,
         "identity": identity,
         "payload": dict(payload),
     }
-    connection.execute(sa.insert(events).values(values))
-    return seq
+    return int(connection.execute(_APPEND, values).scalar_one())
 
 
 def read(

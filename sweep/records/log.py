@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,6 +28,15 @@ class Log:
         self.address = database.address
         """Where it is, without password."""
         self._clock = clock
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Writes of this thread that are one transaction: all of them happen, or none.
+
+        Others wait for their turn meanwhile, so nothing slow belongs in here.
+        """
+        with self.database.writing():
+            yield
 
     def record_decision(self, sweep_id: str, kind: str, payload: Json) -> int:
         """Write a decision of the engine; its place in the log."""

@@ -107,6 +107,7 @@ def rage(name: str, ledger_url: str, home: Path, *, kills: int, seed: int, say: 
     began = time.monotonic()
     drivers = Drivers(home, ledger_url)
     finished: set[str] = set()
+    steps: dict[str, int] = {}
     last = time.monotonic()
     try:
         with Ledger.open(settings.ledger_url) as ledger:
@@ -121,7 +122,8 @@ def rage(name: str, ledger_url: str, home: Path, *, kills: int, seed: int, say: 
                 _require(finished <= done, "something finished was lost")
                 finished = done
                 _require(time.monotonic() - last < PATIENCE, "the sweep does nothing any more")
-                if order and _at_work(trials) and _killed(drivers, order[0], chance):
+                if order and _has_moved(trials, steps) and _killed(drivers, order[0], chance):
+                    steps = {trial.identity: trial.step for trial in trials}
                     running = sum(t.state is TrialState.RUNNING for t in trials)
                     say(
                         f"  t={time.monotonic() - began:6.1f} s  killed {NAMES[order.pop(0)]}, "
@@ -163,9 +165,12 @@ def _order(chance: random.Random, kills: int) -> list[str]:
     return order
 
 
-def _at_work(trials: list[TrialView]) -> bool:
-    """Whether a training is under way, not only being prepared."""
-    return any(trial.state is TrialState.RUNNING and trial.step > 0 for trial in trials)
+def _has_moved(trials: list[TrialView], steps: dict[str, int]) -> bool:
+    """Whether a training is further than when somebody was killed last."""
+    return any(
+        trial.state is TrialState.RUNNING and trial.step > steps.get(trial.identity, 0)
+        for trial in trials
+    )
 
 
 def _killed(drivers: Drivers, kind: str, chance: random.Random) -> bool:

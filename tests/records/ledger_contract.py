@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from infra.errors import BusyError, InputError
+from infra.errors import BusyError, InputError, MissingError
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder
@@ -55,6 +57,36 @@ class LedgerContract:
         spent = ledger.spent("head-1a2b3c4d")
         assert (spent.device_seconds, spent.wall_seconds) == (60, 30)
         assert (spent.attempts, spent.failures, spent.trials_started) == (1, 0, 1)
+
+    def test_what_is_written_together_happens_as_one_or_not_at_all(self, ledger: Ledger) -> None:
+        register(ledger)
+        holder = Holder.here()
+        before = len(ledger.events(limit=None))
+        elsewhere: list[int] = []
+
+        def look() -> None:
+            elsewhere.append(len(ledger.events(limit=None)))
+
+        with ledger.together():
+            ledger.record_decision("head-1a2b3c4d", "decided", {"decisions": []})
+            assert ledger.claim(identity_of(1), "head-1a2b3c4d", holder, TTL) is not None
+            assert len(ledger.events(limit=None)) == before + 2
+            other = threading.Thread(target=look)
+            other.start()
+            other.join()
+
+        assert elsewhere == [before]
+        assert len(ledger.events(limit=None)) == before + 2
+
+        def claim_one_too_many() -> None:
+            with ledger.together():
+                ledger.claim(identity_of(0), "head-1a2b3c4d", holder, TTL)
+                ledger.claim("nobody", "head-1a2b3c4d", holder, TTL)
+
+        with pytest.raises(MissingError):
+            claim_one_too_many()
+        assert len(ledger.events(limit=None)) == before + 2
+        assert ledger.trials("head-1a2b3c4d")[0].state is TrialState.PENDING
 
     def test_a_held_trial_is_not_claimed_again_while_its_driver_lives(
         self, ledger: Ledger, clock: SettableClock
