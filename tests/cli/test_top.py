@@ -51,8 +51,8 @@ def test_top_shows_where_trials_run(
     rmsweep: Command, made: MadeSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (running,) = [v for v in made.ledger.trials(made.sweep_id) if v.state is TrialState.RUNNING]
-    monkeypatch.setattr("sweep.records.holding.live_drivers", lambda *_: everybody)
     everybody = {attempt.driver for attempt in made.ledger.attempts([running.identity])}
+    monkeypatch.setattr("sweep.records.holding.live_drivers", lambda *_: everybody)
 
     before = json.loads(rmsweep("top", "--json").out)
     placed = {"identity": running.identity, "node": "gpu-[red]7"}
