@@ -195,7 +195,7 @@ class SweepFold:
             self._tally.start_anew()
             for trial in self._books.trials:
                 if trial.failures:
-                    self._books.put(replace(trial, failures=()))
+                    self._books.put(replace(trial, failures=(), setbacks=0))
 
     def _stop(self, _: Event) -> None:
         self._stop_requested = True

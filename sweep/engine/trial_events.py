@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.engine.budgets.tally import failure_kind
-from sweep.engine.view import HARMLESS_KINDS, TrialStanding
+from sweep.engine.view import HARMLESS_KINDS, RETRYABLE_KINDS, TrialStanding
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import Event
 
@@ -38,9 +38,12 @@ def reported(trial: TrialStanding, said: Mapping[str, Any], *, key: str) -> Tria
             value if known is None and step <= said["step"] else known
             for known, step in zip(reached, trial.rung_steps, strict=True)
         )
+    further = said["step"] > trial.furthest
     return replace(
         trial,
         step=said["step"],
+        furthest=max(trial.furthest, said["step"]),
+        setbacks=0 if further else trial.setbacks,
         fraction=said["fraction"],
         seconds=said["seconds"],
         metrics={**trial.metrics, **said["metrics"]},
@@ -75,6 +78,7 @@ def ended(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
         stopping=False,
         device_seconds=trial.device_seconds + paid,
         failures=trial.failures + failed,
+        setbacks=trial.setbacks + (not RETRYABLE_KINDS.isdisjoint(failed)),
         spoiled=trial.spoiled or not HARMLESS_KINDS.issuperset(failed),
         error_message=said.get("error_message"),
         waiting_since=event.seq,

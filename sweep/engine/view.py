@@ -30,8 +30,9 @@ HARMLESS_KINDS = RETRYABLE_KINDS | {OUT_OF_MEMORY}
 """Failures before which a checkpoint was as good as any."""
 MAX_OVERTAKES = 8
 """Smaller gangs that may start before a large one that waits for its devices."""
-MAX_RETRIES = 1
-"""Further attempts a trial gets after a retryable failure."""
+MAX_RETRIES = 3
+"""Further attempts a trial gets after machines failed it, counted anew when it gets further than ever:
+one that trains for days on machines that come and go is lost often and is not at fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,10 @@ class TrialStanding:
     """The running attempt is paid for by this sweep."""
     failures: tuple[str, ...] = ()
     """Kinds of its failed attempts since the sweep was last started."""
+    furthest: int = 0
+    """Step of its latest report but for those that repeat what an earlier attempt had done."""
+    setbacks: int = 0
+    """Times machines failed it since it last got further, or since the sweep was last started."""
     error_message: str | None = None
     device_seconds: float = 0.0
     """Cost of its ended attempts that this sweep paid for."""
@@ -106,7 +111,7 @@ class TrialStanding:
             return False
         of_machine = sum(kind in RETRYABLE_KINDS for kind in self.failures)
         final = of_machine + self.ran_out < len(self.failures)
-        return final or of_machine > MAX_RETRIES or self.ran_out > self.shrinks
+        return final or self.setbacks > MAX_RETRIES or self.ran_out > self.shrinks
 
     @property
     def ran_out(self) -> int:

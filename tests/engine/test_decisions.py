@@ -26,9 +26,9 @@ from tests.engine.simulation import TTL, SettableClock, SimulatedDriver, Simulat
 
 @pytest.mark.parametrize(
     ("kind", "attempts"),
-    [("communication", 2), ("preempted", 2), ("diverged", 1), ("bug", 1), ("data", 1)],
+    [("communication", 4), ("preempted", 4), ("diverged", 1), ("bug", 1), ("data", 1)],
 )
-def test_only_failures_of_the_machine_are_retried_and_once(
+def test_only_failures_of_the_machine_are_retried_and_not_for_ever(
     ledger: Ledger, clock: SettableClock, kind: str, attempts: int
 ) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, fails={0: kind}))

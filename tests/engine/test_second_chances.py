@@ -6,11 +6,23 @@ import pytest
 
 from sweep.engine.decision_kinds import EndSweep, StartTrial
 from sweep.engine.decisions import decide
+from sweep.engine.trial_events import ended, reported
+from sweep.engine.view import TrialStanding
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
+from sweep.records.rows import Event
 from sweep.spec.sweep_spec import ArmBudgetSpec, BudgetSpec
 from tests.engine.scenarios import sweep_of
 from tests.engine.simulation import SettableClock, SimulatedDriver
+
+_LOST = Event(
+    seq=1,
+    time=0.0,
+    kind="attempt_finished",
+    sweep_id="s",
+    identity="a",
+    payload={"state": "failed", "error_kind": "preempted", "device_seconds": 1.0},
+)
 
 
 def test_starting_a_sweep_again_whose_machines_were_taken_goes_on_from_the_checkpoint(
@@ -79,3 +91,15 @@ def test_what_a_smaller_batch_or_another_machine_cures_counts_against_no_budget(
 
     assert len(broken) == 3
     assert driver.ended == EndSweep(state=SweepState.SUCCEEDED, reason="all trials succeeded")
+
+
+def test_a_trial_that_gets_further_is_lost_as_often_as_machines_come_and_go() -> None:
+    trial = TrialStanding(
+        identity="a", arm="a", seed=0, workers=1, seconds_estimate=1.0, position=0, total_steps=100
+    )
+    for step in (*range(1, 31), 30, 30, 29):
+        assert not trial.given_up
+        told = {"step": step, "fraction": step / 100, "seconds": 1.0, "metrics": {}}
+        trial = ended(reported(trial, told, key="eval/x"), _LOST, ours=True)
+
+    assert trial.given_up
