@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := rmsweep-home
 
 .DEFAULT_GOAL := help
-.PHONY: chaos help setup demo test test-slow check fmt schema backbones benchmarks clean
+.PHONY: chaos cluster-test soak help setup demo test test-slow check fmt schema backbones benchmarks clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,13 @@ test-slow: $(VENV)/.development  ## what takes longer
 chaos: $(VENV)/.development  ## kill drivers under a simulated clock, and real processes; half an hour
 	$(BIN)/python -m tests.chaos.simulated
 	$(BIN)/python -m tests.chaos.real
+
+cluster-test: $(VENV)/.development  ## a cluster of this machine, and all that happens to clusters; 20 minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.cluster.rehearsal
+
+MINUTES ?= 30
+soak: $(VENV)/.development  ## machines come and go for MINUTES=30; what is lost or left over is counted
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.cluster.soak --minutes $(MINUTES)
 
 check: $(VENV)/.development  ## ruff, mypy --strict, import-linter, Markdown links
 	$(BIN)/ruff format --check .

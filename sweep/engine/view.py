@@ -31,8 +31,8 @@ HARMLESS_KINDS = RETRYABLE_KINDS | {OUT_OF_MEMORY}
 MAX_OVERTAKES = 8
 """Smaller gangs that may start before a large one that waits for its devices."""
 MAX_RETRIES = 3
-"""Further attempts a trial gets after machines failed it, counted anew when it gets further than ever:
-one that trains for days on machines that come and go is lost often and is not at fault."""
+"""Further attempts a trial gets after machines failed it, counted anew when it gets further than
+ever: one that trains for days on machines that come and go is lost often and is not at fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,14 +96,15 @@ class Head:
 
     def machines(self) -> tuple[Machine, ...]:
         """The cluster's living machines, the head first."""
-        nodes = self._asked("/api/v0/nodes?detail=1")["result"]["result"]
-        report = self._asked("/api/cluster_status")["clusterStatus"] or {}
+        nodes = self.asked("/api/v0/nodes?detail=1")["result"]["result"]
+        report = self.asked("/api/cluster_status")["clusterStatus"] or {}
         usage = report.get("loadMetricsReport", {}).get("usageByNode") or {}
         living = [node for node in nodes if node["state"] == "ALIVE"]
         living.sort(key=lambda node: (not node["is_head_node"], node["node_name"]))
         return tuple(_machine(node, usage.get(node["node_id"])) for node in living)
 
-    def _asked(self, path: str) -> dict[str, Any]:
+    def asked(self, path: str) -> dict[str, Any]:
+        """What the dashboard answers at a path: the `data` of its JSON."""
         with self._translated():
             answer = self._client._do_request("GET", path)
             answer.raise_for_status()

@@ -43,6 +43,7 @@ class Machines:
             environment: What every machine's processes have besides; credentials, for one.
         """
         self.token = secrets.token_hex(32)
+        scratch.mkdir(parents=True)
         self._scratch = scratch
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},

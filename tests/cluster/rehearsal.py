@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 import yaml
 
+from infra.clusters import ClusterEntry
 from tests.cluster.machines import Machines, may_mount
 from tests.cluster.services import BUCKET, CREDENTIALS, Database, MlflowServer, S3Server
 
@@ -102,6 +103,11 @@ class Rehearsal:
         if check and done.returncode != 0:
             raise AssertionError(f"rmsweep {' '.join(arguments)}: {done.stderr[-3000:]}")
         return done.stdout
+
+    def entry(self) -> ClusterEntry:
+        """The cluster, for who asks its head; this process has the token from now on."""
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=self.machines.token)
+        return ClusterEntry(address=self.machines.address)
 
     def shown(self) -> dict[str, Any]:
         """The sweep and its trials now."""
@@ -291,9 +297,6 @@ def main() -> int:
     parser.add_argument("--away", type=float, default=AWAY_SECONDS, help="seconds of an outage")
     asked = parser.parse_args()
     events = tuple(event for event in EVENTS if not asked.events or event.__name__ in asked.events)
-    with tempfile.TemporaryDirectory() as folder:
-        expected = undisturbed(Path(folder))
-    sys.stdout.write(f"undisturbed: {len(expected)} trials\n")
     with a_cluster(asked.away) as of:
         shown = rehearse(of, events)
         found = table(shown)
@@ -302,11 +305,13 @@ def main() -> int:
         of.mlflow.start()
         of.rmsweep("resume", NAME, "--json")
         of.say("MLflow came, and the sweep was published")
-        problems = [
-            f"{name}: expected {expected[name]}, got {found.get(name)}"
-            for name in expected
-            if found.get(name) != expected[name]
-        ]
+    with tempfile.TemporaryDirectory() as folder:
+        expected = undisturbed(Path(folder))
+    problems = [
+        f"{name}: expected {expected[name]}, got {found.get(name)}"
+        for name in expected
+        if found.get(name) != expected[name]
+    ]
     for problem in problems:
         sys.stdout.write(f"differs: {problem}\n")
     sys.stdout.write("the same table\n" if not problems else f"{len(problems)} trials differ\n")
