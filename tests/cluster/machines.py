@@ -86,6 +86,12 @@ class Machines:
             *(f"--address={self._gcs}", "--num-cpus=1", f"--dashboard-agent-listen-port={port}"),
             disk=disk,
         )
+        deadline = time.monotonic() + START_SECONDS
+        log = self._scratch / f"{name}.txt"
+        while "Ray runtime started" not in log.read_text(errors="replace"):
+            if time.monotonic() > deadline or self._processes[name].poll() is not None:
+                raise AssertionError(f"{name} did not join: {log.read_text()[-2000:]}")
+            time.sleep(0.5)
 
     def lose(self, name: str) -> None:
         """Pull a machine's plug: every process of it dies at once."""

@@ -23,11 +23,9 @@ from typing import Any
 import psutil
 import yaml
 
-from sweep.execution.head import Head
 from sweep.records.ledger import Ledger
 from sweep.records.rows import AttemptView
-from tests.cluster import rehearsal
-from tests.cluster.rehearsal import SWEEP, Rehearsal, a_cluster, drivers, ranks
+from tests.cluster.stage import AWAY_SECONDS, SWEEP, Rehearsal, a_cluster, drivers, ranks
 
 FEWEST, MOST = 1, 3
 QUIET_SECONDS = 30.0
@@ -45,7 +43,7 @@ def main() -> int:
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
     before = temporary_files()
-    with a_cluster(rehearsal.AWAY_SECONDS) as of:
+    with a_cluster(AWAY_SECONDS) as of:
         of.mlflow.start()
         of.home.mkdir()
         began = time.monotonic()
@@ -138,7 +136,11 @@ def overlaps(attempts: Sequence[AttemptView]) -> int:
 
 def placement_groups(of: Rehearsal) -> int:
     """Placement groups that hold, or wait for, resources."""
-    told = Head(of.entry()).asked("/api/v0/placement_groups?detail=1")["result"]["result"]
+    entry = of.entry()
+    # Ray reads this process's token when it is imported, and now it is known.
+    from sweep.execution.head import Head
+
+    told = Head(entry).asked("/api/v0/placement_groups?detail=1")["result"]["result"]
     return sum(group["state"] != "REMOVED" for group in told)
 
 

@@ -1,0 +1,169 @@
+"""A cluster of this machine with its services, a sweep on it, and who is at work on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infra.clusters import ClusterEntry
+from tests.cluster.machines import Machines
+from tests.cluster.services import BUCKET, CREDENTIALS, Database, MlflowServer, S3Server
+
+NAME = "rehearsed"
+AWAY_SECONDS = 60.0
+LONGEST_SECONDS = 1800.0
+SWEEP: dict[str, Any] = {
+    "name": NAME,
+    "baseline": {
+        "backbone": {"scale": "xs"},
+        "data": {"pairs": 4096, "weights": {"text": 1}},
+        "strategy": {"batch_pairs": 16},
+        "evaluation": {
+            "benchmarks": {
+                "validation": {"split": "validation", "parts": {"text": 40}},
+                "test": {"split": "test", "parts": {"text": 40}},
+            }
+        },
+    },
+    "axes": {
+        "gang": {
+            "levels": {
+                "one": {"strategy.batch_pairs": 16, "machine.workers": 1},
+                "two": {"strategy.batch_pairs": 32, "machine.workers": 2, "machine.zero_stage": 1},
+            }
+        },
+        "head.layers": [1, 2],
+    },
+    "design": {"kind": "grid"},
+    "replicates": {"seeds": 2},
+    "budget": {"failures": 100},
+}
+
+
+@dataclass
+class Rehearsal:
+    """A cluster with its services, one sweep on it, and a diary."""
+
+    home: Path
+    machines: Machines
+    s3: S3Server
+    database: Database
+    mlflow: MlflowServer
+    away_seconds: float = AWAY_SECONDS
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """A line of the diary."""
+        sys.stdout.write(f"{time.monotonic() - self.began:6.0f} s  {text}\n")
+        sys.stdout.flush()
+
+    def rmsweep(self, *arguments: str, check: bool = True) -> str:
+        """What the command prints, asked from a machine outside the cluster."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sweep.cli.main", *arguments],
+            env={
+                **os.environ,
+                **CREDENTIALS,
+                "RMSWEEP_HOME": str(self.home),
+                "RMSWEEP_LEDGER_URL": self.database.url,
+                "RMSWEEP_STORAGE": f"s3://{BUCKET}/sweeps",
+                "RMSWEEP_S3_ENDPOINT": self.s3.endpoint,
+                "RMSWEEP_TRACKING_URI": self.mlflow.uri,
+                "RAY_AUTH_MODE": "token",
+                "RAY_AUTH_TOKEN": self.machines.token,
+                "AWS_DEFAULT_REGION": "us-east-1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"rmsweep {' '.join(arguments)}: {done.stderr[-3000:]}")
+        return done.stdout
+
+    def entry(self) -> ClusterEntry:
+        """The cluster, for who asks its head; this process has the token from now on."""
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=self.machines.token)
+        return ClusterEntry(address=self.machines.address)
+
+    def shown(self) -> dict[str, Any]:
+        """The sweep and its trials now."""
+        return dict(json.loads(self.rmsweep("show", NAME, "--json")))
+
+    def wait(self, what: str, holds: Callable[[], bool]) -> None:
+        """Look again until something holds."""
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while not holds():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {LONGEST_SECONDS:.0f} s for {what}")
+            time.sleep(0.5)
+
+    def ended(self) -> bool:
+        """Whether the sweep has ended, as far as the ledger answers."""
+        out = self.rmsweep("show", NAME, "--json", check=False)
+        return bool(out) and json.loads(out)["state"] not in ("pending", "running", "interrupted")
+
+
+def ranks(of: Rehearsal) -> list[psutil.Process]:
+    """Ranks at work on any machine."""
+    return _ranks_of(of, "TrialActor", "PartActor", "ResourceTrainable")
+
+
+def gang_ranks(of: Rehearsal) -> list[psutil.Process]:
+    """Ranks of gangs that lie on several machines, but for those beside rank 0."""
+    return _ranks_of(of, "PartActor")
+
+
+def _ranks_of(of: Rehearsal, *actors: str) -> list[psutil.Process]:
+    """Ranks are forked from a server each actor has; Ray's own processes have such servers too."""
+    found = []
+    for actor in of.machines.processes():
+        with contextlib.suppress(psutil.Error):
+            if any(name in " ".join(actor.cmdline()) for name in actors):
+                for server in actor.children():
+                    if "forkserver" in " ".join(server.cmdline()):
+                        found += server.children()
+    return found
+
+
+def drivers(of: Rehearsal) -> list[psutil.Process]:
+    """Drivers of the sweep on the head."""
+    found = []
+    for process in of.machines.processes():
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            if "sweep.cli.main run" in line or "sweep.cli.main resume" in line:
+                found.append(process)
+    return found
+
+
+@contextmanager
+def a_cluster(away_seconds: float) -> Iterator[Rehearsal]:
+    """Everything started, two machines joined; all ended and deleted with the block."""
+    with contextlib.ExitStack() as stack:
+        scratch = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))  # sockets need short names
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        s3, mlflow = S3Server(scratch / "s3"), MlflowServer(scratch / "mlflow")
+        stack.callback(s3.stop)
+        s3.start()
+        database = Database(scratch / "pg")
+        stack.callback(database.stop)
+        stack.callback(mlflow.stop)
+        machines = Machines(scratch / "ray", {**CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1"})
+        stack.callback(machines.close)
+        machines.join("one")
+        machines.join("two")
+        yield Rehearsal(scratch / "home", machines, s3, database, mlflow, away_seconds)
