@@ -57,6 +57,12 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
     if budget.usd is not None and budget.usd_per_gpu_hour is None:
         message = "a limit in dollars needs a price; give budget.usd_per_gpu_hour"
         findings.append(Finding(("budget", "usd"), message))
+    if budget.warn_at > budget.drain_at:
+        message = (
+            f"a limit is told of ({budget.warn_at:g} of it) before nothing new begins "
+            f"({budget.drain_at:g}); lower budget.warn_at, or raise budget.drain_at"
+        )
+        findings.append(Finding(("budget", "warn_at"), message))
     for stage, own in budget.per_stage.items():
         findings += _stage_budget_findings(spec, stage, own)
     if budget.trials is not None and budget.trials < spec.replicates.seeds:
@@ -136,6 +142,13 @@ def combination_findings(spec: SweepSpec) -> list[Finding]:
             "its first round; use replicates.seeds"
         )
         findings.append(Finding(("replicates", "race"), message))
+    staged = isinstance(spec.design, StagedDesign) and spec.design.adopt == "supported"
+    if staged and spec.replicates.seeds == 1:
+        message = (
+            "adopt: supported asks the seeds whether an arm is better, and one seed cannot say; "
+            "give replicates.seeds 2 or more, or adopt: best"
+        )
+        findings.append(Finding(("design", "adopt"), message))
     several = isinstance(spec.design, SearchDesign) and spec.design.also
     if several and spec.scheduler.kind != "none":
         message = "with several objectives nothing tells which arm is ahead; drop the scheduler"

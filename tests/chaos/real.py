@@ -82,12 +82,19 @@ class Drivers:
                     found.append(process)
         return found
 
+    def _is_raylet(self, process: psutil.Process) -> bool:
+        """Ray's own, and not a worker it has just forked, which is called the same for a moment."""
+        with contextlib.suppress(psutil.Error):
+            own = process.ppid() == self.process.pid
+            return own and _command(process).split(" ")[0].endswith("/raylet")
+        return False
+
     def victims(self, kind: str) -> list[psutil.Process]:
         """Processes of a kind that are at work now."""
         if kind == "driver":
             return [psutil.Process(self.process.pid)]
         if kind == "raylet":
-            return [p for p in self.family() if _command(p).split(" ")[0].endswith("/raylet")]
+            return [p for p in self.family() if self._is_raylet(p)]
         with_ranks = {process: ranks for process in self.family() if (ranks := _ranks(process))}
         if kind == "actor":
             return list(with_ranks)

@@ -19,7 +19,7 @@ from sweep.engine.planning.plan import make_plan
 from sweep.spec.load import is_sweep, load_sweep, sweep_of
 from sweep.spec.overrides import apply_overrides
 from sweep.spec.resolve import resolve, resolve_file
-from sweep.spec.sweep_spec import SweepSpec
+from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from sweep.spec.yaml_source import read_value, read_yaml
 from tests.engine.known_digests import KnownDigests
 
@@ -41,6 +41,7 @@ KEYS = st.one_of(
     st.sampled_from([*SweepSpec.model_fields, *setting_paths(), "when", "kind", "seeds"]),
     st.sampled_from([*AXIS_KEYS, "extends", "include", "points", "resolution"]),
     st.sampled_from(["scale", "head", "data_mix", "backbone", "strategy"]),
+    st.sampled_from([*BudgetSpec.model_fields, "stages", "name", "adopt", "race", "initial"]),
     st.text(max_size=6),
 )
 VALUES: st.SearchStrategy[Any] = st.recursive(

@@ -10,6 +10,7 @@ from sweep.spec.resolve import resolve
 from sweep.spec.sweep_spec import SweepSpec
 
 RACE = {"race": True, "initial": 2, "at_most": 6}
+STAGED = {"kind": "staged", "stages": [{"name": "depth", "axes": ["head.layers"]}]}
 TPE = {"kind": "tpe", "trials": 5}
 
 
@@ -36,6 +37,16 @@ def sweep(**sections: object) -> SweepSpec:
             {"axes": {"head.layers": [1, 2], "head.dropout": [0.0, 0.1]},
              "design": {"kind": "staged", "stages": [{"name": "a", "axes": ["head.layers"]}]}},
             "no stage varies it", id="axis without a stage"),
+        pytest.param({"design": STAGED, "replicates": {"seeds": 1}}, "one seed cannot say",
+                     id="support by one seed"),
+        pytest.param({"design": STAGED, "budget": {"per_stage": {"dept": {"trials": 3}}}},
+                     "unknown stage 'dept'; did you mean 'depth'", id="budget of no stage"),
+        pytest.param({"budget": {"per_stage": {"depth": {"trials": 3}}}}, "has no stages",
+                     id="stage budget without stages"),
+        pytest.param({"design": STAGED, "budget": {"per_stage": {"depth": {"usd": 3}}}},
+                     "needs a price", id="stage budget without a price"),
+        pytest.param({"budget": {"hours": 1, "warn_at": 0.97}}, "before nothing new begins",
+                     id="warning after draining"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_combined_is_refused(sections: dict[str, object], reason: str) -> None:
