@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME := rmsweep-home
+# Of its own: what audits the packages must not change them.
+AUDIT := .venv-audit
 
 .DEFAULT_GOAL := help
-.PHONY: chaos cluster-test soak help setup demo test test-slow check fmt schema backbones benchmarks clean
+.PHONY: audit chaos cluster-test soak help setup demo test test-slow check fmt schema backbones benchmarks clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +58,17 @@ check: $(VENV)/.development  ## ruff, mypy --strict, import-linter, Markdown lin
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_documents.py
 
+audit: $(VENV)/.audit  ## known vulnerabilities in what is pinned; asks the package index
+	$(AUDIT)/bin/pip-audit --disable-pip --no-deps --progress-spinner=off \
+		--requirement requirements/runtime.txt \
+		|| { echo "audit: vulnerable packages are listed above, or the index with known"; \
+			echo "vulnerabilities did not answer: this target needs a network"; exit 1; }
+
+$(VENV)/.audit: requirements/audit.txt $(VENV)/.runtime
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --requirement requirements/audit.txt
+	@touch $@
+
 fmt: $(VENV)/.development  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -77,4 +90,4 @@ benchmarks: $(VENV)/.development  ## speed and memory against the graphs of othe
 	done
 
 clean:  ## remove the environment and what the demo made
-	rm -rf $(VENV) $(DEMO_HOME)
+	rm -rf $(VENV) $(AUDIT) $(DEMO_HOME)

@@ -11,6 +11,7 @@ import yaml
 
 from infra.errors import InputError
 from infra.findings import InvalidSettings, hint, validate
+from infra.yaml_source import Source, YamlDocument, read_value
 from search_spaces.recipes import recipe_names
 from sweep.cli.planning import plan_file
 from sweep.cli.workplace import Workplace
@@ -19,7 +20,6 @@ from sweep.spec.files import SUFFIXES
 from sweep.spec.load import sweep_of
 from sweep.spec.overrides import apply_overrides
 from sweep.spec.sweep_spec import BudgetSpec, StageBudgetSpec, SweepSpec
-from sweep.spec.yaml_source import Source, YamlDocument, read_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

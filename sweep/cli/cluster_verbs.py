@@ -1,4 +1,4 @@
-"""Verbs for a cluster other people use too: `submit`."""
+"""Verbs for a cluster other people use too: `submit`, and `supervise` for its batch jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ Cluster = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    app.command()(submit)
+    for verb in (submit, supervise):
+        app.command()(verb)
 
 
 def submit(
@@ -76,6 +77,18 @@ def submit(
         )
         out.print(_where_to_look(submission, same_ledger=same_ledger), style="dim")
     return _follow(entry, submission) if follow else 0
+
+
+def supervise(file: SweepFile) -> int:
+    """Run a sweep file as `run` does, and start its driver again when it dies; for batch jobs.
+
+    On SIGTERM the sweep checkpoints and ends; started again, it goes on.
+    """
+    from sweep.cli.planning import plan_file
+    from sweep.execution.supervising import supervise as keep_alive
+
+    plan, _ = plan_file(open_workplace(), file, ())
+    return keep_alive(plan.sweep_id, file)
 
 
 def _refuse_running(workplace: Workplace, plan: SweepPlan) -> None:

@@ -187,10 +187,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_IS_WRONG
     for difference in sender.differences(here):
         _say(f"note: {difference}")
+    return supervise(sweep_id, SWEEP_FILE)
+
+
+def supervise(sweep_id: str, file: str) -> int:
+    """Keep a driver of this sweep alive until it has ended; the exit code of the last one."""
     verb = [sys.executable, "-m", "sweep.cli.main"]
     supervisor = Supervisor(
         {
-            "new": [*verb, "run", SWEEP_FILE, "--json"],
+            "new": [*verb, "run", file, "--json"],
             "open": [*verb, "resume", sweep_id, "--json"],
         },
         standing=lambda: _standing(sweep_id),

@@ -16,9 +16,9 @@ from typing import Any
 
 from infra.errors import InputError, SpecError
 from infra.findings import Finding, Location, described, hint
+from infra.yaml_source import Source, YamlDocument
 from sweep.spec.files import find_file, read_document
 from sweep.spec.sweep_spec import SweepSpec
-from sweep.spec.yaml_source import Source, YamlDocument
 from trainer.config import TrainerConfig
 
 EXTENDS, INCLUDE = "extends", "include"

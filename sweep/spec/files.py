@@ -6,8 +6,8 @@ from pathlib import Path
 
 from infra.errors import InputError, MissingError, Problem, SpecError
 from infra.findings import hint
+from infra.yaml_source import YamlDocument, read_yaml
 from search_spaces.recipes import recipe_names, recipe_path
-from sweep.spec.yaml_source import YamlDocument, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 

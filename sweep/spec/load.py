@@ -11,11 +11,11 @@ from pathlib import Path
 
 from infra.errors import Problem, SpecError
 from infra.findings import InvalidSettings, validate
+from infra.yaml_source import Source, YamlDocument
 from sweep.spec.compose import read_composed
 from sweep.spec.files import find_file
 from sweep.spec.overrides import apply_overrides
 from sweep.spec.sweep_spec import SweepSpec
-from sweep.spec.yaml_source import Source, YamlDocument
 from trainer.config import TrainerConfig
 
 

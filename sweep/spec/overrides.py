@@ -8,10 +8,10 @@ from typing import Any
 
 from infra.errors import Problem, SpecError
 from infra.findings import Finding, InvalidSettings, Location, described, dotted, hint
+from infra.yaml_source import YamlDocument, read_value
 from search_spaces.patches import setting_paths
 from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.sweep_spec import SweepSpec
-from sweep.spec.yaml_source import YamlDocument, read_value
 from trainer.config import TrainerConfig
 
 _FREE = (("axes",), ("set",), ("baseline",))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from infra.errors import BackboneError, SpecError
 from infra.findings import Finding, InvalidSettings, validate
+from infra.yaml_source import Source, YamlDocument
 from search_spaces.axes import Axis
 from search_spaces.rules import Rule, constraint_rule, exclusion_rule
 from search_spaces.source_checks import source_findings
@@ -30,7 +31,6 @@ from sweep.spec.spec_checks import (
     sweep_notes,
 )
 from sweep.spec.sweep_spec import SweepSpec
-from sweep.spec.yaml_source import Source, YamlDocument
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import InputError, SpecError
+from infra.yaml_source import read_value, read_yaml
 from search_spaces.patches import setting_paths
 from search_spaces.recipes import recipe_names, recipe_path
 from sweep.engine.planning.plan import make_plan
@@ -20,7 +21,6 @@ from sweep.spec.load import is_sweep, load_sweep, sweep_of
 from sweep.spec.overrides import apply_overrides
 from sweep.spec.resolve import resolve, resolve_file
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
-from sweep.spec.yaml_source import read_value, read_yaml
 from tests.engine.known_digests import KnownDigests
 
 SWEEPS = [

@@ -6,7 +6,7 @@ import pytest
 
 from infra.errors import SpecError
 from infra.findings import Finding
-from sweep.spec.yaml_source import (
+from infra.yaml_source import (
     DEEPEST,
     MOST_CHARACTERS,
     MOST_VALUES,
