@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from infra.clusters import ClusterEntry
 from infra.errors import StoreError
 from sweep.execution.head import Head
 from sweep.execution.submitting import PACKAGES, pinned_packages, source_folders
+from sweep.records.submissions import SUBMITTED_KIND
+from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 from tests.cli.conftest import Command
 from tests.execution.ray_head import RayHead, ray_head
 
@@ -47,13 +50,38 @@ def submit(head: RayHead, token: str, home: Path, file: Path) -> subprocess.Comp
     """In a process of its own: Ray reads its token once per process."""
     home.mkdir(exist_ok=True)
     (home / "clusters.yaml").write_text(f"lab: {{address: '{head.address}', shared: ['{home}']}}")
+    told = replace(head, token=token)
+    return asked(
+        told, home, "-m", "sweep.cli.main", "submit", str(file), "--cluster", "lab", "--json"
+    )
+
+
+def asked(head: RayHead, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A Python that has the token."""
     return subprocess.run(
-        [sys.executable, "-m", "sweep.cli.main", "submit", str(file), "--cluster", "lab", "--json"],
-        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+        [sys.executable, *arguments],
+        env={
+            **os.environ,
+            "RMSWEEP_HOME": str(home),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": head.token,
+        },
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def await_machines(head: RayHead, home: Path) -> None:
+    """A head answers before it knows of the machine it is on."""
+    code = (
+        "from infra.clusters import ClusterEntry; from sweep.execution.head import Head; "
+        f"print(len(Head(ClusterEntry(address='{head.address}')).machines()))"
+    )
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while asked(head, home, "-c", code).stdout.strip() != "1":
+        assert time.monotonic() < deadline
+        time.sleep(1)
 
 
 @pytest.fixture
@@ -123,6 +151,56 @@ def test_a_wrong_token_is_refused(head: RayHead, home: Path, file: Path) -> None
     assert "did not accept this machine's token" in answer.stderr
     assert "ffff" not in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        ("workers: 4", "asks for 4 worker(s) with 1 CPU thread(s) each; the 1 machine(s)"),
+        ("needs_gpu: true", "asks for GPUs (machine.needs_gpu), the 1 machine(s)"),
+    ],
+)
+def test_what_no_machine_there_can_ever_hold_is_refused_before_it_is_sent(
+    head: RayHead, home: Path, file: Path, machine: str, expected: str
+) -> None:
+    file.write_text(SWEEP.replace("  data: {", f"  machine: {{{machine}}}\n  data: {{"))
+    await_machines(head, home)
+
+    answer = submit(head, head.token, home, file)
+
+    assert answer.returncode == 2
+    assert expected in answer.stderr
+    assert "grows: true" in answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_submission_whose_environment_cannot_be_made_tells_why_in_status(
+    home: Path, head: RayHead
+) -> None:
+    home.mkdir()
+    arms = [MadeArm(name="baseline", point={"head": "a"})]
+    made = make_sweep(home, Recipe(arms=arms, items=10, finish=None))
+    code = (
+        "from infra.clusters import ClusterEntry; from sweep.execution.head import Head; "
+        f"print(Head(ClusterEntry(address='{head.address}')).submit('unborn', "
+        "{'pip': ['/nowhere/missing-1-py3-none-any.whl']}).submission_id)"
+    )
+    name = asked(head, home, "-c", code).stdout.strip()
+    place = {"address": head.address, "submission": name}
+    made.ledger.record_decision(made.sweep_id, SUBMITTED_KIND, place)
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while True:
+        shown = asked(head, home, "-m", "sweep.cli.main", "status", "--json")
+        note = json.loads(shown.stdout)["note"]
+        if "before a driver came up" in note or time.monotonic() > deadline:
+            break
+        time.sleep(2)
+
+    assert "the submission failed before a driver came up: runtime_env setup failed" in note
+    assert "missing-1-py3-none-any.whl" in note
 
 
 @pytest.mark.slow

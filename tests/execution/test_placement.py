@@ -58,3 +58,11 @@ def test_a_cluster_whose_gpu_machines_are_gone_holds_nothing_and_trains_on_no_cp
     assert device_count([MachineConfig()], left) == 0
     with pytest.raises(InputError, match="hold 0"):
         gang_bundles(MachineConfig(), left)
+
+
+def test_who_needs_gpus_is_not_trained_on_cpus() -> None:
+    machine = MachineConfig(workers=2, needs_gpu=True)
+
+    assert gang_bundles(machine, cluster_of((8, 2))) == ({"CPU": 2.0, "GPU": 2.0},)
+    with pytest.raises(InputError, match=r"asks for GPUs .* the 2 machine\(s\) .* have none"):
+        gang_bundles(machine, cluster_of((8, 0), (8, 0)))
