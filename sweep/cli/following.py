@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 
 from infra.errors import MissingObjectError, StoreError
 from sweep.cli.console import err, out, print_warning
-from sweep.records.lifecycle import ENDED_SWEEP_STATES, TrialState
+from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 if TYPE_CHECKING:
     from infra.object_store import ObjectStore
     from sweep.records.ledger import Ledger
-    from sweep.records.rows import TrialView
+    from sweep.records.rows import SweepRow, TrialView
 
 LOOK_SECONDS = 2.0
 REST = 10.0
 """Looking takes at most a tenth of the time: after a look, so many times what it took is waited."""
+ORPHANED_SECONDS = 120.0
+"""How long a sweep in nobody's hands is waited for: one that was submitted needs its driver to come
+up, and a driver that died is followed by another."""
 LOST_SECONDS = 300.0
 """How long a ledger or store that does not answer is waited for."""
 
@@ -59,6 +62,8 @@ class LogFollower:
         self._identity = identity
         self._shown: dict[str, int] = {}
         self._over: set[str] = set()
+        self._in_hands: float | None = None
+        """When somebody last had it, or may be about to; by the monotonic clock."""
 
     def follow(self) -> None:
         """Print until the trial, or the sweep, has ended or nobody runs it."""
@@ -87,9 +92,15 @@ class LogFollower:
                 self._print_new(view)
                 if view.state in ENDED:
                     self._over.add(view.identity)
-        if row.state in ENDED_SWEEP_STATES or not row.live:
+        if row.state in ENDED_SWEEP_STATES or not self._may_go_on(row):
             return False
         return self._identity is None or any(view.state not in ENDED for view in views)
+
+    def _may_go_on(self, row: SweepRow) -> bool:
+        now = time.monotonic()
+        if row.live or (self._in_hands is None and row.state is SweepState.PENDING):
+            self._in_hands = now
+        return self._in_hands is not None and now - self._in_hands < ORPHANED_SECONDS
 
     def _watched(self) -> Sequence[TrialView]:
         views = self._ledger.trials(self._sweep_id)

@@ -18,7 +18,6 @@ from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from infra.errors import CommunicationTrial, RmsweepError, TrialFailure
-from infra.object_store import open_store
 from sweep.execution.orders import TrialOrder
 from trainer.gangs.rank_child import GangPart, RankFailure, to_failure
 from trainer.gangs.ranks import TrialProcess, free_port, next_log_prefix
@@ -68,7 +67,7 @@ class SpreadGang:
             count=order.parts[0],
             master_address=address,
             master_port=free_port(address),
-            log_prefix=next_log_prefix(open_store(order.store_uri), order.identity),
+            log_prefix=next_log_prefix(order.store_uri, order.identity),
         )
         self._actors = [_part_actor(number) for number in range(1, len(order.parts))]
         self._results: dict[ray.ObjectRef, int] = {}

@@ -92,3 +92,19 @@ def test_without_a_trial_there_is_only_following(made: MadeSweep, rmsweep: Comma
     assert answer.code == 2
     assert "expected a trial" in answer.err
     assert rmsweep("logs", made.sweep_id, "baseline/1", "-f", "--attempt", "1").code == 2
+
+
+def test_a_sweep_whose_driver_is_gone_is_waited_for_a_while(
+    made: MadeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
+        holder = Holder.here()
+        ledger.acquire_sweep(made.sweep_id, holder, 600)
+        following = follower(made, ledger)
+        assert following.look()
+        ledger.release_sweep(made.sweep_id, holder)
+
+        assert following.look()
+        monkeypatch.setattr("sweep.cli.following.ORPHANED_SECONDS", 0.0)
+        assert not following.look()
+        assert not follower(made, ledger).look()

@@ -14,11 +14,16 @@ from pathlib import Path
 
 from infra.errors import StoreError
 from infra.object_store import ObjectStore
+from infra.patient_store import PatientStore
 
 EVERY_SECONDS = 5.0
 """Longest time between a line and its being in the store."""
 REST = 20.0
 """A log is sent whole, so a long one is sent less often: after twenty times what it took."""
+
+
+CLOSING_SECONDS = 60.0
+"""How long the last words of an attempt wait for a store that is away; its end waits with them."""
 
 
 class LogCourier:
@@ -35,12 +40,12 @@ class LogCourier:
         """Begin.
 
         Args:
-            store: Where they go.
+            store: Where they go; one that is away is not waited for before the end.
             prefix: Start of their keys; the file's name follows.
             logs: Files that are, or will be, written to.
             every_seconds: Between two looks.
         """
-        self._store = store
+        self._store: ObjectStore = store
         self._prefix = prefix
         self._logs = tuple(logs)
         self._every = every_seconds
@@ -67,6 +72,7 @@ class LogCourier:
         """Send what is left, now that nobody writes any more."""
         self._over.set()
         self._thread.join()
+        self._store = PatientStore(self._store, CLOSING_SECONDS)
         with contextlib.suppress(StoreError):
             self.carry()
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
-from infra.object_store import OUTAGE_SECONDS, ObjectStore, open_store
+from infra.object_store import OUTAGE_SECONDS, open_store
 from trainer.config import TrainerConfig
 from trainer.gangs.log_courier import LogCourier
 from trainer.gangs.rank_child import STOP_NOW, GangPart, RankLaunch, RankMessage, live
@@ -114,14 +114,14 @@ class TrialProcess:
         benchmarks_only: bool = False,
         part: GangPart | None = None,
     ) -> None:
-        store = open_store(store_uri, outage_seconds=OUTAGE_SECONDS)
+        store = open_store(store_uri)
         self._logs = Path(tempfile.mkdtemp(prefix="rmsweep-logs-"))
         part = part or GangPart(
             first=0,
             count=1 if benchmarks_only else config.machine.workers,
             master_address="127.0.0.1",
             master_port=free_port(),
-            log_prefix=next_log_prefix(store, identity),
+            log_prefix=next_log_prefix(store_uri, identity),
         )
         ranks = range(part.first, part.first + part.count)
         self._courier = LogCourier(
@@ -281,8 +281,9 @@ def _death(rank: RankProcess) -> RmsweepError:
     return error
 
 
-def next_log_prefix(store: ObjectStore, identity: str) -> str:
-    """Where the logs of a new attempt go."""
+def next_log_prefix(store_uri: str, identity: str) -> str:
+    """Where the logs of a new attempt go; a store that is away is waited for."""
+    store = open_store(store_uri, outage_seconds=OUTAGE_SECONDS)
     prefix = f"trials/{identity}/logs/attempt-"
     numbers = [key.removeprefix(prefix).partition("/")[0] for key in store.keys(prefix)]
     return f"{prefix}{max((int(number) for number in numbers), default=0) + 1}/"
