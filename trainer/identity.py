@@ -172,11 +172,28 @@ def identity_with_seed(before: str, after: str, seed: int) -> str:
     return hashlib.sha256(f"{before}{seed}{after}".encode()).hexdigest()
 
 
-def evaluation_identity(*, model_digest: str, benchmark_digest: str) -> str:
-    """Name of one model's scores on one benchmark, 64 hex digits."""
-    return digest(
-        {"scoring": SCORING_VERSION, "model": model_digest, "benchmark": benchmark_digest}
-    )
+def scoring_settings(config: TrainerConfig) -> dict[str, Any]:
+    """The settings that change a trained model's scores, but not its weights."""
+    if config.paradigm == "critic":
+        return {"max_critique_tokens": config.critic.max_critique_tokens}
+    if config.paradigm == "generative" and config.judge.writes:
+        judge = config.judge
+        return {"verdict": judge.verdict, "max_written_tokens": judge.max_written_tokens}
+    return {}
+
+
+def evaluation_identity(config: TrainerConfig, *, model_digest: str, benchmark_digest: str) -> str:
+    """Name of one model's scores on one benchmark, 64 hex digits.
+
+    Args:
+        config: What the model is scored under; only `scoring_settings` count.
+        model_digest: Of the model's files.
+        benchmark_digest: Of the items.
+    """
+    named = {"scoring": SCORING_VERSION, "model": model_digest, "benchmark": benchmark_digest}
+    settings = scoring_settings(config)
+    # Left out where there are none, so that scores known before keep their name.
+    return digest(named | {"settings": settings} if settings else named)
 
 
 _ABSENT = object()

@@ -179,7 +179,9 @@ def _evaluated(
     asked = config_of(view)
     name, wanted, config = benchmark_of(benchmark, asked)
     identity = evaluation_identity(
-        model_digest=str(view.model_digest), benchmark_digest=benchmark_digest(config.data, wanted)
+        config,
+        model_digest=str(view.model_digest),
+        benchmark_digest=benchmark_digest(config.data, wanted),
     )
     for known in workplace.ledger.evaluations([view.identity]):
         if known.evaluation_identity == identity and known.benchmark == name:

@@ -265,6 +265,7 @@ class SweepDriver:
             TTL_SECONDS,
             planned.workers,
             retry=decision.retry,
+            afresh=not decision.resume,
         )
         if attempt is None:
             return  # somebody else was faster; the next look sees it
@@ -274,7 +275,7 @@ class SweepDriver:
             identity=attempt.identity,
             config=shrunk(planned.config, decision.shrinks),
             store_uri=attempt.storage,
-            resume_from=attempt.resume_from if decision.resume else None,
+            resume_from=attempt.resume_from,
             parts=tuple(ranks_in(bundle, planned.config.machine) for bundle in bundles),
         )
         self._queue.append(PlacedOrder(order=order, bundles=bundles))

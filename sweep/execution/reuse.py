@@ -1,7 +1,8 @@
 """What a reused model still lacks: benchmarks this sweep asks for and its training did not score.
 
-An identity covers no benchmark, so a trial may have succeeded in another sweep that measured less.
-Scoring it is all that is missing; nothing is trained again.
+An identity covers no benchmark, so a trial may have succeeded in another sweep that measured less,
+or let its judge write less before it was scored. Scoring it is all that is missing; nothing is
+trained again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import TrialView
-from trainer.config import BenchmarkConfig, DataConfig, EvaluationConfig, TrainerConfig
+from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.data.mixture import benchmark_digest
-from trainer.identity import canonical_json, evaluation_identity
+from trainer.identity import canonical_json, evaluation_identity, scoring_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Evaluation:
         """Name of the model's scores on one of its benchmarks; reads what the digest needs."""
         definition = self.config.evaluation.benchmarks[benchmark]
         return evaluation_identity(
+            self.config,
             model_digest=self.model_digest,
             benchmark_digest=benchmark_digest(self.config.data, definition),
         )
@@ -92,17 +94,23 @@ def _trained_configs(
 
 def _lacking(wanted: TrainerConfig, trained: TrainerConfig) -> dict[str, BenchmarkConfig]:
     there = {
-        name: _meaning(definition, trained.data)
+        name: _meaning(definition, trained)
         for name, definition in trained.evaluation.benchmarks.items()
     }
     return {
         name: definition
         for name, definition in wanted.evaluation.benchmarks.items()
-        if there.get(name) != _meaning(definition, wanted.data)
+        if there.get(name) != _meaning(definition, wanted)
     }
 
 
-def _meaning(benchmark: BenchmarkConfig, data: DataConfig) -> str:
-    """A benchmark with what its source names stand for."""
-    sources = {name: data.source(name).model_dump(mode="json") for name in benchmark.parts}
-    return canonical_json({"benchmark": benchmark.model_dump(mode="json"), "sources": sources})
+def _meaning(benchmark: BenchmarkConfig, config: TrainerConfig) -> str:
+    """A benchmark with what its source names stand for, and how the model is scored on it."""
+    sources = {name: config.data.source(name).model_dump(mode="json") for name in benchmark.parts}
+    return canonical_json(
+        {
+            "benchmark": benchmark.model_dump(mode="json"),
+            "sources": sources,
+            "scoring": scoring_settings(config),
+        }
+    )

@@ -38,6 +38,7 @@ def claim(  # noqa: PLR0913 -- who claims what
     holder: Holder,
     workers: int,
     retry: bool,
+    afresh: bool,
     now: float,
 ) -> Attempt | None:
     """Start an attempt if the trial may run and nobody alive runs it.
@@ -55,8 +56,9 @@ def claim(  # noqa: PLR0913 -- who claims what
         raise MissingError(f"sweep {sweep_id} has no trial {identity}")
     close_if_lost(connection, identity, now)
     trial = connection.execute(sa.select(trials).where(trials.c.identity == identity)).one()
+    resume_from = None if afresh else checkpoint_of(trial)
     # A checkpoint is private to the store it lies in: whoever goes on from it uses that store.
-    storage = trial.storage if trial.checkpoint_sha256 is not None else member.storage
+    storage = member.storage if resume_from is None else trial.storage
     number = trial.attempts + 1
     moved = connection.execute(
         sa.update(trials)
@@ -71,6 +73,9 @@ def claim(  # noqa: PLR0913 -- who claims what
             error_kind=None,
             error_message=None,
             changed=now,
+            # Whoever starts afresh writes over the old checkpoints: nobody may go on from them.
+            checkpoint_step=None if resume_from is None else resume_from.step,
+            checkpoint_sha256=None if resume_from is None else resume_from.manifest_sha256,
         )
     )
     if moved.rowcount == 0:
@@ -85,7 +90,7 @@ def claim(  # noqa: PLR0913 -- who claims what
             state=TrialState.RUNNING.value,
             started=now,
             seconds=0.0,
-            resumed_step=trial.checkpoint_step,
+            resumed_step=None if resume_from is None else resume_from.step,
         )
     )
     (attempt_id,) = inserted.inserted_primary_key or (None,)
@@ -102,7 +107,7 @@ def claim(  # noqa: PLR0913 -- who claims what
         seed=member.seed,
         workers=workers,
         config_json=member.config,
-        resume_from=checkpoint_of(trial),
+        resume_from=resume_from,
         fraction=trial.fraction,
         storage=storage,
     )

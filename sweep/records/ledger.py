@@ -203,7 +203,7 @@ class Ledger(Amendments):
         with self.database.reading() as connection:
             return reading.list_trials(connection, sweep_id, self._clock())
 
-    def claim(
+    def claim(  # noqa: PLR0913 -- who claims what
         self,
         identity: str,
         sweep_id: str,
@@ -212,10 +212,12 @@ class Ledger(Amendments):
         workers: int = 1,
         *,
         retry: bool = False,
+        afresh: bool = False,
     ) -> Attempt | None:
         """The right to run a trial, or None when it is finished or somebody alive runs it.
 
         Also a sign of life. A trial whose driver died is taken over; a failed one needs `retry`.
+        With `afresh` its checkpoint counts no more: the attempt starts without one.
 
         Raises:
             MissingError: If the sweep has no such trial.
@@ -224,7 +226,14 @@ class Ledger(Amendments):
         with self.database.writing() as connection:
             holding.beat(connection, holder, ttl_seconds=ttl_seconds, now=now)
             return attempting.claim(
-                connection, identity, sweep_id, holder=holder, workers=workers, retry=retry, now=now
+                connection,
+                identity,
+                sweep_id,
+                holder=holder,
+                workers=workers,
+                retry=retry,
+                afresh=afresh,
+                now=now,
             )
 
     def record_report(self, attempt_id: int, report: TrialReport) -> None:

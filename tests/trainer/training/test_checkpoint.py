@@ -95,8 +95,8 @@ def test_what_is_not_the_recorded_checkpoint_is_refused(
     store = LocalStore(tmp_path)
     reference = stopped_at_half(backbone_folder, store, {})
 
-    def resume(reference: CheckpointReference, workers: int = 1) -> None:
-        config = small_config(backbone_folder, **LONG, machine={"workers": workers})
+    def resume(reference: CheckpointReference, **machine: int) -> None:
+        config = small_config(backbone_folder, **LONG, machine=machine)
         run_trial(
             config,
             store_uri=store.uri,
@@ -107,6 +107,8 @@ def test_what_is_not_the_recorded_checkpoint_is_refused(
 
     with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 2 at stage 0"):
         resume(reference, workers=2)
+    with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 1 at stage 2"):
+        resume(reference, zero_stage=2)
     with pytest.raises(MissingObjectError, match="no complete checkpoint"):
         resume(CheckpointReference(step=7, manifest_sha256=reference.manifest_sha256))
     with pytest.raises(CorruptObjectError, match="was recorded"):
