@@ -13,9 +13,9 @@ from search_spaces.conditions import Condition
 from search_spaces.levels import Level, value_name
 from search_spaces.members import MemberSet
 from search_spaces.mixtures import Mixture
+from search_spaces.name_checks import name_findings
 from search_spaces.patches import Patch, locate, setting_paths
 from search_spaces.ranges import Range
-from search_spaces.source_checks import source_findings
 from trainer.config import TrainerConfig
 
 Scalar = bool | int | float | str | None
@@ -88,8 +88,8 @@ def level_findings(
         if top in NOT_TO_VARY:
             findings.append(Finding((*location, path) if named else location, NOT_TO_VARY[top]))
     try:
-        sources = [finding.message for finding in source_findings(level.applied(baseline))]
-        known = [finding.message for finding in source_findings(baseline)]
+        sources = [finding.message for finding in name_findings(level.applied(baseline))]
+        known = [finding.message for finding in name_findings(baseline)]
         findings += [Finding(location, message) for message in sources if message not in known]
     except InvalidSettings as error:
         for finding in error.findings:

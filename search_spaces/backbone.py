@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from infra.errors import BackboneError
 from search_spaces.levels import Level, ShippedAxis
-from trainer.catalog import BackboneEntry, entries, lookup
+from trainer.backbone_entries import BackboneEntry
+from trainer.catalog import entries, lookup
 from trainer.config import TrainerConfig
 
 

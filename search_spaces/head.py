@@ -46,7 +46,7 @@ AXIS = ShippedAxis(
     when="paradigm != 'generative'",
     inactive_unless={
         "head": "paradigm != 'generative'",
-        "head.activation": "head.layers >= 2",
-        "head.hidden_size": "head.layers >= 2",
+        "head.activation": "head.layers >= 2 or head.kind != 'layers'",
+        "head.hidden_size": "head.layers >= 2 or head.kind != 'layers'",
     },
 )

@@ -126,6 +126,8 @@ AXIS = ShippedAxis(
         "strategy.length_normalization": _SCORES,
         "strategy.use_margin": _SCORES,
         "strategy.loss": _SCORES,
+        "strategy.pair_loss": _SCORES,
+        "strategy.pair_loss_settings": _SCORES,
         "strategy.noise_correction": "strategy.label_smoothing > 0",
         "strategy.momentum": "strategy.optimizer == 'muon'",
         "strategy.epochs": "strategy.steps == null",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from infra.frozen import Frozen
 
 Activation = Literal["none", "tanh", "silu", "gelu", "relu"]
+BUILT_IN_HEAD = "layers"
 Pooling = Literal["last", "mean", "attention"]
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -16,6 +17,11 @@ NonNegative = Annotated[float, Field(ge=0)]
 class HeadConfig(Frozen):
     """From the pooled hidden state to one score; unused by the generative paradigm."""
 
+    kind: str = BUILT_IN_HEAD
+    """`layers`, described here, or a head that an installed package registers as an entry point of
+    `rmsweep.heads`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Of a head of your own; it may read all other settings here as well."""
     layers: Annotated[int, Field(ge=1, le=5)] = 2
     """Linear layers; 1 is a plain projection (paper, Table 2)."""
     activation: Activation = "silu"
@@ -34,6 +40,15 @@ class HeadConfig(Frozen):
     hidden_layer: PositiveInt | None = None
     """Decoder layer the score is read from, counted from 1 and normalised as the last one is; the
     last one when absent. A scalar model is cut off above it."""
+
+    @model_validator(mode="after")
+    def _settings_have_a_reader(self) -> HeadConfig:
+        if self.settings and self.kind == BUILT_IN_HEAD:
+            raise ValueError(
+                f"settings are those of a head of your own, but kind is {self.kind!r}, which reads "
+                f"none; got {sorted(self.settings)}"
+            )
+        return self
 
 
 class JudgeConfig(Frozen):

@@ -2,6 +2,7 @@
 
 A training identity covers what changes the trained weights and nothing else: no hardware, no
 benchmark, no name, and no setting that is inactive (the activation of a one-layer head).
+Of a head or loss that an installed package brings it holds the name and the package's version.
 Torch-free, because plans are made where torch is not.
 """
 
@@ -14,6 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import DecontaminationConfig, TrainerConfig
+from trainer.extensions import release_of
+from trainer.head_config import BUILT_IN_HEAD
+from trainer.strategy_config import BUILT_IN_PAIR_LOSS
 
 TRAINER_VERSION = "2"
 """Raised whenever the same config would train other weights."""
@@ -23,9 +27,13 @@ SCORING_VERSION = "1"
 
 
 SWITCHED_OFF: Mapping[str, Any] = {
+    "head.kind": BUILT_IN_HEAD,
+    "head.settings": {},
     "head.learn_scale": False,
     "head.hidden_layer": None,
     "strategy.loss": "bradley_terry",
+    "strategy.pair_loss": BUILT_IN_PAIR_LOSS,
+    "strategy.pair_loss_settings": {},
     "strategy.use_soft_labels": False,
     "strategy.ties": "drop",
     "strategy.optimizer": "adamw",
@@ -69,7 +77,11 @@ def digest(value: Any) -> str:  # noqa: ANN401 -- any JSON value
 
 
 def active_settings(config: TrainerConfig) -> dict[str, Any]:
-    """The settings that change the trained weights, inactive ones dropped."""
+    """The settings that change the trained weights, inactive ones dropped.
+
+    Raises:
+        InputError: If no installed package brings the head or the loss.
+    """
     settings = config.model_dump(mode="json", exclude={"evaluation", "machine"})
     if config.paradigm != "critic":
         del settings["critic"]
@@ -80,6 +92,8 @@ def active_settings(config: TrainerConfig) -> dict[str, Any]:
         del settings["head"]
         if config.judge.reasoning:  # what else there is only matters to evaluation
             settings["judge"] = {"reasoning_weight": judge["reasoning_weight"]}
+    elif config.head.kind != BUILT_IN_HEAD:
+        settings["head"]["release"] = release_of("rmsweep.heads", config.head.kind)
     elif config.head.layers == 1:
         del settings["head"]["activation"]
         del settings["head"]["hidden_size"]
@@ -116,11 +130,15 @@ def _active_strategy(config: TrainerConfig, settings: dict[str, Any]) -> dict[st
         for part, factor in settings["rate_factors"].items()
         if factor != 1 and not (judges and part == "head")
     }
+    if strategy.pair_loss != BUILT_IN_PAIR_LOSS and not judges:
+        settings["pair_loss_release"] = release_of("rmsweep.losses", strategy.pair_loss)
     inactive = {
         "zero_coefficient": judges,
         "length_normalization": judges,
         "use_margin": judges,
         "loss": judges,
+        "pair_loss": judges,
+        "pair_loss_settings": judges,
         "noise_correction": strategy.label_smoothing == 0,
         "tie_weight": strategy.ties == "drop",
         "tie_threshold": judges or strategy.ties != "rao_kupper",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.errors import InputError
-from trainer.catalog import BackboneEntry
+from trainer.backbone_entries import BackboneEntry
 from trainer.config import MachineConfig, TrainerConfig
 
 GIB = 1024**3

@@ -6,7 +6,7 @@ What is trained (freezing, adapters, rates by part), towards what (losses, noise
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -18,6 +18,7 @@ RankingLoss = Literal["bradley_terry", "plackett_luce", "cross_entropy"]
 NoiseCorrection = Literal["conservative", "unbiased", "forward"]
 Ties = Literal["drop", "square", "rao_kupper"]
 Precision = Literal["fp32", "bf16"]
+BUILT_IN_PAIR_LOSS = "bradley_terry"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 
@@ -102,6 +103,11 @@ class StrategyConfig(Frozen):
     loss: RankingLoss = "bradley_terry"
     """What a ranking of several responses says: every pair on its own, the whole order (each
     response against those below it), or only which one is best. With two they are the same."""
+    pair_loss: str = BUILT_IN_PAIR_LOSS
+    """What a ranked pair costs: `bradley_terry`, or a loss that an installed package registers as
+    an entry point of `rmsweep.losses`. Judges have no scores and do not use it."""
+    pair_loss_settings: dict[str, Any] = Field(default_factory=dict)
+    """Of a loss of your own; it may read all other settings here as well."""
     zero_coefficient: NonNegative = 0.0
     """Weight of mean((r_chosen + r_rejected)^2) (paper, Algorithm 1)."""
     length_normalization: bool = False
@@ -134,6 +140,21 @@ class StrategyConfig(Frozen):
         total = sum(phase.share for phase in self.phases)
         if self.phases and abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of phases must sum to 1, got {total:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _pair_loss_fits(self) -> StrategyConfig:
+        own = self.pair_loss != BUILT_IN_PAIR_LOSS
+        if self.pair_loss_settings and not own:
+            raise ValueError(
+                "pair_loss_settings are those of a loss of your own, but pair_loss is "
+                f"{self.pair_loss!r}, which reads none"
+            )
+        if own and (self.loss != "bradley_terry" or self.ties == "rao_kupper"):
+            raise ValueError(
+                f"pair_loss {self.pair_loss!r} is a loss of pairs and needs loss 'bradley_terry' "
+                f"and ties 'drop' or 'square', got {self.loss!r} and {self.ties!r}"
+            )
         return self
 
     @model_validator(mode="after")

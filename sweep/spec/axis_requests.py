@@ -17,10 +17,10 @@ from search_spaces.axis_levels import AxisRequest
 from search_spaces.conditions import Comparison, Condition, Constant, Name, both
 from search_spaces.members import MOST_IN_EVERY, Subsets, make_member_set
 from search_spaces.mixtures import make_mixture
+from search_spaces.name_checks import name_findings
 from search_spaces.patches import locate
 from search_spaces.points import is_setting
 from search_spaces.ranges import make_range
-from search_spaces.source_checks import source_findings
 from sweep.spec.axis_spec import AxisEntry, AxisSpec
 from trainer.config import TrainerConfig
 
@@ -120,11 +120,11 @@ class _Resolving:
         key = "members" if axis.members is not None else "mixture"
         if self.asked is None or (axis.members is None and axis.domain is None):
             return []
-        known = {finding.message for finding in source_findings(self.asked)}
+        known = {finding.message for finding in name_findings(self.asked)}
         messages = [
             finding.message
             for level in axis.tried_levels
-            for finding in source_findings(level.applied(self.asked))
+            for finding in name_findings(level.applied(self.asked))
         ]
         return [
             Finding((*entry.location, key), message)

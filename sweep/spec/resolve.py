@@ -15,8 +15,8 @@ from infra.errors import BackboneError, SpecError
 from infra.findings import Finding, InvalidSettings, validate
 from infra.yaml_source import Source, YamlDocument
 from search_spaces.axes import Axis
+from search_spaces.name_checks import name_findings
 from search_spaces.rules import Rule, constraint_rule, exclusion_rule
-from search_spaces.source_checks import source_findings
 from sweep.spec.axis_checks import axes_findings, rule_findings
 from sweep.spec.axis_requests import reference_of, resolve_axes
 from sweep.spec.baseline import baseline_config
@@ -153,7 +153,7 @@ def _baseline(
 
 def _names_in(config: TrainerConfig, spec: SweepSpec) -> list[Finding]:
     """Sources and backbones of the baseline that nobody knows."""
-    findings = source_findings(config)
+    findings = name_findings(config)
     try:
         lookup(config.backbone)
     except BackboneError as error:

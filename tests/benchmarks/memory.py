@@ -25,7 +25,7 @@ from tests.benchmarks.measuring import report
 from tests.benchmarks.ours import OurTrainer, alone
 from tests.benchmarks.peer_graphs import PeerGraph
 from tests.benchmarks.shapes import IMAGE_TOKENS, TEXT, make_items, vision_language_model
-from trainer.catalog import BackboneEntry
+from trainer.backbone_entries import BackboneEntry
 from trainer.config import TrainerConfig
 from trainer.memory import estimate_memory
 from trainer.model.backbone import Backbone

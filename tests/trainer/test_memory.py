@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from infra.errors import InputError
-from trainer.catalog import BackboneEntry, lookup
+from trainer.backbone_entries import BackboneEntry
+from trainer.catalog import lookup
 from trainer.config import BackboneConfig, TrainerConfig
 from trainer.memory import GIB, estimate_memory, settle_machine
 

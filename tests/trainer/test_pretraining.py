@@ -14,7 +14,8 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 from infra.errors import BackboneError
 from tests.trainer.tiny_models import tiny_backbone
-from trainer.catalog import SHIPPED, BackboneEntry, entries
+from trainer.backbone_entries import BackboneEntry
+from trainer.catalog import SHIPPED, entries
 from trainer.config import BackboneConfig
 from trainer.data.digits import handwritten_digits
 from trainer.data.scenes import COLOURS, GRID, SHAPES

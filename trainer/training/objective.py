@@ -21,11 +21,11 @@ from trainer.training.choices import compare, teaches
 from trainer.training.losses import (
     length_normalized,
     listwise_losses,
-    pair_losses,
     tie_losses,
     verdict_losses,
     zero_penalties,
 )
+from trainer.training.pair_loss import pair_loss_of
 
 REPORTED = ("loss", "critique_loss", "right", "margin", "weight")
 """What `Objective.__call__` sums up, in this order."""
@@ -53,6 +53,7 @@ class Objective:
 
     def __init__(self, config: TrainerConfig) -> None:
         self._config = config
+        self._pair_losses = pair_loss_of(config)
 
     def __call__(
         self, outputs: dict[str, torch.Tensor], examples: Sequence[Example], weights: StepWeights
@@ -89,7 +90,7 @@ class Objective:
         compared = compare(items, strategy.loss, ties=strategy.ties != "drop")
         pairs, lists = compared.of_size(pairs=True), compared.of_size(pairs=False)
         better, worse = _taken(scores, pairs.choices)
-        losses = pair_losses(
+        losses = self._pair_losses(
             better,
             worse,
             strategy,

@@ -11,7 +11,8 @@ import statistics
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from trainer.catalog import BackboneEntry, lookup
+from trainer.backbone_entries import BackboneEntry
+from trainer.catalog import lookup
 from trainer.config import TrainerConfig
 
 UNPROVEN = 3.0

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweep.engine.planning.cost_model import TokenCounts, mean_tokens
-from trainer.catalog import BackboneEntry, lookup
+from trainer.backbone_entries import BackboneEntry
+from trainer.catalog import lookup
 from trainer.config import TrainerConfig
 from trainer.memory import GIB, estimate_memory, settle_machine
 

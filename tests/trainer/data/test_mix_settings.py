@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from infra.errors import DataError
 from search_spaces.data_mix import AXIS
+from search_spaces.name_checks import name_findings
 from search_spaces.patches import apply_patch
-from search_spaces.source_checks import source_findings
 from tests.trainer.data.pair_file_writing import text_row, write_rows
 from trainer.config import DataConfig, SourceConfig, TrainerConfig
 from trainer.data import item_index
@@ -134,7 +134,7 @@ def test_unknown_names_in_lists_are_findings() -> None:
         data=mix(leave_out=["digit"], add_in=["texts"], caps={"scene": 3},
                  decontaminate={"against": ["vlrb"]})
     )  # fmt: skip
-    places = {finding.location for finding in source_findings(config)}
+    places = {finding.location for finding in name_findings(config)}
 
     assert places == {
         ("data", "leave_out", 0), ("data", "add_in", 0), ("data", "caps", "scene"),

@@ -1,19 +1,28 @@
-"""Whether the data sources a config draws from exist and are set up right; no data is touched."""
+"""Whether what a config names exists: data sources, and heads and losses that packages bring.
+
+Nothing is loaded: neither data nor the code of a head.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 
-from infra.errors import DataError
+from infra.errors import DataError, InputError
 from infra.findings import Finding, InvalidSettings, Location, hint
 from trainer.config import SourceConfig, TrainerConfig
 from trainer.data.sources import known_kinds, source_settings
+from trainer.extensions import Group, check_installed
+from trainer.head_config import BUILT_IN_HEAD
+from trainer.strategy_config import BUILT_IN_PAIR_LOSS
 
 
-def source_findings(config: TrainerConfig) -> list[Finding]:
-    """Problems of every source that is trained on or measured with, located in the config."""
-    findings = []
+def name_findings(config: TrainerConfig) -> list[Finding]:
+    """Problems of every source that is trained on or measured with, located in the config.
+
+    Also of a head or a loss that no installed package brings.
+    """
+    findings = _part_findings(config)
     known = (*config.data.sources, *_kinds())
     for location, name in _drawn(config):
         if name not in known:
@@ -25,6 +34,26 @@ def source_findings(config: TrainerConfig) -> list[Finding]:
             place = (*written, *inner) if written != location else location
             findings.append(Finding(place, f"data source '{name}': {message}"))
     return list(dict.fromkeys(findings))
+
+
+def _part_findings(config: TrainerConfig) -> list[Finding]:
+    asked: tuple[tuple[Location, Group, str, str], ...] = (
+        (("head", "kind"), "rmsweep.heads", config.head.kind, BUILT_IN_HEAD),
+        (
+            ("strategy", "pair_loss"),
+            "rmsweep.losses",
+            config.strategy.pair_loss,
+            BUILT_IN_PAIR_LOSS,
+        ),
+    )
+    findings = []
+    for location, group, name, built_in in asked:
+        if name != built_in:
+            try:
+                check_installed(group, name, built_in)
+            except InputError as error:
+                findings.append(Finding(location, str(error)))
+    return findings
 
 
 def _drawn(config: TrainerConfig) -> list[tuple[Location, str]]:
