@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from infra.errors import BackboneError
+from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import (
     SHIPPED,
-    BackboneEntry,
     backbone_digest,
     backbone_folder,
     backbone_location,

@@ -27,7 +27,8 @@ PAGE = (ROOT / "docs/extending.md").read_text()
 
 def block(kind: str, number: int = 0) -> str:
     """A code block of the page."""
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE, flags=re.DOTALL)[number]
+    blocks: list[str] = re.findall(rf"```{kind}\n(.*?)```", PAGE, flags=re.DOTALL)
+    return blocks[number]
 
 
 @pytest.fixture(scope="module")

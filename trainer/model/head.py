@@ -29,7 +29,10 @@ class RewardHead(nn.Module):
 
     def __init__(self, config: HeadConfig, hidden_size: int, *, seed: int) -> None:
         super().__init__()
-        self.layers = _own_head(config, hidden_size, seed) or _linear_layers(config, hidden_size)
+        own = config.kind != BUILT_IN_HEAD
+        self.layers = (
+            _own_head(config, hidden_size, seed) if own else _linear_layers(config, hidden_size)
+        )
         self.attention: nn.Linear | None = None
         if config.pooling == "attention":
             self.attention = nn.Linear(hidden_size, 1, bias=False, dtype=torch.float32)
@@ -37,7 +40,7 @@ class RewardHead(nn.Module):
         self.log_scale: nn.Parameter | None = None
         if config.learn_scale:
             self.log_scale = nn.Parameter(torch.zeros(1, dtype=torch.float32))
-        if config.kind == BUILT_IN_HEAD:
+        if not own:
             self._initialise(config, seed)
 
     def forward(self, pooled: torch.Tensor) -> torch.Tensor:
@@ -66,7 +69,6 @@ class RewardHead(nn.Module):
     def _initialise(self, config: HeadConfig, seed: int) -> None:
         # A generator of its own: the head starts the same whatever was drawn before it.
         generator = torch.Generator().manual_seed(seed)
-        assert isinstance(self.layers, nn.Sequential)
         linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
         with torch.no_grad():
             for layer in linear:
@@ -89,14 +91,12 @@ def _linear_layers(config: HeadConfig, hidden_size: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _own_head(config: HeadConfig, hidden_size: int, seed: int) -> nn.Module | None:
-    """What an installed package makes of the config, in float32; none for the built-in head.
+def _own_head(config: HeadConfig, hidden_size: int, seed: int) -> nn.Sequential:
+    """What an installed package makes of the config, in float32.
 
     Raises:
         InputError: If there is no such head, or what it builds is no module.
     """
-    if config.kind == BUILT_IN_HEAD:
-        return None
     build = load_part("rmsweep.heads", config.kind)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
@@ -105,4 +105,4 @@ def _own_head(config: HeadConfig, hidden_size: int, seed: int) -> nn.Module | No
         raise InputError(
             f"head {config.kind!r} must build a torch.nn.Module, got {type(head).__name__}"
         )
-    return head.float()
+    return nn.Sequential(head.float())
