@@ -54,12 +54,11 @@ def test_digits_without_scikit_learn_say_what_to_install() -> None:
 
 
 BLOCKING_SITE = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {absent!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Absent())
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+def find(name, path=None, target=None):
+    return None if name.partition(".")[0] in {absent!r} else found(name, path, target)
+PathFinder.find_spec = staticmethod(find)
 """
 
 TRAIN_AND_SCORE = """
