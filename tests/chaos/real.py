@@ -34,6 +34,8 @@ from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import AttemptView, TrialView
 from tests.chaos.drive import settings_of, sweep
 
+RAYLET_SECONDS = 60.0
+"""Without its raylet a driver may wait for ever inside Ray; after so long it is ended."""
 PATIENCE = 900.0
 """Seconds without a victim or an end, before a sweep counts as hung."""
 NAMES = {"driver": "the driver", "actor": "an actor", "rank": "a rank", "raylet": "the raylet"}
@@ -64,6 +66,14 @@ class Drivers:
             self.end()
             self._start()
         return code
+
+    def left_within(self, seconds: float) -> bool:
+        """Whether the driver ends by itself in this time."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def end(self) -> None:
         """End every process of the driver's session."""
@@ -132,11 +142,14 @@ def rage(name: str, ledger_url: str, home: Path, *, kills: int, seed: int, say: 
                 if order and _has_moved(trials, steps) and _killed(drivers, order[0], chance):
                     steps = {trial.identity: trial.step for trial in trials}
                     running = sum(t.state is TrialState.RUNNING for t in trials)
+                    kind, last = order.pop(0), time.monotonic()
                     say(
-                        f"  t={time.monotonic() - began:6.1f} s  killed {NAMES[order.pop(0)]}, "
+                        f"  t={last - began:6.1f} s  killed {NAMES[kind]}, "
                         f"{len(done)} trials done, {running} running"
                     )
-                    last = time.monotonic()
+                    if kind == "raylet" and not drivers.left_within(RAYLET_SECONDS):
+                        say("  the driver waits for its raylet; it is ended, as a user would")
+                        drivers.process.kill()
                 time.sleep(chance.uniform(0.2, 3.0))
             say(f"  t={time.monotonic() - began:6.1f} s  ended after {drivers.starts} drivers")
             _require(not order, f"the sweep ended before {order} could be killed")

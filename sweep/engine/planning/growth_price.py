@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from search_spaces.axes import Axis
 from sweep.engine.budgets.budget import SECONDS_PER_HOUR
-from sweep.engine.designs.sampling import Sample, random_points
+from sweep.engine.designs.sampling import Sample, random_points, space_size
 from sweep.engine.growing.growth import NewTrial
 from sweep.engine.growing.staging import stage_points
 from sweep.engine.planning.plan import SweepPlan
@@ -64,10 +64,14 @@ def _of_search(plan: SweepPlan, design: SearchDesign, space: PlannedSpace) -> Gr
     rungs = plan.spec.scheduler.rungs
     first = rungs[0] if rungs else 1.0
     stops = f"; stopped at the first rung, each takes {first:.3g} of that" if rungs else ""
+    # In a small space a sampler may ask for one training again and again; rules may refuse all.
+    least = 0 if len(sample) < len(drawn) else min(most, seeds)
+    if space_size(space.axes) is None and least:
+        least = most
     return GrowthPrice(
-        least_trials=0 if len(sample) < len(drawn) else seeds,
+        least_trials=least,
         most_trials=most,
-        least_hours=most * mean * low * first,
+        least_hours=least * mean * low * first,
         most_hours=most * mean * high,
         why=f"{design.trials} points to be asked for, as {len(sample)} drawn ones take{stops}",
     )
