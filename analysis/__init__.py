@@ -20,6 +20,7 @@ Modules::
     frames                ledger rows as pandas frames
     outcomes              who was right on which pair, aligned over trials; selection or reporting
     foreign               score tables of models trained elsewhere, from a folder; `foreign_*`
+    scored_models         outcomes and margins of a sweep's trials or a folder's models alike
     score_tables          a sweep's score tables, one by one or compacted
     compaction            scores of a whole sweep in few objects of the store, kept up to date
     alignment             scores of many trials side by side, as outcomes or margins

@@ -17,7 +17,7 @@ from analysis.effects import (
     effects,
     standing,
 )
-from analysis.outcomes import Outcomes
+from analysis.outcomes import Outcomes, refuse_shared_groups
 from analysis.statistics.intervals import Accuracy, arm_accuracy
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
@@ -100,9 +100,11 @@ def ablate(
         alpha: 1 - alpha is the level of intervals and verdicts.
 
     Raises:
-        InputError: If the benchmark's items are validation items.
+        InputError: If the benchmark's items are validation items, or of groups (same image, same
+            prompt) that arms were chosen on.
     """
     name = benchmark or next(iter(tables.benchmarks_for("reporting")), "")
+    _refuse_selection_items(tables, name)
     outcomes = tables.outcomes(name, purpose="reporting", convention=convention)
     best = best_arm(tables)
     return Ablation(
@@ -114,6 +116,15 @@ def ablate(
         seed_noise=_seed_noise(outcomes),
         censored=_censored(tables),
         outcomes=outcomes,
+    )
+
+
+def _refuse_selection_items(tables: SweepTables, benchmark: str) -> None:
+    selected_on = tables.selected_on
+    refuse_shared_groups(
+        tables.groups(selected_on, purpose="selection"),
+        tables.groups(benchmark, purpose="reporting"),
+        names=(f"validation benchmark {selected_on!r}", f"test benchmark {benchmark!r}"),
     )
 
 

@@ -120,19 +120,33 @@ def check_purpose(rows: pa.Table, benchmark: str, purpose: Purpose) -> None:
         )
 
 
-def refuse_shared_groups(selection: Iterable[str], reporting: Iterable[str]) -> None:
+def refuse_shared_groups(
+    selection: Iterable[str],
+    reporting: Iterable[str],
+    *,
+    names: tuple[str, str] = ("the validation benchmark", "the test benchmark"),
+) -> None:
     """Refuse item groups that were both selected on and reported on.
 
+    Args:
+        selection: Groups that arms, weights or temperatures are chosen on.
+        reporting: Groups that are reported on.
+        names: What the two are called.
+
     Raises:
-        InputError: With their number and some of their names.
+        InputError: With their number, some of their names, and what to do.
     """
-    shared = sorted(set(selection) & set(reporting))
-    if shared:
-        raise InputError(
-            f"{len(shared)} item groups ({', '.join(shared[:3])}...) are in both the validation "
-            "and the test benchmark, so a report on them would flatter what was selected on them; "
-            "split by group (same image, same prompt)"
-        )
+    reported = set(reporting)
+    shared = sorted(reported & set(selection))
+    if not shared:
+        return
+    shown = ", ".join(group[:80] for group in shared[:3]) + (", ..." if shared[3:] else "")
+    raise InputError(
+        f"{len(shared):,} of {len(reported):,} item groups of {names[1]} ({shown}) are in "
+        f"{names[0]} too, so a report on them would flatter what was selected on them; report on "
+        "another test benchmark (--benchmark), or split by group (same image, same prompt) and "
+        "score the trained models on the new items with rmsweep evaluate, which trains nothing"
+    )
 
 
 def contrast(outcomes: Outcomes, arm_pairs: ArmPairs, *, alpha: float = 0.05) -> Comparison | None:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from analysis.alignment import Margins, Row, align_margins, align_outcomes
+from analysis.alignment import Row
 from analysis.frames import (
     ARM_COLUMNS,
     ITEM_COLUMNS,
@@ -24,15 +24,16 @@ from analysis.frames import (
     trials_frame,
 )
 from analysis.layouts import Block, Layout
-from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, check_purpose
+from analysis.outcomes import SPLIT_OF, Purpose, check_purpose
 from analysis.score_tables import ScoreTables
-from analysis.statistics.paired import Convention
+from analysis.scored_models import ScoredModels
 from infra.object_store import ObjectStore, open_store
 from infra.settings import load_settings
 from search_spaces.points import BASELINE
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import ArmRow, Spent, SweepRow, TrialView
+from sweep.spec.objective_spec import ObjectiveSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Benchmark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepTables:
+class SweepTables(ScoredModels):
     """One sweep, read once; score tables are fetched when they are asked for."""
 
     sweep: SweepRow
@@ -102,37 +103,6 @@ class SweepTables:
             check_purpose(table, benchmark, purpose)
         return table
 
-    def outcomes(
-        self, benchmark: str, *, purpose: Purpose, convention: Convention = "ties are wrong"
-    ) -> Outcomes:
-        """Who was right on which pair, of all trials that succeeded and were scored.
-
-        Raises:
-            InputError: If the benchmark's items are of a split this purpose may not see.
-        """
-        blocks, layouts = self._blocks(benchmark, purpose)
-        return align_outcomes(
-            blocks, layouts, self._rows, benchmark=benchmark, convention=convention
-        )
-
-    def margins(
-        self, benchmark: str, *, purpose: Purpose, arms: Sequence[str] | None = None
-    ) -> Margins:
-        """By how much the better response of every pair scored higher, of the same trials.
-
-        Args:
-            benchmark: A benchmark this purpose may use.
-            purpose: Decides which split may be seen.
-            arms: Only these arms' trials; thousands of trials take a gigabyte.
-
-        Raises:
-            InputError: If the benchmark's items are of a split this purpose may not see.
-        """
-        blocks, layouts = self._blocks(benchmark, purpose, arms)
-        wanted = None if arms is None else set(arms)
-        rows = [row for row in self._rows if wanted is None or row.arm in wanted]
-        return align_margins(blocks, layouts, rows, benchmark=benchmark)
-
     def items(self, benchmark: str, *, purpose: Purpose) -> pd.DataFrame:
         """One row per trial and pair: `ITEM_COLUMNS`; see `item_batches` where that is too much.
 
@@ -152,28 +122,40 @@ class SweepTables:
         Raises:
             InputError: If the benchmark's items are of a split this purpose may not see.
         """
-        blocks, _ = self._blocks(benchmark, purpose)
-        return items_frames(blocks, self._rows)
+        blocks, _ = self.checked_blocks(benchmark, purpose)
+        return items_frames(blocks, self.rows())
 
-    @property
-    def _rows(self) -> list[Row]:
-        return [Row(trial.identity, trial.arm, trial.seed) for trial in self.succeeded()]
+    def rows(self, arms: Sequence[str] | None = None) -> list[Row]:
+        """Trials that succeeded, those of some arms where they are named."""
+        return [
+            Row(trial.identity, trial.arm, trial.seed)
+            for trial in self.succeeded()
+            if arms is None or trial.arm in arms
+        ]
 
-    def _blocks(
-        self, benchmark: str, purpose: Purpose, arms: Sequence[str] | None = None
+    def blocks(
+        self, benchmark: str, arms: Sequence[str] | None = None
     ) -> tuple[Iterator[Block], list[Layout]]:
-        trials = self.succeeded()
-        if not benchmark:  # the sweep has none for this purpose
+        """Scores of the trials that succeeded; what is not compacted yet is compacted first."""
+        if not benchmark:  # the sweep has none for some purpose
             return iter(()), []
+        trials = self.succeeded()
         compacted = self.score_tables.compacted(trials, benchmark)
         if arms is not None:
             wanted = set(arms)
             trials = [trial for trial in trials if trial.arm in wanted]
         members = self.score_tables.members(trials, benchmark)
-        layouts = compacted.layouts_of(members)
-        for layout in layouts:
-            check_purpose(layout.rows, benchmark, purpose)
-        return compacted.blocks(members), layouts
+        return compacted.blocks(members), compacted.layouts_of(members)
+
+    @property
+    def selected_on(self) -> str:
+        """The benchmark that arms are chosen by; empty where the sweep has none to select on.
+
+        It is the objective's where that was scored; a sweep whose file names none has the first.
+        """
+        held = self.benchmarks_for("selection")
+        asked = ObjectiveSpec.model_validate(self.sweep.spec_json.get("objective", {})).benchmark
+        return asked if asked in held else next(iter(held), "")
 
     def benchmarks_for(self, purpose: Purpose, *, shuffled: bool = False) -> list[str]:
         """Names of the benchmarks a purpose may use, those with shuffled images apart."""

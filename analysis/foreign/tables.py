@@ -27,12 +27,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.alignment import Margins, Row, align_margins, align_outcomes
+from analysis.alignment import Row
 from analysis.foreign.checks import check_labels, missing_items, splits_of
 from analysis.foreign.files import ENDINGS, read_file
 from analysis.layouts import Block, Layout, Layouts, Scored
-from analysis.outcomes import SPLIT_OF, Outcomes, Purpose, check_purpose
-from analysis.statistics.paired import Convention
+from analysis.outcomes import SPLIT_OF, Purpose, check_purpose
+from analysis.scored_models import ScoredModels
 from infra.errors import InputError
 from trainer.identity import digest
 from trainer.scores import SCORE_SCHEMA
@@ -60,7 +60,7 @@ class ForeignModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignScores:
+class ForeignScores(ScoredModels):
     """Models and their scores on named benchmarks, checked against one another."""
 
     folder: Path
@@ -89,42 +89,23 @@ class ForeignScores:
         check_purpose(table, benchmark, purpose)
         return table
 
-    def outcomes(
-        self, benchmark: str, *, purpose: Purpose, convention: Convention = "ties are wrong"
-    ) -> Outcomes:
-        """Who was right on which pair.
+    def rows(self, arms: Sequence[str] | None = None) -> list[Row]:
+        """The models, those of some arms where they are named."""
+        return [
+            Row(model.identity, model.arm, model.seed)
+            for model in self.models
+            if arms is None or model.arm in arms
+        ]
 
-        Raises:
-            InputError: If the benchmark's items are of a split this purpose may not see.
-        """
-        blocks, layouts = self._blocks(benchmark, purpose)
-        return align_outcomes(
-            blocks, layouts, self.trials, benchmark=benchmark, convention=convention
-        )
-
-    def margins(self, benchmark: str, *, purpose: Purpose) -> Margins:
-        """By how much the better response of every pair scored higher.
-
-        Raises:
-            InputError: If the benchmark's items are of a split this purpose may not see.
-        """
-        blocks, layouts = self._blocks(benchmark, purpose)
-        return align_margins(blocks, layouts, self.trials, benchmark=benchmark)
-
-    @property
-    def trials(self) -> list[Row]:
-        """The models as rows of outcomes."""
-        return [Row(model.identity, model.arm, model.seed) for model in self.models]
-
-    def _blocks(self, benchmark: str, purpose: Purpose) -> tuple[list[Block], list[Layout]]:
+    def blocks(
+        self, benchmark: str, arms: Sequence[str] | None = None
+    ) -> tuple[list[Block], list[Layout]]:
+        """Scores of the models on a benchmark, those on the same rows in one block."""
         by_layout: dict[str, list[tuple[str, Scored]]] = {}
-        for model in self.models:
-            held = self.scored.get((model.identity, benchmark))
+        for row in self.rows(arms):
+            held = self.scored.get((row.identity, benchmark))
             if held is not None:
-                by_layout.setdefault(held.layout.digest, []).append((model.identity, held))
-        layouts = [entries[0][1].layout for entries in by_layout.values()]
-        for layout in layouts:
-            check_purpose(layout.rows, benchmark, purpose)
+                by_layout.setdefault(held.layout.digest, []).append((row.identity, held))
         blocks = [
             Block(
                 layout=entries[0][1].layout,
@@ -133,7 +114,7 @@ class ForeignScores:
             )
             for entries in by_layout.values()
         ]
-        return blocks, layouts
+        return blocks, [block.layout for block in blocks]
 
 
 def read_foreign_scores(folder: Path | str) -> ForeignScores:

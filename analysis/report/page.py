@@ -97,7 +97,7 @@ def build_page(
     tables = with_short_names(tables)
     ablation = ablate(tables, benchmark, convention=convention)
     shown = prominent_arms(ablation)
-    monitored = next(iter(tables.benchmarks_for("selection")), "validation")
+    monitored = tables.selected_on or "validation"
     svg = learning_curves(
         tables.curves[tables.curves["arm"].isin(shown[:DRAWN_ARMS])],
         monitored=f"eval/{monitored}/accuracy",

@@ -71,6 +71,8 @@ class Recipe:
     """What is each model's own on a pair; averaging models takes it away."""
     items: int = 400
     per_group: int = 2
+    leaked_groups: int = 0
+    """Test groups that are validation groups too."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(
         default_factory=lambda: {
             "validation": BenchmarkConfig(split="validation", parts={"scenes": 400}),
@@ -195,7 +197,13 @@ def score_rows(
             "benchmark": [benchmark] * count,
             "split": [definition.split] * count,
             "item_id": np.repeat([f"{definition.split}-{i:05d}" for i in range(items)], 2),
-            "group_id": np.repeat([f"{definition.split}-scene-{g:05d}" for g in groups], 2),
+            "group_id": np.repeat(
+                [
+                    f"{'validation' if g < recipe.leaked_groups else definition.split}-scene-{g:05d}"
+                    for g in groups
+                ],
+                2,
+            ),
             "category": np.repeat(category, 2),
             "source": ["scenes"] * count,
             "modality": ["image"] * count,

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis.ablation import ablate, best_arm
+from analysis.report.writing import write_report
 from analysis.slices import image_check, slice_table
 from analysis.tables import read_sweep
+from infra.errors import InputError
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.spec.axis_spec import AxisSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
@@ -179,6 +181,21 @@ def test_stopped_trials_are_listed_and_in_no_test(tmp_path: Path) -> None:
     (censored,) = ablation.censored
     assert (censored.arm, censored.seeds, censored.fraction) == ("head=c", (1,), 0.4)
     assert ablation.arm("head=c").seeds == (0, 2)
+
+
+def test_a_test_benchmark_that_shares_groups_with_validation_is_refused(tmp_path: Path) -> None:
+    recipe = Recipe(arms=one_axis({"a": 1.0, "b": 1.1}), items=100, seeds=2, leaked_groups=7)
+    made = make_sweep(tmp_path, recipe)
+
+    with pytest.raises(
+        InputError,
+        match=r"7 of 50 item groups of test benchmark 'test' \(validation-scene-00000, .*"
+        r"in validation benchmark 'validation' too.*rmsweep evaluate",
+    ):
+        ablate(read_sweep(made.ledger, made.sweep_id))
+    with pytest.raises(InputError, match="7 of 50 item groups"):
+        write_report(made.ledger, made.store, [made.sweep_id], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_shuffled_images_tell_what_the_text_alone_gives(tmp_path: Path) -> None:

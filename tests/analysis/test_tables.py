@@ -91,7 +91,7 @@ def test_selection_may_not_look_at_test_items_nor_reporting_at_validation(
 def test_groups_in_both_splits_are_refused() -> None:
     refuse_shared_groups(["a", "b"], ["c"])
 
-    with pytest.raises(InputError, match="1 item groups"):
+    with pytest.raises(InputError, match="1 of 2 item groups"):
         refuse_shared_groups(["a", "b"], ["b", "c"])
 
 
