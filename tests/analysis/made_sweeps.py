@@ -192,18 +192,14 @@ def score_rows(
     is_chosen = response == best
     score = np.repeat(level, 2) + np.where(is_chosen, 0.5, -0.5) * np.repeat(margin, 2)
     count = 2 * items
+    origin = np.where(groups < recipe.leaked_groups, "validation", definition.split)
+    named = [f"{split}-scene-{group:05d}" for split, group in zip(origin, groups, strict=True)]
     return pa.Table.from_pydict(
         {
             "benchmark": [benchmark] * count,
             "split": [definition.split] * count,
             "item_id": np.repeat([f"{definition.split}-{i:05d}" for i in range(items)], 2),
-            "group_id": np.repeat(
-                [
-                    f"{'validation' if g < recipe.leaked_groups else definition.split}-scene-{g:05d}"
-                    for g in groups
-                ],
-                2,
-            ),
+            "group_id": np.repeat(named, 2),
             "category": np.repeat(category, 2),
             "source": ["scenes"] * count,
             "modality": ["image"] * count,

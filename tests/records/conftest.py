@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from infra.object_store import LocalStore
+from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
 
 
@@ -33,6 +35,25 @@ def ledger(url: str, clock: SettableClock) -> Iterator[Ledger]:
     """A ledger at the `url` of the test's class."""
     with Ledger.open(url, clock=clock) as ledger:
         yield ledger
+
+
+@pytest.fixture
+def url(sqlite_url: str) -> str:
+    """Where the ledger is, unless a test's class says otherwise."""
+    return sqlite_url
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def tracker(mlflow_uri: str, tmp_path: Path) -> Tracker:
+    """An experiment of the test's own in a real MLflow database."""
+    from infra.mlflow_tracker import MlflowTracker
+
+    return MlflowTracker(mlflow_uri, f"experiment {tmp_path.name}", str(tmp_path / "artifacts"))
 
 
 @pytest.fixture

@@ -23,23 +23,6 @@ pytest.importorskip("mlflow")
 
 
 @pytest.fixture
-def url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "store")
-
-
-@pytest.fixture
-def tracker(mlflow_uri: str, tmp_path: Path) -> Tracker:
-    from infra.mlflow_tracker import MlflowTracker
-
-    return MlflowTracker(mlflow_uri, f"exhibits {tmp_path.name}", str(tmp_path / "artifacts"))
-
-
-@pytest.fixture
 def published(ledger: Ledger, tracker: Tracker, store: LocalStore) -> dict[str, Any]:
     """A finished sweep of two arms, of which the second is better, with a report."""
     register_head(ledger, store)

@@ -27,23 +27,6 @@ from tests.records.rows import TTL, checkpoint, identity_of, report, stranger
 pytest.importorskip("mlflow")
 
 
-@pytest.fixture
-def url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "store")
-
-
-@pytest.fixture
-def tracker(mlflow_uri: str, tmp_path: Path) -> Tracker:
-    from infra.mlflow_tracker import MlflowTracker
-
-    return MlflowTracker(mlflow_uri, f"experiment {tmp_path.name}", str(tmp_path / "artifacts"))
-
-
 def test_a_sweep_becomes_a_tree_of_runs_with_what_one_filters_by(
     ledger: Ledger, tracker: Tracker, store: LocalStore
 ) -> None:
