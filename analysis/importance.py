@@ -99,7 +99,10 @@ def importance(tables: SweepTables) -> Importance | None:
     return Importance(
         axes=tuple(sorted(found, key=lambda axis: -axis.share)),
         arms=len(rows),
-        basis=f"{len(rows)} arms, mean {objective.metric} over seeds on {objective.benchmark}",
+        basis=(
+            f"{len(rows)} arms, mean {objective.metric} over seeds on {objective.benchmark}; "
+            f"results shuffled {shuffles:,} times"
+        ),
     )
 
 

@@ -47,7 +47,8 @@ class Layout:
         """`(P)` -- one row per pair of unequal ranks, sorted by `PAIR_KEY`.
 
         Columns: `PAIR_KEY`, group_id, category, source, modality, label_weight, length_gap
-        (characters of the chosen response minus those of the rejected).
+        (characters of the chosen response minus those of the rejected), margin (the labels' own,
+        NaN where they have none).
         """
         return self._pairing[0]
 
@@ -85,8 +86,9 @@ class Layout:
             for side in ("chosen", "rejected")
         )
         length = self.rows["response_characters"].to_numpy()[starts]
+        margin = self.rows["margin"].to_numpy()[starts].astype(np.float64)
         kept = [*PAIR_KEY, "group_id", "category", "source", "modality", "label_weight"]
-        pairs = outcome[kept].assign(length_gap=length[left] - length[right])
+        pairs = outcome[kept].assign(length_gap=length[left] - length[right], margin=margin[left])
         return pairs, left, right, starts, counts
 
     def table(self, scores: Floats, parsed: NDArray[np.bool_] | None = None) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Where arms are strong or weak: accuracy by category and source, and without the right images.
+"""Where arms are strong or weak: by category, source, length, margin, and without the right images.
 
 Slices are looked at, not decided on: their p-values are corrected over every arm and slice
 together, and a difference that does not survive that is not called one.
@@ -7,6 +7,7 @@ together, and a difference that does not survive that is not called one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from analysis.outcomes import PAIR_KEY, Outcomes, contrasts
+from analysis.statistics.components import Floats
 from analysis.statistics.corrections import holm
 from analysis.statistics.intervals import Accuracy, arm_accuracy
 from analysis.statistics.paired import Comparison, Convention, compare
@@ -27,8 +29,12 @@ LENGTHS = ("better is shorter", "equally long", "better is longer")
 MACRO_TOGETHER = 64
 """Arms whose macro averages are drawn at once, so that it is one product of matrices."""
 
-By = Literal["category", "source", "modality", "length"]
-"""What cuts a benchmark into slices: a column of the score table, or which response is longer."""
+MACRO_DRAWS = 1000
+"""Bootstrap draws of whole groups behind the interval of a mean over slices."""
+
+By = Literal["category", "source", "modality", "length", "margin"]
+"""What cuts a benchmark into slices: a column of the score table, which response is longer, or by
+how much the labels prefer the better one, in thirds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +87,11 @@ class ImageCheck:
 
 def slice_table(outcomes: Outcomes, baseline: str | None, by: By = "category") -> SliceTable | None:
     """Accuracy by slice; none when there are fewer than two slices to tell apart."""
-    labels = slice_labels(outcomes, by)
-    names = list(LENGTHS) if by == "length" else sorted(set(labels) - {""})
-    names = [name for name in names if (labels == name).any()]
-    if len(names) < 2 or not outcomes.arms:
+    if not outcomes.arms:
+        return None
+    labels, every = slice_labels(outcomes, by)
+    names = [name for name in every if (labels == name).any()]
+    if len(names) < 2:
         return None
     cells: dict[tuple[str, str], SliceCell] = {}
     compared: list[tuple[str, str, Comparison | None]] = []
@@ -111,14 +118,32 @@ def slice_table(outcomes: Outcomes, baseline: str | None, by: By = "category") -
     )
 
 
-def slice_labels(outcomes: Outcomes, by: By) -> NDArray[np.object_]:
-    """`(P)` -- the slice of every pair; empty where it is in none."""
-    if by != "length":
-        held: NDArray[np.object_] = outcomes.pairs[by].astype(str).to_numpy(dtype=object)
-        return held
-    gap = np.sign(outcomes.pairs["length_gap"].to_numpy(dtype=np.float64)).astype(int)
-    lengths: NDArray[np.object_] = np.array(LENGTHS, dtype=object)[gap + 1]
-    return lengths
+def slice_labels(outcomes: Outcomes, by: By) -> tuple[NDArray[np.object_], list[str]]:
+    """`(P)` -- the slice of every pair, empty where it is in none, and all slices in order."""
+    if by == "margin":
+        return _margin_thirds(outcomes.pairs["margin"].to_numpy(dtype=np.float64))
+    if by == "length":
+        gap = np.sign(outcomes.pairs["length_gap"].to_numpy(dtype=np.float64)).astype(int)
+        lengths: NDArray[np.object_] = np.array(LENGTHS, dtype=object)[gap + 1]
+        return lengths, list(LENGTHS)
+    held: NDArray[np.object_] = outcomes.pairs[by].astype(str).to_numpy(dtype=object)
+    return held, sorted(set(held) - {""})
+
+
+def _margin_thirds(margins: Floats) -> tuple[NDArray[np.object_], list[str]]:
+    """Pairs by the labels' margin, about a third in each slice; a value is never cut in two."""
+    labels = np.full(len(margins), "", dtype=object)
+    known = np.isfinite(margins)
+    if not known.any():
+        return labels, []
+    bounds = np.unique(np.quantile(margins[known], (1 / 3, 2 / 3), method="lower"))
+    bounds = bounds[bounds < margins[known].max()]
+    texts = [f"{bound:g}" for bound in bounds]
+    if not texts:
+        return labels, []
+    names = [f"up to {texts[0]}", *map(" to ".join, pairwise(texts)), f"above {texts[-1]}"]
+    labels[known] = np.array(names, dtype=object)[np.searchsorted(bounds, margins[known])]
+    return labels, names
 
 
 def image_check(
@@ -164,7 +189,7 @@ def _macro(
     """Mean over slices and its percentile interval, whole groups drawn, the same for every arm."""
     groups = int(outcomes.codes.max()) + 1
     generator = np.random.default_rng(0)
-    drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=1000)
+    drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=MACRO_DRAWS)
     weights = np.vstack([np.ones(groups), drawn])
     places = [np.flatnonzero(labels == name) for name in names]
     members = [

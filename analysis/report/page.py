@@ -18,13 +18,14 @@ from analysis.ablation import Ablation, ablate
 from analysis.report import words
 from analysis.report.plots import SERIES, Scale, accuracy_scale, effect_scale, learning_curves
 from analysis.short_names import with_short_names
-from analysis.slices import ImageCheck, SliceTable, image_check, slice_table
+from analysis.slices import By, ImageCheck, SliceTable, image_check, slice_table
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
 from sweep.records.rows import TrialView
 
 SLICED_ARMS = 7
 """More arms than this do not fit a page's width side by side."""
+SLICED_BY: tuple[By, ...] = ("category", "source", "length", "margin")
 DRAWN_ARMS = 60
 """Arms whose learning curves are drawn, the best on validation."""
 CHECKED_ARMS = 60
@@ -107,8 +108,7 @@ def build_page(
     usd_per_hour = tables.sweep.spec_json.get("budget", {}).get("usd_per_gpu_hour")
     # Only what is shown is computed and corrected for; it was chosen on validation items.
     sliced = ablation.outcomes.only(shown[:SLICED_ARMS])
-    slices = [slice_table(sliced, ablation.baseline, by="category")]
-    slices.append(slice_table(sliced, ablation.baseline, by="source"))
+    slices = [slice_table(sliced, ablation.baseline, by=by) for by in SLICED_BY]
     return SweepPage(
         tables=tables,
         ablation=ablation,

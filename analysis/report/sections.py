@@ -19,6 +19,7 @@ from analysis.report import tables as report_tables
 from analysis.report import words as report_words
 from analysis.report.page import SweepPage, prominent_arms
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
+from analysis.slices import MACRO_DRAWS
 from infra.errors import InputError
 from infra.provenance import take_provenance
 from infra.settings import masked
@@ -117,9 +118,16 @@ def curves(page: SweepPage) -> Section:
 
 
 def slices(page: SweepPage) -> Section:
-    """Accuracy by category and source."""
+    """Accuracy by category, source, length and margin."""
     tables = [report_tables.slices_table(table, page.sliced_arms) for table in page.slices]
-    return _section("slices", "Slices", page, tables=tables, shown=bool(page.slices))
+    return _section(
+        "slices",
+        "Slices",
+        page,
+        tables=tables,
+        shown=bool(page.slices),
+        more={"draws": MACRO_DRAWS},
+    )
 
 
 def images(page: SweepPage) -> Section:

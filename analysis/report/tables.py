@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.ablation import Ablation
 from analysis.report.text_tables import TextTable
 from analysis.report.words import accuracy_text, p_value, points
-from analysis.slices import ImageCheck, SliceTable
+from analysis.slices import MACRO_DRAWS, ImageCheck, SliceTable
 from analysis.statistics.paired import Interval
 
 
@@ -86,6 +86,10 @@ def slices_table(table: SliceTable, arms: tuple[str, ...]) -> TextTable:
     rows.append(["mean of slices", "", *(f"{100 * table.macro[arm][0]:.1f}" for arm in shown)])
     return TextTable(
         caption=f"Accuracy in percent by {table.by}.",
+        notes=[
+            f"Last row: {MACRO_DRAWS:,} bootstrap draws of whole groups give its interval on the "
+            "page; differences are corrected over all cells (Holm)."
+        ],
         head=[table.by, "pairs", *shown],
         rows=rows,
         right=tuple(range(1, len(shown) + 2)),

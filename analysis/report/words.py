@@ -74,6 +74,7 @@ def unknowns(tables: SweepTables, ablation: Ablation) -> list[str]:
             f"With {min(seeds)} seeds the spread between trainings is barely known; intervals "
             "for new seeds are wide for that reason, not because the items are few."
         )
+    said += _seeds_not_paired(tables, ablation, compared)
     said += _undecided(compared)
     dropped = max((e.comparison.dropped_items for e in compared if e.comparison), default=0)
     if dropped:
@@ -199,6 +200,33 @@ def _missing_trials(tables: SweepTables, ablation: Ablation) -> list[str]:
                 "in no comparison."
             )
     return said
+
+
+def _seeds_not_paired(tables: SweepTables, ablation: Ablation, compared: list[Effect]) -> list[str]:
+    """That arms have unequal numbers of seeds, and what is made of it."""
+    partly = [
+        effect
+        for effect in compared
+        if effect.comparison is not None
+        and any(
+            len(ablation.outcomes.seeds(arm)) > effect.comparison.seeds
+            for pair in effect.arm_pairs
+            for arm in pair
+        )
+    ]
+    if not partly:
+        return []
+    raced = tables.sweep.spec_json.get("replicates", {}).get("race", False)
+    why = (
+        " An arm that left the race has the seeds it had by then; it left on validation items, and "
+        "its difference tends to look larger than it is."
+        if raced
+        else ""
+    )
+    return [
+        f"Arms have unequal numbers of seeds: {len(partly)} of {len(compared)} comparisons rest "
+        f"on the seeds that both sides have, not on all of either.{why}"
+    ]
 
 
 def _undecided(compared: list[Effect]) -> list[str]:

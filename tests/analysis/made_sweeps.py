@@ -71,6 +71,8 @@ class Recipe:
     """What is each model's own on a pair; averaging models takes it away."""
     items: int = 400
     per_group: int = 2
+    label_margins: bool = False
+    """Whether labels say by how much: 1, 2 or 3."""
     leaked_groups: int = 0
     """Test groups that are validation groups too."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(
@@ -114,6 +116,7 @@ class Clock:
 
 def make_sweep(home: Path, recipe: Recipe, *, ledger: Ledger | None = None) -> MadeSweep:
     """Record a sweep as the engine and the trainer would have."""
+    home.mkdir(parents=True, exist_ok=True)
     clock = Clock()
     ledger = ledger or _open_ledger(home, clock)
     store = LocalStore(home / "store")
@@ -208,7 +211,7 @@ def score_rows(
             "score": arm.scale * score + 3.0 * (arm.scale - 1.0),
             "order": np.zeros(count),
             "parsed": np.ones(count, bool),
-            "margin": [None] * count,
+            "margin": np.repeat(1.0 + groups % 3, 2) if recipe.label_margins else [None] * count,
             "label_weight": np.ones(count),
             "prompt_tokens": np.full(count, 24),
             "response_tokens": np.full(count, 6),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.ablation import ablate, best_arm
+from analysis.outcomes import Outcomes
+from analysis.report.words import unknowns
 from analysis.report.writing import write_report
 from analysis.slices import image_check, slice_table
 from analysis.tables import read_sweep
@@ -169,6 +173,33 @@ def test_slices_by_length_tell_where_the_better_response_is_the_longer(tmp_path:
     assert shown == pytest.approx(outcomes.of("head=b")[:, longer].mean())
 
 
+def test_slices_by_the_labels_margin_are_thirds_in_order(tmp_path: Path) -> None:
+    arms = one_axis({"a": 1.0, "b": 0.6})
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=120, seeds=2, label_margins=True))
+    outcomes = ablate(read_sweep(made.ledger, made.sweep_id)).outcomes
+
+    table = slice_table(outcomes, "baseline", by="margin")
+
+    assert table is not None
+    assert (table.slices, table.pairs) == (("up to 1", "1 to 2", "above 2"), (40, 40, 40))
+    largest = outcomes.pairs["margin"].to_numpy() == 3
+    shown = table.cells["head=b", "above 2"].accuracy
+    assert shown == pytest.approx(outcomes.of("head=b")[:, largest].mean())
+
+
+@pytest.mark.parametrize("margins", [[None] * 4, [2.0] * 4], ids=["no margins", "all alike"])
+def test_margins_that_tell_nothing_apart_make_no_slices(margins: list[float | None]) -> None:
+    outcomes = Outcomes(
+        benchmark="test",
+        trials=(("a", 0),),
+        pairs=pd.DataFrame({"group_id": list("wxyz"), "margin": margins}),
+        values=np.ones((1, 4)),
+        convention="ties are wrong",
+    )
+
+    assert slice_table(outcomes, None, by="margin") is None
+
+
 def test_stopped_trials_are_listed_and_in_no_test(tmp_path: Path) -> None:
     arms = [
         *one_axis({"a": 1.0, "b": 1.0}),
@@ -196,6 +227,27 @@ def test_a_test_benchmark_that_shares_groups_with_validation_is_refused(tmp_path
     with pytest.raises(InputError, match="7 of 50 item groups"):
         write_report(made.ledger, made.store, [made.sweep_id], tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_arms_of_unequal_numbers_of_seeds_are_compared_on_those_they_share(tmp_path: Path) -> None:
+    left_early = dict.fromkeys(range(2, 5), TrialState.PENDING)
+    arms = [
+        *one_axis({"a": 1.0, "b": 1.0}),
+        MadeArm(name="head=c", point={"head": "c"}, ability=0.6, ends=left_early),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=100, seeds=5))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    ablation = ablate(tables)
+
+    held = {effect.name: effect.comparison for effect in ablation.axes[0].levels}
+    assert [held[f"head={level}"].seeds for level in "bc"] == [5, 2]  # type: ignore[union-attr]
+    assert ablation.arm("baseline").seeds == (0, 1, 2, 3, 4)
+    said = [line for line in unknowns(tables, ablation) if "unequal" in line]
+    assert said == [
+        "Arms have unequal numbers of seeds: 1 of 2 comparisons rest on the seeds that both sides "
+        "have, not on all of either."
+    ]
 
 
 def test_shuffled_images_tell_what_the_text_alone_gives(tmp_path: Path) -> None:

@@ -214,6 +214,33 @@ def test_one_seed_claims_nothing_of_recipes(tmp_path: Path) -> None:
     assert "Some comparisons rest on one seed" in page.text
 
 
+def test_a_benchmark_with_nothing_but_ties_claims_nothing(tmp_path: Path) -> None:
+    arms = [MadeArm(name=name, point={"head": name}, scale=0.0) for name in ("baseline", "head=b")]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=60))
+
+    result, page = _write(made)
+
+    assert "no arm is distinguishable from baseline" in result.headline
+    assert "better in general" not in page.text
+    assert "100.0% of the scored pairs are ties, which count as wrong" in page.text
+
+
+def test_trials_whose_score_tables_are_gone_are_left_out_and_the_rest_is_reported(
+    tmp_path: Path,
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.2, "c": 0.9}), items=60))
+    gone = {trial.identity for trial in made.ledger.trials(made.sweep_id) if trial.arm == "head=c"}
+    for table in (made.home / "store").rglob("scores/*.parquet"):
+        if gone & set(table.parts):
+            table.unlink()
+
+    result, page = _write(made)
+
+    assert "head=b is worse than head=a in general" in page.text
+    assert "head=c: no comparison, no scores of head=c (3 succeeded)" in page.text
+    assert result.headline
+
+
 def test_validation_items_are_never_reported(tmp_path: Path) -> None:
     benchmarks = {"validation": BenchmarkConfig(split="validation")}
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.2}), benchmarks=benchmarks))
