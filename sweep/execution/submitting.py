@@ -57,7 +57,7 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
     if not entry.grows:
         _refuse_what_never_fits(plan, head.machines())
     with tempfile.TemporaryDirectory(prefix="rmsweep-") as folder:
-        _write_parcel(plan, Path(folder))
+        write_parcel(plan, Path(folder))
         runtime_env: dict[str, Any] = {
             "working_dir": folder,
             "py_modules": [str(path) for path in source_folders()],
@@ -89,8 +89,10 @@ def _extras(requirement: Requirement) -> str:
     return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
 
 
-def _write_parcel(plan: SweepPlan, folder: Path) -> None:
-    spec = plan.spec.model_dump(mode="json", exclude_defaults=True)
+def write_parcel(plan: SweepPlan, folder: Path) -> None:
+    """Write what travels into a folder: the sweep, and what it was sent from."""
+    # Whole: without defaults, a design or a scheduler would lose the `kind` that says what it is.
+    spec = plan.spec.model_dump(mode="json")
     (folder / SWEEP_FILE).write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
     sender = Sender.here()
     (folder / SENDER_FILE).write_text(sender.model_dump_json(), encoding="utf-8")

@@ -35,6 +35,8 @@ HELD_SECONDS = 30.0
 INPUT_IS_WRONG = 2
 ERROR = "error: "
 """How a driver begins to say why it ends."""
+ERROR_LINES = 20
+"""Lines of that kept for the ledger; the job's log has all."""
 INTERRUPTED = 130
 
 Say = Callable[[str], None]
@@ -161,14 +163,17 @@ class Supervisor:
     def _pass_on(self, driver: subprocess.Popen[bytes]) -> None:
         """Copy what a driver says of errors to the job's log, and keep the last of them."""
         assert driver.stderr is not None
-        self.last_error = ""
+        told: list[str] = []
         with driver.stderr as lines:
             for line in lines:
                 text = line.decode(errors="replace")
                 sys.stderr.write(text)
                 sys.stderr.flush()
                 if text.startswith(ERROR):
-                    self.last_error = text.removeprefix(ERROR).strip()
+                    told = [text.removeprefix(ERROR).strip()]
+                elif told and len(told) < ERROR_LINES:
+                    told.append(text.strip())
+        self.last_error = "; ".join(told)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,8 +16,16 @@ import pytest
 
 from infra.clusters import ClusterEntry
 from infra.errors import StoreError
+from sweep.cli.planning import plan_file
+from sweep.cli.workplace import open_workplace
 from sweep.execution.head import Head
-from sweep.execution.submitting import PACKAGES, pinned_packages, source_folders
+from sweep.execution.submitting import (
+    PACKAGES,
+    pinned_packages,
+    source_folders,
+    write_parcel,
+)
+from sweep.execution.supervising import SWEEP_FILE
 from sweep.records.submissions import SUBMITTED_KIND
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 from tests.cli.conftest import Command
@@ -103,6 +111,23 @@ def test_the_pinned_environment_names_every_dependency_once_with_this_version() 
     assert any(pin.startswith("ray[default,tune]==") for pin in pins)
     assert any(pin.startswith("torch==") for pin in pins)
     assert len({pin.split("==")[0] for pin in pins}) == len(pins)
+
+
+@pytest.mark.parametrize("design", ["one_factor", "grid", "random, points: 2"])
+@pytest.mark.parametrize("scheduler", ["none", "asha"])
+def test_the_sweep_that_arrives_is_the_one_that_was_sent(
+    home: Path, file: Path, tmp_path: Path, design: str, scheduler: str
+) -> None:
+    file.write_text(f"{SWEEP}design: {{kind: {design}}}\nscheduler: {{kind: {scheduler}}}\n")
+    workplace = open_workplace()
+    sent, _ = plan_file(workplace, str(file), ())
+
+    write_parcel(sent, tmp_path)
+    arrived, _ = plan_file(workplace, str(tmp_path / SWEEP_FILE), ())
+
+    assert arrived.sweep_id == sent.sweep_id
+    assert arrived.spec == sent.spec
+    assert [t.identity for t in arrived.trials] == [t.identity for t in sent.trials]
 
 
 def test_nobody_at_the_address_is_said_so() -> None:
