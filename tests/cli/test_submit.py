@@ -113,8 +113,8 @@ def test_the_pinned_environment_names_every_dependency_once_with_this_version() 
     assert len({pin.split("==")[0] for pin in pins}) == len(pins)
 
 
-@pytest.mark.parametrize("design", ["one_factor", "grid", "random, points: 2"])
-@pytest.mark.parametrize("scheduler", ["none", "asha"])
+@pytest.mark.parametrize("design", ["one_factor", "grid", "random, points: 1"])
+@pytest.mark.parametrize("scheduler", ["none", "asha, first: 1/2"])
 def test_the_sweep_that_arrives_is_the_one_that_was_sent(
     home: Path, file: Path, tmp_path: Path, design: str, scheduler: str
 ) -> None:
