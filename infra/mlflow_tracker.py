@@ -35,6 +35,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from infra.errors import InputError, StoreError
+from infra.mlflow_errors import mlflow_error
 from infra.mlflow_names import fit, fit_model, quoted, run_page, runs_page, short
 from infra.settings import load_settings, masked
 from infra.tracking import MetricPoint, ModelFacts, RunFacts, RunStatus
@@ -280,10 +281,12 @@ class MlflowTracker:
             yield
         except MlflowException as error:
             self._forget()
-            said = str(error).splitlines()[0]
-            if error.error_code == "INVALID_PARAMETER_VALUE":
-                raise InputError(f"MLflow at {self.uri} refused: {said}") from error
-            raise StoreError(f"MLflow at {self.uri} failed: {said}") from error
+            raise mlflow_error(
+                self.uri,
+                code=str(error.error_code),
+                status=error.get_http_status_code(),
+                said=str(error),
+            ) from error
         except (requests.RequestException, SQLAlchemyError, OSError) as error:
             self._forget()
             raise StoreError(f"MLflow at {self.uri} failed: {error}") from error
