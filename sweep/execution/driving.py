@@ -161,8 +161,6 @@ class SweepDriver:
             self.ended = decision
             self._ledger.set_sweep_state(self.sweep_id, decision.state, decision.reason)
 
-    # What Tune's messengers ask and tell (the Dispatcher protocol)
-
     def next_order(self) -> PlacedOrder | None:
         """The next claimed trial."""
         self._look_if_due()

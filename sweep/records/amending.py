@@ -24,6 +24,15 @@ from sweep.records.schema import memberships, sweeps
 class Amendments(Log):
     """The part of the ledger that changes registered sweeps."""
 
+    def move_trial(
+        self, identity: str, state: TrialState, *, sweep_id: str | None = None, reason: str = ""
+    ) -> bool:
+        """Move a trial nobody runs to `stopped_early` or `cancelled`; False if it may not."""
+        with self.database.writing() as connection:
+            return attempting.move(
+                connection, identity, state, sweep_id=sweep_id, reason=reason, now=self._clock()
+            )
+
     def extend_sweep(
         self, sweep_id: str, spec_json: Json, *, arms: Sequence[ArmRow], trials: Sequence[TrialRow]
     ) -> int:

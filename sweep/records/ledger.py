@@ -277,15 +277,6 @@ class Ledger(Amendments):
         with self.database.writing() as connection:
             ending.finish(connection, attempt_id, end, now=self._clock())
 
-    def move_trial(
-        self, identity: str, state: TrialState, *, sweep_id: str | None = None, reason: str = ""
-    ) -> bool:
-        """Move a trial nobody runs to `stopped_early` or `cancelled`; False if it may not."""
-        with self.database.writing() as connection:
-            return attempting.move(
-                connection, identity, state, sweep_id=sweep_id, reason=reason, now=self._clock()
-            )
-
     def attempts(self, identities: Iterable[str]) -> list[AttemptView]:
         """All attempts at these trials, in the order they started."""
         with self.database.reading() as connection:

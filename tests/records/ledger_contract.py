@@ -123,26 +123,6 @@ class LedgerContract:
         with pytest.raises(BusyError, match="is lost, not running"):
             ledger.finish_attempt(lost.attempt_id, TrialState.SUCCEEDED, outcome())
 
-    def test_a_checkpoint_that_is_started_afresh_from_is_nobody_s_any_more(
-        self, ledger: Ledger, clock: SettableClock
-    ) -> None:
-        register(ledger)
-        first = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("one"), TTL)
-        assert first is not None
-        ledger.record_report(first.attempt_id, report(30, checkpoint=checkpoint(30)))
-        clock.now += TTL + 1
-
-        afresh = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("two"), TTL, afresh=True)
-        assert afresh is not None
-        assert afresh.resume_from is None
-        assert ledger.attempts([identity_of(0)])[-1].resumed_step is None
-        # It dies before a checkpoint of its own, having written over those of the first.
-        clock.now += TTL + 1
-        taken = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("three"), TTL)
-
-        assert taken is not None
-        assert taken.resume_from is None
-
     def test_a_failed_trial_runs_again_only_on_request(self, ledger: Ledger) -> None:
         register(ledger)
         holder = Holder.here()

@@ -1,4 +1,4 @@
-"""What every ledger must do with sweeps and their drivers."""
+"""What every ledger must do with sweeps, their drivers, and who takes over from whom."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from sweep.records.rows import ArmRow, TrialRow
 from tests.records.conftest import SettableClock
 from tests.records.rows import (
     TTL,
+    checkpoint,
     identity_of,
     register,
+    report,
     stranger,
     trial_rows,
 )
@@ -20,6 +22,26 @@ from tests.records.rows import (
 
 class LedgerSweepsContract:
     """Run by every database; subclasses give the `url` of an empty one."""
+
+    def test_a_checkpoint_that_is_started_afresh_from_is_nobody_s_any_more(
+        self, ledger: Ledger, clock: SettableClock
+    ) -> None:
+        register(ledger)
+        first = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("one"), TTL)
+        assert first is not None
+        ledger.record_report(first.attempt_id, report(30, checkpoint=checkpoint(30)))
+        clock.now += TTL + 1
+
+        afresh = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("two"), TTL, afresh=True)
+        assert afresh is not None
+        assert afresh.resume_from is None
+        assert ledger.attempts([identity_of(0)])[-1].resumed_step is None
+        # It dies before a checkpoint of its own, having written over those of the first.
+        clock.now += TTL + 1
+        taken = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("three"), TTL)
+
+        assert taken is not None
+        assert taken.resume_from is None
 
     def test_a_sweep_is_found_by_id_name_and_prefix(
         self, ledger: Ledger, clock: SettableClock
