@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection
 
 from infra.errors import InputError, MissingError
 from infra.findings import hint
-from sweep.records import journal, reading, registering
+from sweep.records import attempting, journal, reading, registering
+from sweep.records.lifecycle import TrialState
 from sweep.records.log import Log
 from sweep.records.rows import ArmRow, Json, TrialRow
 from sweep.records.schema import arms as arms_table
