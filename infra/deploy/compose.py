@@ -238,7 +238,7 @@ def _s3(deployment: Deployment) -> Service:
         deployment.images.s3, secrets=("s3_identities",), networks=("cluster", "services")
     ) | {
         "command": (
-            "mini -dir=/data -ip=127.0.0.1 -s3.ip.bind=0.0.0.0"
+            "mini -dir=/data -ip=127.0.0.1 -ip.bind=0.0.0.0"
             " -s3.config=/run/secrets/s3_identities"
             f" -s3.port={S3_PORT} -admin.ui=false -webdav=false -bucket={deployment.places.bucket}"
         ),
