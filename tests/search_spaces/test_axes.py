@@ -159,7 +159,7 @@ def test_what_only_matters_sometimes_brings_its_condition() -> None:
     activation = axis("head.activation", ["none", "silu"], when="scale == 'xs'")
 
     assert str(activation.condition) == (
-        "scale == 'xs' and paradigm != 'generative' and head.layers >= 2"
+        "scale == 'xs' and paradigm != 'generative' and (head.layers >= 2 or head.kind != 'layers')"
     )
     assert axis("paradigm", ["scalar", "critic"]).condition is None
 
