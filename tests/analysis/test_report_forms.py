@@ -7,9 +7,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from analysis.report.writing import ReportResult, write_report
@@ -143,6 +144,21 @@ def test_any_text_stays_in_its_cell(text: str) -> None:
     assert "<script" not in rendered.lower()
     assert len(table.latex().splitlines()) == 12
     assert "\n" not in latex_text(text) + markdown_text(text)
+
+
+@given(st.text())
+@example(HOSTILE)
+@example("\\end{tabular}")
+def test_latex_with_any_text_parses_as_one_table_with_its_rows(text: str) -> None:
+    table = TextTable(caption=text, head=["a", "b"], rows=[[text, "end"]], notes=[text], label=text)
+
+    nodes, _, _ = LatexWalker(table.latex(), tolerant_parsing=False).get_latex_nodes()
+
+    (outer,) = (node for node in nodes if isinstance(node, LatexEnvironmentNode))
+    (inner,) = (node for node in outer.nodelist if isinstance(node, LatexEnvironmentNode))
+    assert (outer.environmentname, inner.environmentname) == ("table", "tabular")
+    body = inner.latex_verbatim()
+    assert len(re.findall(r"(?<!\\)&", body)) == 2  # one between the cells of each row
 
 
 @pytest.mark.parametrize("text", ["a_b", "50%", "x & y", "{}", "\\end{document}", "#1", "~^"])
