@@ -7,6 +7,8 @@
 - `nested`: a method's settings by inner cross-validation, methods compared by outer
 - `diversity`: how alike the members' errors are
 - `candidates`: trials of sweeps and foreign score tables that may join
+- `joining`: candidates side by side, on the items all of them were scored on
+- `merging`: averages of the weights of models alike, as further candidates
 - `asking`: what a user asks for, and the benchmarks that follow from it
 - `choosing`: from sweeps or score tables to a written ensemble
 - `result`: what an ensemble is worth; `ensemble.json`

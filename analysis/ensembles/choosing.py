@@ -9,20 +9,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from analysis.ensembles.asking import AUTO, DEFAULT, Asked, shared_benchmarks
-from analysis.ensembles.candidates import (
-    Candidate,
-    Candidates,
-    foreign_candidates,
-    side_by_side,
-    trial_candidates,
-)
+from analysis.ensembles.candidates import Candidate, foreign_candidates, trial_candidates
 from analysis.ensembles.diversity import diversity
+from analysis.ensembles.joining import Candidates, side_by_side
+from analysis.ensembles.merging import MERGED, Merging, ScoreMerge, merged_candidates
 from analysis.ensembles.methods import METHODS, SINGLE, check_method
 from analysis.ensembles.nested import (
     Fitted,
@@ -33,26 +30,27 @@ from analysis.ensembles.nested import (
     pick,
 )
 from analysis.ensembles.panel import Panel, outcomes
-from analysis.ensembles.result import Compared, EnsembleResult, Evidence, Member
+from analysis.ensembles.result import Compared, EnsembleResult, Evidence, Member, write_result
 from analysis.foreign.tables import ForeignScores
 from analysis.statistics.intervals import model_accuracy
 from analysis.statistics.paired import compare
 from analysis.statistics.verdicts import judge
 from analysis.tables import SweepTables, read_sweep
-from infra.errors import InputError, StoreError
+from infra.errors import InputError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger
 from trainer.members.combining import Combiner
 from trainer.members.member_scores import used
 
 
-def ensemble_sweep(
+def ensemble_sweep(  # noqa: PLR0913 -- all by name
     ledger: Ledger,
     store: ObjectStore,
     sweep_ids: Sequence[str],
     *,
     foreign: ForeignScores | None = None,
     asked: Asked = DEFAULT,
+    score_merge: ScoreMerge | None = None,
     path: Path | None = None,
 ) -> EnsembleResult:
     """Choose an ensemble on validation items, judge it on test items, and write it down.
@@ -63,6 +61,8 @@ def ensemble_sweep(
         sweep_ids: Sweeps whose trials may join.
         foreign: Models scored elsewhere that may join as well.
         asked: How to choose.
+        score_merge: Scores averages of weights, so that they can be chosen; those scored before
+            take part without.
         path: A file to write as well.
 
     Raises:
@@ -71,7 +71,8 @@ def ensemble_sweep(
         MissingError: If a sweep does not exist.
     """
     sweeps = [read_sweep(ledger, sweep_id, store=store) for sweep_id in sweep_ids]
-    result = choose_ensemble(sweeps, foreign=foreign, asked=asked)
+    merging = Merging(store=store, score=score_merge)
+    result = choose_ensemble(sweeps, foreign=foreign, asked=asked, merging=merging)
     data = result.to_bytes()
     store.write(f"ensembles/{result.name}.json", data)
     if path is not None:
@@ -84,34 +85,25 @@ def ensemble_sweep(
     return result
 
 
-def write_result(path: Path, data: bytes) -> None:
-    """Write a file, in words when that is impossible.
-
-    Raises:
-        InputError: If the place is none.
-        StoreError: If the disk refuses.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
-        raise InputError(f"the ensemble cannot be written to {path}: {error.strerror}") from error
-    except OSError as error:
-        raise StoreError(f"the ensemble cannot be written to {path}: {error}") from error
-
-
 def choose_ensemble(
     sweeps: Sequence[SweepTables] = (),
     *,
     foreign: ForeignScores | None = None,
     asked: Asked = DEFAULT,
+    merging: Merging | None = None,
 ) -> EnsembleResult:
-    """As `ensemble_sweep`, from tables and without writing anything.
+    """As `ensemble_sweep`, from tables and without writing the ensemble.
+
+    Args:
+        sweeps: Whose trials may join.
+        foreign: Models scored elsewhere that may join as well.
+        asked: How to choose.
+        merging: Where scores of averaged weights come from; the first sweep's store when absent.
 
     Raises:
         InputError: As `ensemble_sweep`.
     """
-    check_method(asked.method, others=[AUTO])
+    check_method(asked.method, others=[AUTO, MERGED])
     if not sweeps and foreign is None:
         raise InputError("an ensemble needs a sweep or a folder of score tables to choose from")
     validation, test = shared_benchmarks(sweeps, foreign, asked)
@@ -124,8 +116,13 @@ def choose_ensemble(
     found.append(trial_candidates(sweeps, validation=validation, test=test, left_out=left_out))
     candidates = side_by_side(itertools.chain(*found), at_most=asked.at_most, left_out=left_out)
     name = asked.name or (sweeps[0].sweep.name if sweeps else "scores")
+    merged, said = None, list[str]()
+    if sweeps:
+        merging = merging or Merging(store=sweeps[0].score_tables.store)
+        merged, said = merged_candidates(candidates, merging, validation=validation, test=test)
     return from_candidates(
-        candidates,
+        replace(candidates, notes=(*candidates.notes, *said)),
+        merged=merged,
         method=asked.method,
         name=name,
         validation=validation,
@@ -134,7 +131,7 @@ def choose_ensemble(
     )
 
 
-def from_candidates(
+def from_candidates(  # noqa: PLR0913 -- all by name
     candidates: Candidates,
     *,
     method: str,
@@ -142,17 +139,27 @@ def from_candidates(
     validation: str,
     test: str | None,
     sweeps: tuple[str, ...] = (),
+    merged: Candidates | None = None,
 ) -> EnsembleResult:
     """Choose, fit and judge on what has been gathered.
+
+    Args:
+        candidates: Models to combine.
+        method: By name, or `auto`.
+        name: Of the ensemble.
+        validation: Name of the benchmark that is chosen on.
+        test: Name of the benchmark that is judged on.
+        sweeps: Where the models come from.
+        merged: Averages of the models' weights, on the same pairs.
 
     Raises:
         InputError: If the method does not apply to these models.
     """
     panel = candidates.validation
-    asked = METHODS if method == AUTO else {key: METHODS[key] for key in (SINGLE, method)}
-    held_out = cross_validate(panel, asked)
+    held_out = _held_out(panel, merged, method)
     chosen = pick(held_out) if method == AUTO else method
-    fitted = fit_method(panel, METHODS[chosen])
+    source = candidates if chosen != MERGED or merged is None else merged
+    fitted = fit_method(source.validation, METHODS[SINGLE if chosen == MERGED else chosen])
     if fitted is None:
         raise InputError(
             f"method {method} does not apply here: it needs at least two kinds of items with "
@@ -160,27 +167,43 @@ def from_candidates(
         )
     best = int(panel.best_first[0])
     rows = np.flatnonzero(used(fitted.combiner.rule.weights))
-    members, combiner = _members(candidates, fitted.combiner, rows)
-    accuracies = panel.accuracies
+    members, combiner = _members(source, fitted.combiner, rows)
     return EnsembleResult(
         name=_checked_name(name if name.endswith(chosen) else f"{name}-{chosen}"),
         method=chosen,
         setting=fitted.setting,
         members=members,
         combiner=combiner,
-        single=_member(candidates.members[best], 1.0, float(accuracies[best])),
+        single=_member(candidates.members[best], 1.0, float(panel.accuracies[best])),
         candidates=panel.size,
         validation_benchmark=validation,
         validation_items=panel.pairs,
-        validation_accuracy=_accuracy(panel, fitted),
+        validation_accuracy=_accuracy(source.validation, fitted),
         compared=_compared(panel, held_out),
-        diversity=diversity(panel.right(panel.scores[rows])),
-        evidence=_evidence(candidates.test, fitted, best, test),
+        diversity=diversity(source.validation.right(source.validation.scores[rows])),
+        evidence=_evidence(source.test, candidates.test, fitted, best, test),
         left_out=candidates.left_out,
         notes=candidates.notes,
         sweeps=sweeps,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _held_out(panel: Panel, merged: Candidates | None, method: str) -> dict[str, HeldOut]:
+    """Methods on pairs they have not seen, simplest first; folds follow from the groups alone."""
+    alone = cross_validate(panel, {SINGLE: METHODS[SINGLE]})
+    if method in (AUTO, MERGED) and merged is not None:
+        best_merge = cross_validate(merged.validation, {SINGLE: METHODS[SINGLE]})
+        alone |= {MERGED: best_merge[SINGLE]}
+    if method == MERGED and merged is None:
+        raise InputError(
+            "no average of weights could be scored: that takes two trained models or more of one "
+            "architecture, whose weights are in the store, and `rmsweep ensemble --merge`"
+        )
+    others = (
+        METHODS if method == AUTO else {name: METHODS[name] for name in METHODS if name == method}
+    )
+    return alone | cross_validate(panel, {n: m for n, m in others.items() if n != SINGLE})
 
 
 def _members(
@@ -230,11 +253,12 @@ def _compared(panel: Panel, held_out: dict[str, HeldOut]) -> tuple[Compared, ...
 
 
 def _evidence(
-    panel: Panel | None, fitted: Fitted, single: int, benchmark: str | None
+    chosen: Panel | None, panel: Panel | None, fitted: Fitted, single: int, benchmark: str | None
 ) -> Evidence | None:
-    if panel is None or benchmark is None or not panel.pairs:
+    """What was chosen, on its own panel, against the best single member of the models' panel."""
+    if chosen is None or panel is None or benchmark is None or not panel.pairs:
         return None
-    right = outcomes(panel.combined(fitted.combiner), panel.convention)
+    right = outcomes(chosen.combined(fitted.combiner), panel.convention)
     alone = panel.right(panel.scores[single])
     comparison = compare(right, alone, panel.groups, convention=panel.convention)
     return Evidence(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from analysis.ensembles.diversity import Diversity
 from analysis.statistics.intervals import Accuracy
 from analysis.statistics.paired import Comparison, Interval
 from analysis.statistics.verdicts import Verdict
+from infra.errors import InputError, StoreError
 from trainer.members.combining import Combiner
 from trainer.members.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
 
@@ -25,7 +27,9 @@ class Member:
     label: str
     identity: str
     arm: str
-    seed: int
+    """Empty when weights of several arms are averaged."""
+    seed: int | None
+    """Absent when weights of several seeds are averaged."""
     weight: float
     models: tuple[ModelReference, ...]
     validation_accuracy: float
@@ -103,9 +107,13 @@ class EnsembleResult:
     @property
     def headline(self) -> str:
         """What it is worth, in one or two sentences."""
-        if len(self.members) == 1:
+        averaged = len(self.members[0].models)
+        if len(self.members) == 1 and averaged > 1:
+            what = f"The average of the weights of {averaged} models ({self.members[0].label})"
+        elif len(self.members) == 1:
             return f"No ensemble helps on validation: {self.members[0].label} alone is kept."
-        what = f"The {self.method} ensemble of {len(self.members)} models"
+        else:
+            what = f"The {self.method} ensemble of {len(self.members)} models"
         if self.evidence is None:
             return f"{what} was not judged: there is no test benchmark all members share."
         return what + _worth(self.evidence, self.single, self.models)
@@ -158,6 +166,22 @@ class EnsembleResult:
         }
 
 
+def write_result(path: Path, data: bytes) -> None:
+    """Write a file, in words when that is impossible.
+
+    Raises:
+        InputError: If the place is none.
+        StoreError: If the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
+        raise InputError(f"the ensemble cannot be written to {path}: {error.strerror}") from error
+    except OSError as error:
+        raise StoreError(f"the ensemble cannot be written to {path}: {error}") from error
+
+
 def _worth(evidence: Evidence, single: Member, count: int) -> str:
     comparison = evidence.comparison
     interval = comparison.fixed
@@ -171,11 +195,12 @@ def _worth(evidence: Evidence, single: Member, count: int) -> str:
         f"single model ({single.label}) on {100 * evidence.single.value:.1f}%: "
         f"{100 * comparison.difference:+.1f} points{bounds}."
     )
+    cost = "one model's cost" if count == 1 else f"{count} times the cost"
     if evidence.pays:
-        return f"{figures} It pays, at {count} times the cost of scoring."
+        return f"{figures} It pays, at {cost} of scoring."
     if evidence.verdict.word == "worse":
         return f"{figures} It does not pay: it is worse than that one model."
-    return f"{figures} It does not pay: no gain is shown, at {count} times the cost of scoring."
+    return f"{figures} It does not pay: no gain is shown, at {cost} of scoring."
 
 
 def _compared_json(each: Compared) -> Mapping[str, Any]:

@@ -177,7 +177,8 @@ def ensemble(pages: SweepPage | Sequence[SweepPage]) -> Section:
         reason = report_words.brief(str(error), 600)
     if result is not None:
         rows = [
-            [member.arm, str(member.seed), f"{member.weight:.3f}",
+            [member.label if member.seed is None else member.arm,
+             "" if member.seed is None else str(member.seed), f"{member.weight:.3f}",
              f"{100 * member.validation_accuracy:.1f}"]
             for member in result.members
         ]  # fmt: skip

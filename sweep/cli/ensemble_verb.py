@@ -41,6 +41,13 @@ def ensemble(
         str | None, typer.Option(help="Benchmark to judge on; the first shared one if absent.")
     ] = None,
     at_most: Annotated[int, typer.Option(min=2, help="Models to choose from, best first.")] = 25,
+    merge: Annotated[
+        bool,
+        typer.Option(
+            "--merge",
+            help="Also average weights of models alike and score the averages here, once.",
+        ),
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Of the ensemble.")] = None,
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; SWEEP-ensemble.json if absent.")
@@ -53,7 +60,10 @@ def ensemble(
     asked = Asked(method=method, name=name, validation=validation, test=test, at_most=at_most)
     foreign = _foreign(scores)
     if sweeps:
-        result, path = _of_sweeps(sweeps, foreign, asked, to)
+        merge = merge or method == "merged"
+        result, path = _of_sweeps(sweeps, foreign, asked, to, merge=merge)
+    elif merge:
+        raise InputError("--merge averages weights, and score tables have none; name a sweep")
     elif foreign is not None:
         result, path = _of_scores(foreign, asked, to)
     else:
@@ -72,9 +82,10 @@ def _foreign(folder: Path | None) -> ForeignScores | None:
 
 
 def _of_sweeps(
-    sweeps: list[str], foreign: ForeignScores | None, asked: Asked, to: Path | None
+    sweeps: list[str], foreign: ForeignScores | None, asked: Asked, to: Path | None, *, merge: bool
 ) -> tuple[EnsembleResult, Path]:
     from analysis.ensembles.choosing import ensemble_sweep
+    from sweep.cli.merge_scoring import merge_scorer
 
     workplace = open_workplace()
     rows = [workplace.ledger.sweep(name) for name in sweeps]
@@ -85,6 +96,7 @@ def _of_sweeps(
         [row.sweep_id for row in rows],
         foreign=foreign,
         asked=asked,
+        score_merge=merge_scorer(workplace.ledger, rows) if merge else None,
         path=path,
     )
     show_in_mlflow(workplace, rows)
@@ -94,7 +106,8 @@ def _of_sweeps(
 def _of_scores(
     foreign: ForeignScores, asked: Asked, to: Path | None
 ) -> tuple[EnsembleResult, Path]:
-    from analysis.ensembles.choosing import choose_ensemble, write_result
+    from analysis.ensembles.choosing import choose_ensemble
+    from analysis.ensembles.result import write_result
 
     path = to or Path(f"{foreign.folder.name}-ensemble.json")
     result = choose_ensemble(foreign=foreign, asked=asked)

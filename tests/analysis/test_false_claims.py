@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.effects import Effect, effects
-from tests.analysis.simulated_sweeps import MadeWorld, draw
+from tests.analysis.simulated_sweeps import MadeWorld, draw, draw_raced
 
 SWEEPS = 100
 ALLOWED = 0.05 + 3 * (0.05 * 0.95 / SWEEPS) ** 0.5  # three Monte-Carlo standard errors
@@ -41,6 +41,25 @@ def test_a_report_of_equal_arms_claims_anything_in_one_case_of_twenty_at_most(
     claims = _claims(MadeWorld(arms=9, seeds=seeds, luck=luck, groups=60), seed=seeds)
 
     assert np.mean([bool(found) for found in claims]) <= ALLOWED
+
+
+@pytest.mark.parametrize("luck", [0.02, 0.3], ids=["small", "dominant"])
+def test_equal_arms_that_raced_and_so_differ_in_seeds_are_told_apart_no_more_often(
+    luck: float,
+) -> None:
+    world = MadeWorld(arms=6, seeds=8, luck=luck, groups=60)
+    rng = np.random.default_rng(0)
+    asked = _family(world)
+
+    raced = [draw_raced(world, rng, initial=2) for _ in range(SWEEPS)]
+
+    claims = [
+        any(effect.verdict is not None and effect.verdict.claims for effect in effects(each, asked))
+        for each in raced
+    ]
+    assert np.mean(claims) <= ALLOWED
+    seeds = [len({len(each.seeds(arm)) for arm in each.arms}) for each in raced]
+    assert max(seeds) > 1, "some arm left its race early"
 
 
 def test_planted_effects_are_found_among_equal_arms() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from infra.errors import InputError
+from trainer.members.merges import architecture
 from trainer.model.model_files import ModelPage, load_model, read_page
 from trainer.model.reward_model import RewardModel
 
@@ -49,17 +50,7 @@ def average_weights(folders: Sequence[Path]) -> RewardModel:
 
 
 def _refuse_unlike(one: ModelPage, other: ModelPage) -> None:
-    first, second = one.config, other.config
-    ours, theirs = (
-        {
-            "backbone": config.backbone.model_dump(),
-            "paradigm": config.paradigm,
-            # What only matters while training may differ between averaged models.
-            "head": config.head.model_dump(exclude={"dropout", "initial_scale"}),
-            "strategy.length_normalization": config.strategy.length_normalization,
-        }
-        for config in (first, second)
-    )
+    ours, theirs = architecture(one.config), architecture(other.config)
     unlike = [name for name, value in ours.items() if value != theirs[name]]
     if unlike:
         raise InputError(

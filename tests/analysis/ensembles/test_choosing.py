@@ -108,8 +108,9 @@ def test_members_scored_on_other_items_are_intersected_and_it_is_said(tmp_path: 
 
     assert result.candidates == 5
     assert any("gives every validation response the same score" in why for why in result.left_out)
-    (note,) = result.notes
+    note, hint = result.notes
     assert note.startswith("345 of 400 validation items")
+    assert "--merge" in hint
     assert result.validation_items == 345
 
 

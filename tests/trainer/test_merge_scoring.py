@@ -1,0 +1,77 @@
+"""The average of several models' weights, scored as the model it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import CorruptObjectError, InputError
+from infra.object_store import LocalStore
+from tests.trainer.trials import small_config
+from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.data.mixture import benchmark_items
+from trainer.members.ensemble_file import ModelReference
+from trainer.members.merges import merge_identity, merge_score_key
+from trainer.merge_scoring import score_merge
+from trainer.model.backbone import read_backbone
+from trainer.model.model_files import model_prefix, store_model
+from trainer.model.reward_model import RewardModel
+from trainer.model.weight_averaging import average_weights
+from trainer.scoring import ModelScorer
+
+BENCHMARK = BenchmarkConfig(split="test", parts={"scenes": 6})
+
+
+def _stored(store: LocalStore, name: str, config: TrainerConfig, folder: Path) -> ModelReference:
+    kept = store_model(RewardModel(read_backbone(folder), config), store, name)
+    return ModelReference(identity=name, store=store.uri, model_digest=kept)
+
+
+def test_a_merge_scores_as_the_mean_of_its_models_weights(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    config = small_config(backbone_folder)
+    models = [
+        _stored(store, f"m{seed}", small_config(backbone_folder, seed=seed), backbone_folder)
+        for seed in range(3)
+    ]
+
+    tables = score_merge(models, config, {"test": BENCHMARK})
+
+    mean = average_weights([store.root / model_prefix(model.identity) for model in models])
+    expected = ModelScorer(mean).score(
+        benchmark_items(config.data, BENCHMARK), benchmark="test", split="test"
+    )
+    assert tables["test"].equals(expected)
+    alone = ModelScorer(average_weights([store.root / model_prefix("m0")])).score(
+        benchmark_items(config.data, BENCHMARK), benchmark="test", split="test"
+    )
+    assert not alone.equals(expected)
+
+
+def test_models_that_cannot_be_averaged_or_were_changed_are_refused(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    config = small_config(backbone_folder)
+    one = _stored(store, "one", config, backbone_folder)
+    deep = small_config(backbone_folder, head={"layers": 1 if config.head.layers > 1 else 2})
+    other = _stored(store, "other", deep, backbone_folder)
+    changed = one.model_copy(update={"model_digest": "0" * 64})
+
+    with pytest.raises(InputError, match="differ in head"):
+        score_merge([one, other], config, {"test": BENCHMARK})
+    with pytest.raises(CorruptObjectError, match="was selected with"):
+        score_merge([changed, one], config, {"test": BENCHMARK})
+
+
+def test_a_merge_is_named_by_its_models_files_in_any_order() -> None:
+    one, other = (
+        ModelReference(identity=name, store="file:/s", model_digest=name * 64) for name in "ab"
+    )
+    anew = one.model_copy(update={"model_digest": "c" * 64})
+
+    assert merge_identity([one, other]) == merge_identity([other, one])
+    assert merge_score_key([one, other], "test") != merge_score_key([anew, other], "test")
