@@ -47,7 +47,9 @@ class MeanScores:
 @pytest.fixture
 def made(tmp_path: Path) -> MadeSweep:
     """Two arms of three seeds whose errors are mostly their own."""
-    return make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2))
+    return make_sweep(
+        tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2, items=240)
+    )
 
 
 def test_a_merge_that_is_best_is_taken_at_one_models_cost(made: MadeSweep, tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_a_merge_is_scored_once_and_takes_part_from_then_on(made: MadeSweep) -> 
     asked = Asked(method="merged")
     tables = [read_sweep(made.ledger, made.sweep_id)]
 
-    before = choose_ensemble(tables)
+    before = choose_ensemble(tables, asked=Asked(method="average"))
     first = ensemble_sweep(
         made.ledger, made.store, [made.sweep_id], asked=asked, score_merge=scorer
     )
@@ -122,5 +124,11 @@ def test_a_bad_merge_is_not_taken_and_one_that_cannot_be_made_is_named(made: Mad
     assert "merged" in {row.method for row in bad.compared}
     for key in made.store.keys("merges/"):
         made.store.delete(key)
-    refused = ensemble_sweep(made.ledger, made.store, [made.sweep_id], score_merge=refuses)
+    refused = ensemble_sweep(
+        made.ledger,
+        made.store,
+        [made.sweep_id],
+        asked=Asked(method="average"),
+        score_merge=refuses,
+    )
     assert sum("cannot be averaged: their tokenizers" in note for note in refused.notes) == 3
