@@ -48,7 +48,7 @@ class MeanScores:
 def made(tmp_path: Path) -> MadeSweep:
     """Two arms of three seeds whose errors are mostly their own."""
     return make_sweep(
-        tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2, items=240)
+        tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2, items=400)
     )
 
 
