@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import sqlalchemy as sa
 
 from infra.object_store import LocalStore
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Attempt, Holder, TrialRow
+from sweep.replay.working import SimulatedClock
 from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
+from tests.engine.simulation import open_ledger
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.evaluation.metrics import benchmark_metrics
 from trainer.identity import digest
@@ -104,21 +105,11 @@ def one_axis(
     ]
 
 
-class Clock:
-    """Time that passes only when told."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def make_sweep(home: Path, recipe: Recipe, *, ledger: Ledger | None = None) -> MadeSweep:
     """Record a sweep as the engine and the trainer would have."""
     home.mkdir(parents=True, exist_ok=True)
-    clock = Clock()
-    ledger = ledger or _open_ledger(home, clock)
+    clock = SimulatedClock(START)
+    ledger = ledger or open_ledger(home, clock)
     store = LocalStore(home / "store")
     spec = SweepSpec(
         name=recipe.name,
@@ -154,18 +145,6 @@ def make_sweep(home: Path, recipe: Recipe, *, ledger: Ledger | None = None) -> M
         ledger.set_sweep_state(sweep_id, recipe.finish)
         ledger.release_sweep(sweep_id, holder)
     return MadeSweep(ledger=ledger, store=store, sweep_id=sweep_id, home=home)
-
-
-def _open_ledger(home: Path, clock: Clock) -> Ledger:
-    ledger = Ledger.open(f"sqlite:///{home}/ledger.db", clock=clock)
-    # A made sweep need not survive a power cut, and waiting for the disk is most of its making.
-    ledger.database.engine.dispose()
-    sa.event.listen(
-        ledger.database.engine,
-        "connect",
-        lambda connection, _: connection.execute("PRAGMA synchronous = OFF"),
-    )
-    return ledger
 
 
 def score_rows(
@@ -240,7 +219,7 @@ def _execute(
     recipe: Recipe,
     arm: MadeArm,
     attempt: Attempt,
-    clock: Clock,
+    clock: SimulatedClock,
 ) -> None:
     rng = np.random.default_rng([recipe.seed, attempt.seed, sum(map(ord, arm.name))])
     luck = recipe.seed_noise * float(rng.normal())

@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +31,7 @@ from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import AttemptView, TrialView
 from tests.chaos.drive import settings_of, sweep
+from tests.chaos.drivers import Drivers
 
 RAYLET_SECONDS = 60.0
 """Without its raylet a driver may wait for ever inside Ray; after so long it is ended."""
@@ -40,75 +39,6 @@ PATIENCE = 900.0
 """Seconds without a victim or an end, before a sweep counts as hung."""
 NAMES = {"driver": "the driver", "actor": "an actor", "rank": "a rank", "raylet": "the raylet"}
 Say = Callable[[str], None]
-
-
-class Drivers:
-    """The driver at work, started again whenever it is gone."""
-
-    def __init__(self, home: Path, ledger_url: str) -> None:
-        self._arguments = [sys.executable, "-m", "tests.chaos.drive", str(home), ledger_url]
-        self._log = (home / "drivers.txt").open("ab")
-        self.starts = 0
-        self._start()
-
-    def _start(self) -> None:
-        self.starts += 1
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            self._arguments, stdout=self._log, stderr=self._log, start_new_session=True,
-            env=environment,
-        )  # fmt: skip
-
-    def restart_if_gone(self) -> int | None:
-        """Its exit code, if it was gone."""
-        code = self.process.poll()
-        if code is not None and code != 0:
-            self.end()
-            self._start()
-        return code
-
-    def left_within(self, seconds: float) -> bool:
-        """Whether the driver ends by itself in this time."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def end(self) -> None:
-        """End every process of the driver's session."""
-        for process in self.family():
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        self.process.wait()
-
-    def family(self) -> list[psutil.Process]:
-        """The driver and all that Ray and the trials started for it."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                mine = os.getsid(process.pid) == self.process.pid
-                if mine and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-        return found
-
-    def _is_raylet(self, process: psutil.Process) -> bool:
-        """Ray's own, and not a worker it has just forked, which is called the same for a moment."""
-        with contextlib.suppress(psutil.Error):
-            own = process.ppid() == self.process.pid
-            return own and _command(process).split(" ")[0].endswith("/raylet")
-        return False
-
-    def victims(self, kind: str) -> list[psutil.Process]:
-        """Processes of a kind that are at work now."""
-        if kind == "driver":
-            return [psutil.Process(self.process.pid)]
-        if kind == "raylet":
-            return [p for p in self.family() if self._is_raylet(p)]
-        with_ranks = {process: ranks for process in self.family() if (ranks := _ranks(process))}
-        if kind == "actor":
-            return list(with_ranks)
-        return [rank for ranks in with_ranks.values() for rank in ranks]
 
 
 def rage(name: str, ledger_url: str, home: Path, *, kills: int, seed: int, say: Say) -> None:
@@ -228,19 +158,6 @@ def _follows(arm: str, before: AttemptView, later: AttemptView) -> None:
     _require((before.ended or 0.0) <= later.started, f"{arm}: two attempts ran at once")
     _require(before.state != TrialState.SUCCEEDED, f"{arm} was trained again")
     _require((later.resumed_step or 0) >= (before.resumed_step or 0), f"{arm} lost a checkpoint")
-
-
-def _command(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
-
-
-def _ranks(actor: psutil.Process) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        servers = [each for each in actor.children() if "forkserver" in _command(each)]
-        return [rank for server in servers for rank in server.children()]
-    return []
 
 
 def _require(holds: bool, what: str) -> None:

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from sweep.records.ledger import Ledger
-from tests.engine.simulation import SettableClock, open_ledger
+from sweep.replay.working import SimulatedClock
+from tests.engine.simulation import open_ledger
 
 
 @pytest.fixture(scope="module")
-def clock() -> SettableClock:
-    return SettableClock()
+def clock() -> SimulatedClock:
+    return SimulatedClock()
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory, clock: SettableClock) -> Iterator[Ledger]:
+def ledger(tmp_path_factory: pytest.TempPathFactory, clock: SimulatedClock) -> Iterator[Ledger]:
     # Making the tables takes longer than a test; every sweep and trial has a name of its own.
     with open_ledger(tmp_path_factory.mktemp("ledger"), clock) as ledger:
         yield ledger

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sweep.engine.decision_kinds import EndSweep
 from sweep.records.ledger import Ledger
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.simulation import (
-    SettableClock,
     SimulatedDriver,
     SimulatedSweep,
     distinct,
@@ -16,7 +16,7 @@ from tests.engine.simulation import (
 
 def sweep_of(
     ledger: Ledger,
-    clock: SettableClock,
+    clock: SimulatedClock,
     *workers: int,
     capacity: int = 2,
     budget: BudgetSpec | None = None,

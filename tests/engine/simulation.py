@@ -22,6 +22,7 @@ from sweep.engine.view import Observation, SweepView
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, Attempt, Holder, TrialRow
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from trainer.config import TrainerConfig
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
@@ -31,17 +32,7 @@ METRIC = "eval/validation/accuracy"
 _numbers = itertools.count()
 
 
-class SettableClock:
-    """Time that passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def open_ledger(folder: Path, clock: SettableClock) -> Ledger:
+def open_ledger(folder: Path, clock: SimulatedClock) -> Ledger:
     """A ledger that need not survive a power cut, and is ten times faster for it."""
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", clock=clock)
     engine = ledger.database.engine
@@ -86,7 +77,7 @@ class SimulatedSweep:
     """A sweep in the ledger, and how long its trials really take."""
 
     ledger: Ledger
-    clock: SettableClock
+    clock: SimulatedClock
     trials: Sequence[PlannedTrial]
     capacity: int = 2
     budget: BudgetSpec = field(default_factory=BudgetSpec)

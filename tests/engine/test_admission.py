@@ -8,12 +8,13 @@ from sweep.engine.decision_kinds import Wait
 from sweep.engine.decisions import decide
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.scenarios import order_of, run_to_the_end, sweep_of
-from tests.engine.simulation import TTL, SettableClock, SimulatedDriver
+from tests.engine.simulation import TTL, SimulatedDriver
 
 
-def test_trials_start_in_plan_order_as_devices_allow(ledger: Ledger, clock: SettableClock) -> None:
+def test_trials_start_in_plan_order_as_devices_allow(ledger: Ledger, clock: SimulatedClock) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, 1, 1, capacity=2))
 
     driver.look()
@@ -23,7 +24,7 @@ def test_trials_start_in_plan_order_as_devices_allow(ledger: Ledger, clock: Sett
     assert order_of(driver) == [0, 1, 2, 3]
 
 
-def test_a_large_gang_is_overtaken_only_so_often(ledger: Ledger, clock: SettableClock) -> None:
+def test_a_large_gang_is_overtaken_only_so_often(ledger: Ledger, clock: SimulatedClock) -> None:
     # One long trial keeps a device, so that the gang of two would wait for all the small ones.
     sweep = sweep_of(ledger, clock, 1, 2, *([1] * 20), capacity=2)
     sweep.real_seconds = {sweep.trials[0].identity: 60.0}
@@ -37,7 +38,7 @@ def test_a_large_gang_is_overtaken_only_so_often(ledger: Ledger, clock: Settable
 
 
 def test_a_gang_larger_than_all_devices_ends_the_sweep_after_the_others(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 4, 1, 1, capacity=2))
 
@@ -49,7 +50,7 @@ def test_a_gang_larger_than_all_devices_ends_the_sweep_after_the_others(
 
 
 def test_a_trial_that_would_not_fit_the_rest_of_the_budget_is_not_begun(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     budget = BudgetSpec(gpu_hours=25 / 3600)  # of trials that take 10 s each
     driver = SimulatedDriver(sweep_of(ledger, clock, *([1] * 4), capacity=1, budget=budget))
@@ -61,7 +62,7 @@ def test_a_trial_that_would_not_fit_the_rest_of_the_budget_is_not_begun(
     assert "needs about 0.00278 device-hours, 0.00139 are left of the budget" in end.reason
 
 
-def test_an_unmeasured_estimate_refuses_nobody(ledger: Ledger, clock: SettableClock) -> None:
+def test_an_unmeasured_estimate_refuses_nobody(ledger: Ledger, clock: SimulatedClock) -> None:
     sweep = sweep_of(ledger, clock, 1, 1, capacity=1, budget=BudgetSpec(gpu_hours=5 / 3600))
     sweep.real_seconds = {trial.identity: 1.0 for trial in sweep.trials}  # planned as 10 s
     driver = SimulatedDriver(sweep)
@@ -70,7 +71,7 @@ def test_an_unmeasured_estimate_refuses_nobody(ledger: Ledger, clock: SettableCl
 
 
 def test_the_limit_on_trials_lets_what_was_begun_go_on(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = sweep_of(ledger, clock, 1, 1, 1, capacity=1, budget=BudgetSpec(trials=1))
     first = SimulatedDriver(sweep)
@@ -87,7 +88,7 @@ def test_the_limit_on_trials_lets_what_was_begun_go_on(
 
 
 def test_without_any_devices_yet_a_sweep_waits_for_them(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, capacity=0))
 
@@ -98,7 +99,7 @@ def test_without_any_devices_yet_a_sweep_waits_for_them(
 
 
 def test_a_gang_too_large_for_now_waits_on_a_cluster_that_may_grow(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     view = SimulatedDriver(sweep_of(ledger, clock, 4, capacity=2)).view()
 

@@ -8,10 +8,10 @@ from sweep.engine.decision_kinds import EndSweep
 from sweep.engine.replay import replay
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import ArmBudgetSpec, BudgetSpec
 from tests.engine.scenarios import run_to_the_end
 from tests.engine.simulation import (
-    SettableClock,
     SimulatedDriver,
     SimulatedSweep,
     distinct,
@@ -20,7 +20,7 @@ from tests.engine.simulation import (
 
 
 def two_arms(
-    ledger: Ledger, clock: SettableClock, budget: BudgetSpec | None = None
+    ledger: Ledger, clock: SimulatedClock, budget: BudgetSpec | None = None
 ) -> SimulatedSweep:
     """Two arms of three seeds, seeds outermost, one device."""
     trials = [
@@ -45,7 +45,7 @@ def states_by_arm(sweep: SimulatedSweep) -> dict[str, Counter[TrialState]]:
 
 
 def test_a_stopped_arm_checkpoints_what_runs_and_starts_nothing_more(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = two_arms(ledger, clock)
     driver = SimulatedDriver(sweep)
@@ -67,7 +67,7 @@ def test_a_stopped_arm_checkpoints_what_runs_and_starts_nothing_more(
 
 
 def test_an_arm_stopped_twice_or_when_it_is_done_stays_as_it_is(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = two_arms(ledger, clock)
     driver = SimulatedDriver(sweep)
@@ -85,7 +85,7 @@ def test_an_arm_stopped_twice_or_when_it_is_done_stays_as_it_is(
 
 
 def test_a_smaller_budget_stops_a_running_sweep_and_a_larger_one_lets_it_go_on(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     budget = BudgetSpec(trials=6)
     sweep = two_arms(ledger, clock, budget)
@@ -107,7 +107,7 @@ def test_a_smaller_budget_stops_a_running_sweep_and_a_larger_one_lets_it_go_on(
 
 
 def test_an_arm_that_spent_its_own_budget_is_stopped_and_the_others_go_on(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     # Ten seconds per trial; an arm may spend fifteen.
     budget = BudgetSpec(per_arm=ArmBudgetSpec(gpu_hours=15 / 3600))
@@ -137,7 +137,7 @@ def test_an_arm_that_spent_its_own_budget_is_stopped_and_the_others_go_on(
     assert_replays(sweep)
 
 
-def test_an_arm_that_keeps_failing_is_stopped_alone(ledger: Ledger, clock: SettableClock) -> None:
+def test_an_arm_that_keeps_failing_is_stopped_alone(ledger: Ledger, clock: SimulatedClock) -> None:
     budget = BudgetSpec(per_arm=ArmBudgetSpec(failures=2))
     trials = [
         planned(distinct("trial"), arm=arm, seed=seed) for seed in range(4) for arm in ("a", "b")

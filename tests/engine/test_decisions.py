@@ -19,9 +19,10 @@ from sweep.engine.decision_kinds import (
 from sweep.engine.decisions import decide
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.scenarios import order_of, run_to_the_end, sweep_of
-from tests.engine.simulation import TTL, SettableClock, SimulatedDriver, SimulatedSweep
+from tests.engine.simulation import TTL, SimulatedDriver, SimulatedSweep
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ from tests.engine.simulation import TTL, SettableClock, SimulatedDriver, Simulat
     [("communication", 4), ("preempted", 4), ("diverged", 1), ("bug", 1), ("data", 1)],
 )
 def test_only_failures_of_the_machine_are_retried_and_not_for_ever(
-    ledger: Ledger, clock: SettableClock, kind: str, attempts: int
+    ledger: Ledger, clock: SimulatedClock, kind: str, attempts: int
 ) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, fails={0: kind}))
 
@@ -39,7 +40,7 @@ def test_only_failures_of_the_machine_are_retried_and_not_for_ever(
     assert end == EndSweep(state=SweepState.FAILED, reason=f"1 of 2 trials failed ({kind} 1)")
 
 
-def test_a_retry_goes_on_from_the_checkpoint(ledger: Ledger, clock: SettableClock) -> None:
+def test_a_retry_goes_on_from_the_checkpoint(ledger: Ledger, clock: SimulatedClock) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1))
     driver.look()
     clock.now += 5.0
@@ -54,7 +55,7 @@ def test_a_retry_goes_on_from_the_checkpoint(ledger: Ledger, clock: SettableCloc
 
 
 def test_starting_a_failed_sweep_again_gives_its_trials_another_chance_from_scratch(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = sweep_of(ledger, clock, 1, 1, fails={0: "bug"})
     run_to_the_end(SimulatedDriver(sweep))
@@ -68,7 +69,7 @@ def test_starting_a_failed_sweep_again_gives_its_trials_another_chance_from_scra
 
 
 def test_a_sweep_whose_first_three_attempts_die_of_the_same_bug_is_ended(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = sweep_of(ledger, clock, *([1] * 9), capacity=1, fails=dict.fromkeys(range(9), "bug"))
     driver = SimulatedDriver(sweep)
@@ -80,7 +81,7 @@ def test_a_sweep_whose_first_three_attempts_die_of_the_same_bug_is_ended(
     assert end.reason == "the first 3 attempts all failed alike (bug: bug on purpose)"
 
 
-def test_one_success_keeps_a_sweep_with_bugs_alive(ledger: Ledger, clock: SettableClock) -> None:
+def test_one_success_keeps_a_sweep_with_bugs_alive(ledger: Ledger, clock: SimulatedClock) -> None:
     fails = dict.fromkeys((0, 1, 3, 4), "bug")
     driver = SimulatedDriver(sweep_of(ledger, clock, *([1] * 6), capacity=1, fails=fails))
 
@@ -90,7 +91,7 @@ def test_one_success_keeps_a_sweep_with_bugs_alive(ledger: Ledger, clock: Settab
 
 
 def test_failures_stop_the_sweep_and_the_last_one_is_named(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     budget = BudgetSpec(failures=2)
     fails = dict.fromkeys(range(6), "diverged")
@@ -106,7 +107,7 @@ def test_failures_stop_the_sweep_and_the_last_one_is_named(
 
 
 def test_a_spent_budget_stops_what_runs_before_it_ends_the_sweep(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     budget = BudgetSpec(gpu_hours=8 / 3600)
     sweep = sweep_of(ledger, clock, 1, 1, 1, capacity=2, budget=budget)
@@ -125,7 +126,7 @@ def test_a_spent_budget_stops_what_runs_before_it_ends_the_sweep(
     assert states == {TrialState.PAUSED}
 
 
-def test_money_is_a_limit_like_hours(ledger: Ledger, clock: SettableClock) -> None:
+def test_money_is_a_limit_like_hours(ledger: Ledger, clock: SimulatedClock) -> None:
     budget = BudgetSpec(usd_per_gpu_hour=3600.0, usd=5.0)  # a dollar a second
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, capacity=1, budget=budget))
 
@@ -134,7 +135,7 @@ def test_money_is_a_limit_like_hours(ledger: Ledger, clock: SettableClock) -> No
     assert end.reason == "5.00 usd are spent, budget.usd is 5"
 
 
-def test_a_stop_that_was_requested_pauses_what_runs(ledger: Ledger, clock: SettableClock) -> None:
+def test_a_stop_that_was_requested_pauses_what_runs(ledger: Ledger, clock: SimulatedClock) -> None:
     sweep = sweep_of(ledger, clock, 1, 1)
     driver = SimulatedDriver(sweep)
     driver.look()
@@ -148,7 +149,7 @@ def test_a_stop_that_was_requested_pauses_what_runs(ledger: Ledger, clock: Setta
     assert {trial.state for trial in ledger.trials(sweep.sweep_id)} == {TrialState.PAUSED}
 
 
-def test_a_trial_is_told_to_stop_once(ledger: Ledger, clock: SettableClock) -> None:
+def test_a_trial_is_told_to_stop_once(ledger: Ledger, clock: SimulatedClock) -> None:
     sweep = sweep_of(ledger, clock, 1)
     driver = SimulatedDriver(sweep)
     driver.look()
@@ -160,7 +161,7 @@ def test_a_trial_is_told_to_stop_once(ledger: Ledger, clock: SettableClock) -> N
 
 
 def test_what_another_sweep_trains_is_waited_for_and_reused(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     first = sweep_of(ledger, clock, 1, 1)
     second = SimulatedSweep(ledger, clock, first.trials[:1])
@@ -177,7 +178,7 @@ def test_what_another_sweep_trains_is_waited_for_and_reused(
 
 
 def test_what_a_dead_driver_left_running_is_taken_over_from_its_checkpoint(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = sweep_of(ledger, clock, 1, 1)
     dead = SimulatedDriver(sweep)
@@ -194,7 +195,7 @@ def test_what_a_dead_driver_left_running_is_taken_over_from_its_checkpoint(
     )
 
 
-def test_the_wait_ends_when_a_limit_will_be_reached(ledger: Ledger, clock: SettableClock) -> None:
+def test_the_wait_ends_when_a_limit_will_be_reached(ledger: Ledger, clock: SimulatedClock) -> None:
     budget = BudgetSpec(gpu_hours=8 / 3600, hours=1.0)
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, capacity=2, budget=budget))
 
@@ -204,7 +205,7 @@ def test_the_wait_ends_when_a_limit_will_be_reached(ledger: Ledger, clock: Setta
     assert decision.until == pytest.approx(clock.now + 4.0)
 
 
-def test_an_ended_sweep_decides_nothing(ledger: Ledger, clock: SettableClock) -> None:
+def test_an_ended_sweep_decides_nothing(ledger: Ledger, clock: SimulatedClock) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1))
     run_to_the_end(driver)
 
@@ -212,7 +213,7 @@ def test_an_ended_sweep_decides_nothing(ledger: Ledger, clock: SettableClock) ->
 
 
 def test_the_log_entry_gives_back_the_observation_and_the_decisions(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     view = SimulatedDriver(sweep_of(ledger, clock, 1, 1)).view()
     decisions = decide(view)

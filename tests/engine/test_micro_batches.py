@@ -13,8 +13,9 @@ from sweep.engine.decision_kinds import EndSweep
 from sweep.engine.micro_batches import MOST_SHRINKS, shrunk, smaller_sizes
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
+from sweep.replay.working import SimulatedClock
 from tests.engine.scenarios import run_to_the_end, sweep_of
-from tests.engine.simulation import SettableClock, SimulatedDriver
+from tests.engine.simulation import SimulatedDriver
 from trainer.config import TrainerConfig
 from trainer.identity import active_settings
 
@@ -48,7 +49,7 @@ def test_every_size_divides_and_is_at_most_half_the_one_before(
 
 @pytest.mark.parametrize("kind", ["out_of_memory", "bug"])
 def test_running_out_of_memory_is_tried_again_smaller_and_a_bug_is_not(
-    ledger: Ledger, clock: SettableClock, kind: str
+    ledger: Ledger, clock: SimulatedClock, kind: str
 ) -> None:
     sweep = sweep_of(ledger, clock, 1, fails={0: kind})
     driver = SimulatedDriver(sweep)

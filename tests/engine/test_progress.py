@@ -11,10 +11,11 @@ from sweep.engine.progress import ArmResult, Spend, arm_results, progress
 from sweep.engine.view import Observation, SweepView, TrialStanding
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
+from sweep.replay.working import SimulatedClock
 from sweep.spec.objective_spec import ObjectiveSpec
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.scenarios import run_to_the_end
-from tests.engine.simulation import METRIC, SettableClock, SimulatedDriver, SimulatedSweep, planned
+from tests.engine.simulation import METRIC, SimulatedDriver, SimulatedSweep, planned
 
 
 def standing(position: int, arm: str, seed: int, accuracy: float | None) -> TrialStanding:
@@ -102,7 +103,7 @@ def test_the_time_left_is_unknown_before_a_trial_has_finished_here() -> None:
     assert progress(view_of(*TRIALS[:5], pace=0.5)).seconds_left == 0.0
 
 
-def test_a_reused_trial_is_said_to_be_reused(ledger: Ledger, clock: SettableClock) -> None:
+def test_a_reused_trial_is_said_to_be_reused(ledger: Ledger, clock: SimulatedClock) -> None:
     trials = [planned("shared-by-two", arm="baseline")]
     run_to_the_end(SimulatedDriver(SimulatedSweep(ledger, clock, trials)))
     second = SimulatedDriver(SimulatedSweep(ledger, clock, trials))

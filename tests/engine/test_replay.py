@@ -17,10 +17,10 @@ from hypothesis.stateful import (
 
 from sweep.engine.replay import replay
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.simulation import (
     TTL,
-    SettableClock,
     SimulatedDriver,
     SimulatedSweep,
     distinct,
@@ -39,7 +39,7 @@ class Sweeps(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="ledger-")
-        self.clock = SettableClock()
+        self.clock = SimulatedClock()
         self.ledger = open_ledger(Path(self.folder.name), self.clock)
         self.sweeps: list[SimulatedSweep] = []
         self.drivers: list[SimulatedDriver | None] = []

@@ -11,9 +11,10 @@ from sweep.engine.view import TrialStanding
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.rows import Event
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import ArmBudgetSpec, BudgetSpec
 from tests.engine.scenarios import sweep_of
-from tests.engine.simulation import SettableClock, SimulatedDriver
+from tests.engine.simulation import SimulatedDriver
 
 _LOST = Event(
     seq=1,
@@ -26,7 +27,7 @@ _LOST = Event(
 
 
 def test_starting_a_sweep_again_whose_machines_were_taken_goes_on_from_the_checkpoint(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = sweep_of(ledger, clock, 1)
     driver = SimulatedDriver(sweep)
@@ -45,7 +46,7 @@ def test_starting_a_sweep_again_whose_machines_were_taken_goes_on_from_the_check
 
 
 def test_a_checkpoint_from_before_a_bug_is_spoiled_until_a_new_one_is_written(
-    ledger: Ledger, clock: SettableClock
+    ledger: Ledger, clock: SimulatedClock
 ) -> None:
     sweep = sweep_of(ledger, clock, 1)
     driver = SimulatedDriver(sweep)
@@ -76,7 +77,7 @@ def test_a_checkpoint_from_before_a_bug_is_spoiled_until_a_new_one_is_written(
 
 @pytest.mark.parametrize("kind", ["out_of_memory", "preempted"])
 def test_what_a_smaller_batch_or_another_machine_cures_counts_against_no_budget(
-    ledger: Ledger, clock: SettableClock, kind: str
+    ledger: Ledger, clock: SimulatedClock, kind: str
 ) -> None:
     budget = BudgetSpec(failures=2, per_arm=ArmBudgetSpec(failures=1))
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, 1, budget=budget))

@@ -9,6 +9,7 @@ from sweep.execution.orders import TrialNews
 from sweep.execution.patience import Patience
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
+from sweep.replay.working import SimulatedClock
 from tests.records.rows import TTL, identity_of, register, report, stranger
 from trainer.reporting import TrialReport
 
@@ -16,17 +17,7 @@ SWEEP = "head-1a2b3c4d"
 PATIENCE = Patience(grace=10.0, silence=1000.0)
 
 
-class Clock:
-    """Time as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def begun(ledger: Ledger, clock: Clock) -> tuple[OrderBook, OpenOrder]:
+def begun(ledger: Ledger, clock: SimulatedClock) -> tuple[OrderBook, OpenOrder]:
     """A book with one order that was heard and is to stop."""
     register(ledger, SWEEP, count=1)
     attempt = ledger.claim(identity_of(0), SWEEP, stranger(), TTL)
@@ -45,7 +36,7 @@ def news(order: OpenOrder, said: TrialReport | None = None) -> TrialNews:
 
 
 def test_an_order_that_says_nothing_is_overdue_after_the_grace(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = SimulatedClock(100.0)
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         book, order = begun(ledger, clock)
         clock.now += 9.0
@@ -62,7 +53,7 @@ def test_an_order_that_says_nothing_is_overdue_after_the_grace(tmp_path: Path) -
 def test_an_order_that_writes_its_checkpoint_has_the_grace_once_more_and_not_for_ever(
     tmp_path: Path,
 ) -> None:
-    clock = Clock()
+    clock = SimulatedClock(100.0)
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         book, order = begun(ledger, clock)
         clock.now += 9.0

@@ -13,25 +13,16 @@ import sqlalchemy as sa
 from infra.object_store import LocalStore
 from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
-
-
-class SettableClock:
-    """Time that passes when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from sweep.replay.working import SimulatedClock
 
 
 @pytest.fixture
-def clock() -> SettableClock:
-    return SettableClock()
+def clock() -> SimulatedClock:
+    return SimulatedClock()
 
 
 @pytest.fixture
-def ledger(url: str, clock: SettableClock) -> Iterator[Ledger]:
+def ledger(url: str, clock: SimulatedClock) -> Iterator[Ledger]:
     """A ledger at the `url` of the test's class."""
     with Ledger.open(url, clock=clock) as ledger:
         yield ledger

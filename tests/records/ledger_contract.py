@@ -10,7 +10,7 @@ from infra.errors import BusyError, InputError, MissingError
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder
-from tests.records.conftest import SettableClock
+from sweep.replay.working import SimulatedClock
 from tests.records.rows import (
     TTL,
     checkpoint,
@@ -27,7 +27,7 @@ class LedgerContract:
     """Run by every database; subclasses give the `url` of an empty one."""
 
     def test_a_trial_goes_from_claim_over_reports_to_success(
-        self, ledger: Ledger, clock: SettableClock
+        self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
         register(ledger)
         holder = Holder.here()
@@ -89,7 +89,7 @@ class LedgerContract:
         assert ledger.trials("head-1a2b3c4d")[0].state is TrialState.PENDING
 
     def test_a_held_trial_is_not_claimed_again_while_its_driver_lives(
-        self, ledger: Ledger, clock: SettableClock
+        self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
         register(ledger)
         ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("one"), TTL)
@@ -101,7 +101,7 @@ class LedgerContract:
         assert ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("two"), TTL) is None
 
     def test_a_trial_of_a_dead_driver_is_taken_over_from_its_checkpoint(
-        self, ledger: Ledger, clock: SettableClock
+        self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
         register(ledger)
         lost = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("one"), TTL)
@@ -211,7 +211,7 @@ class LedgerContract:
             ledger.move_trial(first, TrialState.SUCCEEDED)
 
     def test_reports_of_a_later_attempt_replace_those_it_repeats(
-        self, ledger: Ledger, clock: SettableClock
+        self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
         register(ledger)
         first = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("one"), TTL)

@@ -8,7 +8,7 @@ from infra.errors import BusyError, InputError, MissingError
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.rows import ArmRow, TrialRow
-from tests.records.conftest import SettableClock
+from sweep.replay.working import SimulatedClock
 from tests.records.rows import (
     TTL,
     checkpoint,
@@ -24,7 +24,7 @@ class LedgerSweepsContract:
     """Run by every database; subclasses give the `url` of an empty one."""
 
     def test_a_checkpoint_that_is_started_afresh_from_is_nobody_s_any_more(
-        self, ledger: Ledger, clock: SettableClock
+        self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
         register(ledger)
         first = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("one"), TTL)
@@ -44,7 +44,7 @@ class LedgerSweepsContract:
         assert taken.resume_from is None
 
     def test_a_sweep_is_found_by_id_name_and_prefix(
-        self, ledger: Ledger, clock: SettableClock
+        self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
         register(ledger, "head-1a2b3c4d")
         clock.now += 1
@@ -108,7 +108,7 @@ class LedgerSweepsContract:
         assert [view.arm for view in ledger.trials("head-1a2b3c4d")][-2:] == ["arm-2", "arm-2"]
         assert [arm.name for arm in ledger.arms("head-1a2b3c4d")] == ["arm-0", "arm-1", "arm-2"]
 
-    def test_a_sweep_has_one_living_driver(self, ledger: Ledger, clock: SettableClock) -> None:
+    def test_a_sweep_has_one_living_driver(self, ledger: Ledger, clock: SimulatedClock) -> None:
         register(ledger)
         ledger.acquire_sweep("head-1a2b3c4d", stranger("one"), TTL)
         clock.now += 20
@@ -141,7 +141,7 @@ class LedgerSweepsContract:
         ledger.acquire_sweep("head-1a2b3c4d", stranger("two"), TTL)
         assert not ledger.stop_requested("head-1a2b3c4d")
 
-    def test_a_sweep_moves_along_its_graph(self, ledger: Ledger, clock: SettableClock) -> None:
+    def test_a_sweep_moves_along_its_graph(self, ledger: Ledger, clock: SimulatedClock) -> None:
         register(ledger)
 
         with pytest.raises(InputError, match="is pending and cannot become succeeded"):

@@ -21,7 +21,7 @@ from sweep.records.lifecycle import (
     trial_states_before,
 )
 from sweep.records.rows import Attempt
-from tests.records.conftest import SettableClock
+from sweep.replay.working import SimulatedClock
 from tests.records.rows import TTL, identity_of, outcome, register, report, stranger
 
 SWEEP = "head-1a2b3c4d"
@@ -58,7 +58,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = SettableClock()
+        self.clock = SimulatedClock()
         self.folder = tempfile.TemporaryDirectory(prefix="ledger-")
         self.ledger = Ledger.open(f"sqlite:///{self.folder.name}/ledger.db", clock=self.clock)
         self.state = TrialState.PENDING

@@ -20,7 +20,7 @@ from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.publisher import Publisher, tracker_opener
 from sweep.records.publishing import SweepPublishing, cursor_name, is_caught_up, publish
 from sweep.records.rows import Holder
-from tests.records.conftest import SettableClock
+from sweep.replay.working import SimulatedClock
 from tests.records.head_sweep import SWEEP, history, register_head, run_trial, runs
 from tests.records.rows import TTL, checkpoint, identity_of, report, stranger
 
@@ -104,7 +104,7 @@ def test_publishing_again_from_the_start_doubles_nothing(
 
 
 def test_a_trial_taken_over_shows_each_step_once_and_runs_again(
-    ledger: Ledger, tracker: Tracker, store: LocalStore, clock: SettableClock
+    ledger: Ledger, tracker: Tracker, store: LocalStore, clock: SimulatedClock
 ) -> None:
     register_head(ledger, store)
     first = ledger.claim(identity_of(0), SWEEP, stranger("one"), TTL)

@@ -23,8 +23,9 @@ from sweep.engine.view import Observation, SweepView
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder, TrialRow
 from sweep.replay.journal import Journal
+from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import SweepSpec
-from tests.engine.simulation import SettableClock, planned
+from tests.engine.simulation import planned
 from trainer.reporting import TrialOutcome, TrialReport
 
 TICK = 10.0
@@ -51,7 +52,7 @@ class Shell:
     lengths: list[float]
     silent: list[bool]
     stop_takes: list[float]
-    clock: SettableClock = field(default_factory=SettableClock)
+    clock: SimulatedClock = field(default_factory=SimulatedClock)
     gangs: dict[str, Gang] = field(default_factory=dict)
     ended: bool = False
 

@@ -19,9 +19,9 @@ from sweep.engine.planning.cost_model import (
 )
 from sweep.engine.planning.price import Market, TrialPrice, price_trials, simulated_makespan
 from sweep.records.ledger import Ledger
+from sweep.replay.working import SimulatedClock
 from tests.engine.scenarios import run_to_the_end
 from tests.engine.simulation import (
-    SettableClock,
     SimulatedDriver,
     SimulatedSweep,
     distinct,
@@ -157,7 +157,7 @@ def test_a_makespan_is_neither_shorter_than_the_work_nor_longer_than_one_by_one(
 
 @pytest.mark.parametrize("case", range(8))
 def test_the_makespan_is_that_of_the_scheduler_itself(
-    ledger: Ledger, clock: SettableClock, case: int
+    ledger: Ledger, clock: SimulatedClock, case: int
 ) -> None:
     draw = random.Random(case)
     devices = draw.randint(2, 4)
