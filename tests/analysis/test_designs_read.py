@@ -103,7 +103,9 @@ def test_the_axis_that_decides_is_the_most_important_and_above_chance(tmp_path: 
     assert [axis.axis for axis in found.axes] == ["a", "b"]
     assert found.axes[0].above_chance
     assert not found.axes[1].above_chance
-    assert found.basis == "16 arms, mean accuracy over seeds on validation; results shuffled 39 times"
+    assert (
+        found.basis == "16 arms, mean accuracy over seeds on validation; results shuffled 39 times"
+    )
 
 
 def test_many_numbers_are_a_range_and_the_one_that_decides_comes_first(tmp_path: Path) -> None:
