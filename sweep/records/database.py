@@ -16,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+
+# SQLAlchemy looks at values through its mappers once anybody has imported them. MLflow does, in the
+# publisher's thread: a query under way met them half imported and failed. So they come first.
+import sqlalchemy.orm
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,9 @@ class TestLedgerOnPostgresql(LedgerContract, LedgerSweepsContract, LedgerProcess
             Ledger.open("postgresql://me:hush@127.0.0.1:9/none")
 
         assert "hush" not in str(caught.value)
+
+
+def test_a_ledger_imports_the_mappers_before_another_thread_does() -> None:
+    program = "import sys, sweep.records.ledger; sys.exit('sqlalchemy.orm' not in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
