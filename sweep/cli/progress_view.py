@@ -168,11 +168,18 @@ def _bar(share: float, width: int = BAR_WIDTH) -> Text:
 
 def _spend(spend: Spend) -> Text:
     if spend.limit is None:
-        return Text(f"{spend.spent:.3g}")
+        return Text(_amount(spend, spend.spent))
     share = spend.spent / spend.limit
-    text = Text(f"{spend.spent:.3g} of {spend.limit:g}  ")
+    text = Text(f"{_amount(spend, spend.spent)} of {_amount(spend, spend.limit)}  ")
     style = "red" if share >= 1 else "yellow" if share >= NEAR else "dim"
     return text.append(f"{share:.0%}", style=style)
+
+
+def _amount(spend: Spend, value: float) -> str:
+    """A limit's figure as people say it: hours as a time, the rest as numbers."""
+    if spend.name.endswith("hours"):
+        return duration_text(3600 * value)
+    return f"${value:.2f}" if spend.name == "usd" else f"{value:g}"
 
 
 def _result(arm: ArmResult) -> str:
