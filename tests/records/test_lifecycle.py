@@ -137,7 +137,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(goal=st.sampled_from([TrialState.STOPPED_EARLY, TrialState.CANCELLED]))
     def move(self, goal: TrialState) -> None:
-        """A sweep stops or cancels the trial while nobody runs it; a dead runner pauses it first."""
+        """A sweep stops or cancels a trial while nobody runs it; a dead runner pauses it first."""
         if self.state is TrialState.RUNNING and not self.runner_lives():
             self.state = TrialState.PAUSED
         allowed = self.state is not TrialState.RUNNING and goal in TRIAL_MOVES[self.state]
