@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from infra.errors import MissingObjectError, StoreError
-from sweep.cli.console import err, out, print_warning
+from infra.errors import MissingObjectError
+from sweep.cli.console import err, out
+from sweep.cli.looking import Looking
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 if TYPE_CHECKING:
@@ -67,18 +68,10 @@ class LogFollower:
 
     def follow(self) -> None:
         """Print until the trial, or the sweep, has ended or nobody runs it."""
-        heard = time.monotonic()
+        looking = Looking(LOST_SECONDS)
         while True:
             began = time.monotonic()
-            try:
-                more = self.look()
-                heard = time.monotonic()
-            except StoreError as error:
-                if time.monotonic() - heard > LOST_SECONDS:
-                    raise
-                print_warning(f"{error}; looking again")
-                more = True
-            if not more:
+            if looking.at(self.look) is False:
                 return
             time.sleep(max(LOOK_SECONDS, REST * (time.monotonic() - began)))
 

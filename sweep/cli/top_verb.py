@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.live import Live
 
-from infra.errors import StoreError
-from sweep.cli.console import out, print_json, print_warning
+from sweep.cli.console import out, print_json
 from sweep.cli.look_verbs import Json
+from sweep.cli.looking import Looking
 from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
@@ -46,17 +46,13 @@ def top(
         for line in top_lines(overseer.look()):
             out.print(line, soft_wrap=True, markup=False)
         return
-    heard = time.monotonic()
+    looking = Looking(LOST_SECONDS)
     try:
         with Live(console=out, auto_refresh=False, screen=True) as live:
             while True:
-                try:
-                    live.update(top_panel(overseer.look()), refresh=True)
-                    heard = time.monotonic()
-                except StoreError as error:
-                    if time.monotonic() - heard > LOST_SECONDS:
-                        raise
-                    print_warning(f"{error}; looking again")
+                seen = looking.at(overseer.look)
+                if seen is not None:
+                    live.update(top_panel(seen), refresh=True)
                 time.sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
         return

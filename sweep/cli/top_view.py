@@ -75,7 +75,7 @@ class Overview:
 
 
 class Overseer:
-    """Looks at a ledger's sweeps in progress, again and again."""
+    """Looks at a ledger's sweeps in progress; a second look reads only the new decisions."""
 
     def __init__(self, ledger: Ledger, head: Head | None) -> None:
         """Prepare.
@@ -86,6 +86,10 @@ class Overseer:
         """
         self._ledger = ledger
         self._head = head
+        self._places: dict[tuple[str, str], str] = {}
+        """By sweep and identity."""
+        self._read: dict[str, int] = {}
+        """Last decision that was read, by sweep."""
 
     def look(self) -> Overview:
         """How everything stands now.
@@ -122,23 +126,27 @@ class Overseer:
         )
 
     def _trials(self, row: SweepRow, running: Sequence[TrialView]) -> list[TrialLine]:
-        places: dict[str, str] = {}
         if running:
-            for decision in self._ledger.decisions(row.sweep_id):
-                if decision.kind == PLACED_KIND:
-                    places[decision.payload["identity"]] = decision.payload["node"]
+            self._read_places(row.sweep_id)
         return [
             TrialLine(
                 sweep=row.sweep_id,
                 arm=view.arm,
                 seed=view.seed,
-                place=places.get(view.identity, UNPLACED),
+                place=self._places.get((row.sweep_id, view.identity), UNPLACED),
                 workers=view.workers,
                 fraction=round(view.fraction, 4),
                 attempt=view.attempts,
             )
             for view in running
         ]
+
+    def _read_places(self, sweep_id: str) -> None:
+        for decision in self._ledger.decisions(sweep_id, after=self._read.get(sweep_id, 0)):
+            self._read[sweep_id] = decision.seq
+            if decision.kind == PLACED_KIND:
+                said = decision.payload
+                self._places[sweep_id, said["identity"]] = said["node"]
 
 
 def top_json(seen: Overview) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from rich.live import Live
 
-from infra.errors import RmsweepError, StoreError
-from sweep.cli.console import out, print_warning, shown_state
+from infra.errors import RmsweepError
+from sweep.cli.console import out, shown_state
+from sweep.cli.looking import Looking
 from sweep.cli.planning import plan_again
 from sweep.cli.progress_view import progress_lines, progress_panel
 from sweep.engine.books import ExpectedTrial
@@ -122,17 +123,13 @@ def watch(workplace: Workplace, row: SweepRow) -> None:
 
 
 def _follow(onlooker: Onlooker, live: Live | None) -> None:
-    heard = time.monotonic()
+    looking = Looking(LOST_SECONDS)
     while True:
-        try:
-            figures, row = onlooker.look(), onlooker.row()
-            heard = time.monotonic()
-        except StoreError as error:
-            if time.monotonic() - heard > LOST_SECONDS:
-                raise
-            print_warning(f"{error}; looking again")
+        seen = looking.at(lambda: (onlooker.look(), onlooker.row()))
+        if seen is None:
             time.sleep(PLAIN_SECONDS)
             continue
+        figures, row = seen
         title, note = f"{row.sweep_id}  {shown_state(row)}", note_of(row)
         if live is not None:
             live.update(progress_panel(figures, title=title, note=note), refresh=True)

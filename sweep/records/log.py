@@ -56,10 +56,10 @@ class Log:
             )
             return seq
 
-    def decisions(self, sweep_id: str) -> list[DecisionRow]:
-        """A sweep's decisions in the order they were taken."""
+    def decisions(self, sweep_id: str, *, after: int = 0) -> list[DecisionRow]:
+        """A sweep's decisions after a `seq`, in the order they were taken."""
         with self.database.reading() as connection:
-            return reading.list_decisions(connection, sweep_id)
+            return reading.list_decisions(connection, sweep_id, after=after)
 
     def record_evaluation(
         self, identity: str, benchmark: str, evaluation_identity: str, metrics: dict[str, float]

@@ -119,9 +119,13 @@ def list_reports(
     return found if as_said else {identity: _by_step(each) for identity, each in found.items()}
 
 
-def list_decisions(connection: Connection, sweep_id: str) -> list[DecisionRow]:
-    """A sweep's decisions in the order they were taken."""
-    query = sa.select(decisions).where(decisions.c.sweep_id == sweep_id).order_by(decisions.c.seq)
+def list_decisions(connection: Connection, sweep_id: str, *, after: int = 0) -> list[DecisionRow]:
+    """A sweep's decisions after a `seq`, in the order they were taken."""
+    query = (
+        sa.select(decisions)
+        .where(decisions.c.sweep_id == sweep_id, decisions.c.seq > after)
+        .order_by(decisions.c.seq)
+    )
     return [
         DecisionRow(seq=row.seq, time=row.time, kind=row.kind, payload=row.payload)
         for row in connection.execute(query)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from sweep.cli import main
+from sweep.records.lifecycle import TrialState
+from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RMSWEEP_HOME", str(folder))
     monkeypatch.setenv("COLUMNS", "200")
     return folder
+
+
+@pytest.fixture
+def made(home: Path) -> MadeSweep:
+    """A sweep without an end, one of whose trials was at work when its driver died."""
+    home.mkdir()
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}),
+        MadeArm(name="head=b", point={"head": "b"}, ends={1: TrialState.RUNNING}),
+    ]
+    return make_sweep(home, Recipe(arms=arms, items=10, finish=None))
 
 
 @pytest.fixture

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from sweep.cli.following import LogFollower
 from sweep.records.ledger import Ledger
-from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.lifecycle import SweepState
 from sweep.records.rows import Holder
-from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep
+from tests.analysis.made_sweeps import MadeSweep
 from tests.cli.conftest import Command
-
-
-@pytest.fixture
-def made(home: Path) -> MadeSweep:
-    home.mkdir()
-    arms = [
-        MadeArm(name="baseline", point={"head": "a"}),
-        MadeArm(name="head=b", point={"head": "b"}, ends={1: TrialState.RUNNING}),
-    ]
-    return make_sweep(home, Recipe(arms=arms, items=10, finish=None))
 
 
 def key_of(made: MadeSweep, arm: str, seed: int, attempt: int = 1, rank: int = 0) -> str:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 
 import pytest
 
 from sweep.cli.submission_view import submission_note
-from sweep.cli.top_view import UNPLACED
+from sweep.cli.top_view import UNPLACED, Overseer
 from sweep.engine.fold import PLACED_KIND
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.submissions import GAVE_UP_KIND, SUBMITTED_KIND
-from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep
+from tests.analysis.made_sweeps import MadeSweep
 from tests.cli.conftest import Command
 
 NO_GPU = "Python is 3.11.7 on the submitting machine and 3.12.1 on the cluster"
-
-
-@pytest.fixture
-def made(home: Path) -> MadeSweep:
-    home.mkdir()
-    arms = [
-        MadeArm(name="baseline", point={"head": "a"}),
-        MadeArm(name="head=b", point={"head": "b"}, ends={1: TrialState.RUNNING}),
-    ]
-    return make_sweep(home, Recipe(arms=arms, items=10, finish=None))
 
 
 def test_top_counts_open_sweeps_and_their_spend(rmsweep: Command, made: MadeSweep) -> None:
@@ -62,6 +51,24 @@ def test_top_shows_where_trials_run(
     assert before["workers_by_place"] == {UNPLACED: 1}
     assert "gpu-[red]7: 1 workers" in after
     assert f"{made.sweep_id} head=b seed 1, 40%, on gpu-[red]7" in after
+
+
+def test_a_second_look_sees_a_trial_at_its_new_place(
+    made: MadeSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (running,) = [v for v in made.ledger.trials(made.sweep_id) if v.state is TrialState.RUNNING]
+    everybody = {attempt.driver for attempt in made.ledger.attempts([running.identity])}
+    monkeypatch.setattr("sweep.records.holding.live_drivers", lambda *_: everybody)
+    overseer = Overseer(made.ledger, None)
+    places = []
+
+    for node in ("one", "two"):
+        placed = {"identity": running.identity, "node": node}
+        made.ledger.record_decision(made.sweep_id, PLACED_KIND, placed)
+        places += [trial.place for trial in overseer.look().trials]
+    places += [trial.place for trial in overseer.look().trials]
+
+    assert places == ["one", "two", "two"]
 
 
 def test_a_submission_that_ended_before_its_driver_tells_why_in_status(

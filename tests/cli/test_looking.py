@@ -1,0 +1,26 @@
+"""Who looks again and again waits for what is away, but not for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.errors import StoreError
+from sweep.cli.looking import Looking
+
+
+def away() -> int:
+    raise StoreError("the ledger does not answer")
+
+
+def test_what_is_away_is_looked_at_again_with_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    looking = Looking(600.0)
+
+    assert [looking.at(away), looking.at(lambda: 3)] == [None, 3]
+    assert "the ledger does not answer; looking again" in capsys.readouterr().err
+
+
+def test_what_stays_away_for_too_long_is_given_up() -> None:
+    with pytest.raises(StoreError, match="does not answer"):
+        Looking(-1.0).at(away)
