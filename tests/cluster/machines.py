@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
@@ -19,17 +18,11 @@ from pathlib import Path
 
 import psutil
 
+from tests.execution.ray_head import head_ports, ray_environment
 from tests.free_ports import free_ports
+from tests.serving import await_port
 
 START_SECONDS = 240.0
-QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_worker_niceness": "0",
-    "RAY_gcs_server_port_wait_time_s": "120",
-    "RAY_raylet_start_wait_time_s": "120",
-    "RAY_agent_register_timeout_ms": "120000",
-    "OMP_NUM_THREADS": "1",
-}
 
 
 class Machines:
@@ -45,16 +38,8 @@ class Machines:
         self.token = secrets.token_hex(32)
         scratch.mkdir(parents=True)
         self._scratch = scratch
-        self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
-            "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": self.token,
-            **QUIET,
-            **environment,
-        }
-        names = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
-        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self._environment = {**ray_environment(self.token), **environment}
+        ports = head_ports()
         self.address = f"http://127.0.0.1:{ports['dashboard-port']}"
         self._gcs = f"127.0.0.1:{ports['port']}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -65,7 +50,10 @@ class Machines:
             f"--temp-dir={scratch}",
             *(f"--{name}={port}" for name, port in ports.items()),
         )
-        self._await(ports["dashboard-port"])
+        await_port(
+            ports["dashboard-port"], self._processes["head"], scratch / "head.txt",
+            seconds=START_SECONDS, what="the head",
+        )  # fmt: skip
 
     @property
     def names(self) -> list[str]:
@@ -156,14 +144,6 @@ class Machines:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         process.wait()
-
-    def _await(self, port: int) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._processes["head"].poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return
-            time.sleep(0.5)
-        raise AssertionError(f"no head: {(self._scratch / 'head.txt').read_text()[-2000:]}")
 
 
 def may_mount() -> bool:

