@@ -40,11 +40,6 @@ class Term:
         """`head`, or `head x scale`."""
         return " x ".join(self.axes)
 
-    @property
-    def is_interaction(self) -> bool:
-        """Whether it is what two axes do beyond the sum of each."""
-        return len(self.axes) > 1
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factorial:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 import torch
@@ -36,20 +35,6 @@ from trainer.members.member_tables import combine
 from trainer.model.model_files import PAGE, folder_digest, load_model, model_folder
 from trainer.model.reward_model import RewardModel
 from trainer.scores import one_row_per_response, score_key, write_scores
-
-
-class Scorer(Protocol):
-    """Gives scores to responses."""
-
-    def score(
-        self,
-        rows: Sequence[PreferenceItem | Row],
-        *,
-        benchmark: str = "scored",
-        split: str = "test",
-    ) -> pa.Table:
-        """The score table of these items, in their order."""
-        ...
 
 
 class ModelScorer:

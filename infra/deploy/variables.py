@@ -16,7 +16,6 @@ LEDGER_USER = "rmsweep"
 SECRET = "rmsweep-secrets"
 RAY_SECRET = "rmsweep-ray-token"
 MODELS = "/models"
-TOKEN_KEY = "auth_token"
 
 
 DRIVER_PLACES = ("RMSWEEP_LEDGER_URL", "RMSWEEP_TRACKING_URI", "RMSWEEP_RAY_ADDRESS")

@@ -59,11 +59,6 @@ def read(
     ]
 
 
-def last_seq(connection: Connection) -> int:
-    """The newest event's `seq`; 0 when there is none."""
-    return int(connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0)
-
-
 def cursor(connection: Connection, name: str) -> int:
     """Where a reader has got to; 0 when it never read."""
     found = connection.execute(sa.select(cursors.c.seq).where(cursors.c.name == name)).scalar()

@@ -63,11 +63,6 @@ class ReplayOutcome:
         """Of the last incumbent; None when nothing was trained to its end."""
         return self.incumbents[-1].regret if self.incumbents else None
 
-    def regret_at(self, spent_seconds: float) -> float | None:
-        """Of the incumbent known after so much was spent."""
-        known = [each for each in self.incumbents if each.spent_seconds <= spent_seconds]
-        return known[-1].regret if known else None
-
 
 SLIGHT = 0.1
 """Standard deviations of the table's ends; giving up less than that for what is saved has paid."""

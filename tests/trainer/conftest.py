@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tests.trainer.trials import short_backbone
-from trainer.model.backbone import Backbone, read_backbone
 
 # Idle threads that spin while others wait for the core make tiny models a hundred times slower.
 torch.set_num_threads(1)
@@ -20,9 +19,3 @@ def backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backbone")
     short_backbone().save(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def small_backbone(backbone_folder: Path) -> Backbone:
-    """The same, loaded anew for each module, since training changes it."""
-    return read_backbone(backbone_folder)
