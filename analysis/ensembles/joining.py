@@ -54,7 +54,10 @@ def side_by_side(
     seen: dict[str, int] = {}
     for candidate in candidates:
         if len(joined) == at_most:
-            left_out.append(f"{candidate.label} and later ones: the best {at_most} are enough")
+            left_out.append(
+                f"{candidate.label} and those ranked below it: members are chosen from {at_most} "
+                "models, the best first (--at-most N takes more)"
+            )
             break
         frames = {"validation": candidate.validation}
         if candidate.test is not None:

@@ -19,6 +19,7 @@ from infra.mlflow_names import runs_page
 from sweep.cli.console import out
 from sweep.cli.workplace import open_workplace
 from sweep.records.describing import objective_name
+from sweep.records.projection import shown
 
 START_SECONDS = 90.0
 """MLflow's server needs 15 s here on a quiet machine."""
@@ -42,7 +43,7 @@ def ui(
     if sweep is not None:
         row = workplace.ledger.sweep(sweep)
         tracking = row.tracking_uri
-        best_by = objective_name(row)
+        best_by = shown(objective_name(row))
         experiment = (row.spec_json.get("tracking") or {}).get("experiment") or row.name
     if tracking.startswith(("http://", "https://")):
         _show(_address(tracking.rstrip("/"), experiment, best_by), open_browser=browser)

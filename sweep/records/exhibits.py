@@ -9,6 +9,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+import yaml
+
 from infra.errors import InputError, MissingObjectError, StoreError
 from infra.object_store import ObjectStore, open_store
 from infra.tracking import MetricPoint, ModelFacts, Tracker
@@ -51,12 +53,16 @@ class Exhibits:
         self._members = members
 
     def attach_to_trial(self, run: str, trial: TrialView, record: TrialRecord | None) -> None:
-        """Card and score tables of a finished trial."""
+        """Card, settings and score tables of a finished trial."""
         if trial.state is not TrialState.SUCCEEDED:
             return
         if sum(map(len, self._members.values())) > ATTACHED_TRIALS:
             return
         self._attach(run, trial, record)
+
+    def attach_spec(self, run: str) -> None:
+        """What the sweep asks for, as its file would say it."""
+        self._tracker.log_artifact(run, "sweep.yaml", _yaml(self._sweep.spec_json))
 
     def describe_sweep(self, run: str) -> None:
         """The sweep's page as it stands, with links to what is attached."""
@@ -86,7 +92,7 @@ class Exhibits:
                 projection.trial_facts(self._sweep, arm, trial, started=None)
             )
             figures = [
-                MetricPoint(name, value, trial.step, trial.changed)
+                MetricPoint(projection.shown(name), value, trial.step, trial.changed)
                 for name, value in trial.metrics.items()
                 if name.startswith("eval/")
             ]
@@ -96,7 +102,7 @@ class Exhibits:
 
     def _views(self) -> dict[str, str]:
         arms = {"sweep.id": self._sweep.sweep_id, "sweep.kind": "arm"}
-        best = objective_name(self._sweep)
+        best = projection.shown(objective_name(self._sweep))
         trials = {"sweep.id": self._sweep.sweep_id, "sweep.kind": "trial"}
         return {
             "arms": self._tracker.found_page(arms, best_by=best),
@@ -116,12 +122,13 @@ class Exhibits:
         return headline, files
 
     def _page(self, arm: str) -> str:
-        facts = projection.arm_facts(self._sweep, self._arms[arm], self._members[arm])
+        facts = projection.arm_facts(self._sweep, self._arms[arm])
         return self._tracker.page(self._tracker.ensure_run(facts))
 
     def _attach(self, run: str, trial: TrialView, record: TrialRecord | None) -> None:
         card = model_card(self._sweep, self._arms[trial.arm], trial, record)
         self._tracker.log_artifact(run, "model_card.md", card.encode())
+        self._tracker.log_artifact(run, "config.yaml", _yaml(trial.config_json))
         if trial.storage is None:
             return
         store = open_store(trial.storage)
@@ -151,6 +158,10 @@ def _model_facts(sweep: SweepRow, arm: ArmRow, trial: TrialView) -> ModelFacts:
         },
         params={**{axis: str(level) for axis, level in arm.point.items()}, "seed": str(trial.seed)},
     )
+
+
+def _yaml(content: Json) -> bytes:
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True).encode()
 
 
 def _small(store: ObjectStore, key: str) -> bytes | None:

@@ -1,18 +1,21 @@
 """How a sweep looks in a tracker: which runs, tags, params and metrics; no I/O.
 
 A run per sweep, below it one per arm, below that one per seed. What can be filtered by stands on
-every run itself, since trackers do not look at parents when they filter.
+every run itself, since trackers do not look at parents when they filter. Params are the axes,
+since trackers compare runs by their params; all settings are in files beside the runs.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from infra.provenance import Provenance
 from infra.tracking import MetricPoint, RunFacts, RunStatus
+from sweep.records.describing import objective_name
 from sweep.records.lifecycle import SweepState, TrialState
-from sweep.records.rows import ArmRow, Json, ReportView, Spent, SweepRow, TrialView
+from sweep.records.rows import ArmRow, ReportView, Spent, SweepRow, TrialView
 
 _TRIAL_STATUS: Mapping[TrialState, RunStatus] = {
     TrialState.PENDING: "SCHEDULED",
@@ -36,7 +39,8 @@ OVER: frozenset[RunStatus] = frozenset({"FINISHED", "FAILED", "KILLED"})
 NOTE = "mlflow.note.content"
 """Tag that MLflow shows as a run's description."""
 THOUSANDTHS = 1000
-_MACHINE_SETTINGS = ("evaluation", "machine")
+OFF = "-"
+"""Level of an axis that does not matter for an arm; charts leave out runs that lack a param."""
 
 
 def sweep_key(sweep_id: str) -> str:
@@ -56,13 +60,16 @@ def trial_key(sweep_id: str, identity: str) -> str:
 
 def sweep_facts(sweep: SweepRow) -> RunFacts:
     """The run of a whole sweep."""
-    spec = {key: value for key, value in sweep.spec_json.items() if key not in ("axes", "name")}
     question = str(sweep.spec_json.get("question") or "")
     tags = {**_sweep_tags(sweep), "sweep.kind": "sweep", "sweep.storage": sweep.storage}
     if question:
         tags[NOTE] = question
-    axes = sweep.spec_json.get("axes") or {}
-    params = {"axes": ", ".join(axes), **{f"spec.{key}": text for key, text in flat(spec)}}
+    design = sweep.spec_json.get("design") or {}
+    params = {
+        "axes": ", ".join(sweep.spec_json.get("axes") or {}),
+        "design": str(design.get("kind", "one_factor")),
+        "objective": objective_name(sweep),
+    }
     return RunFacts(
         key=sweep_key(sweep.sweep_id),
         name=sweep.sweep_id,
@@ -72,16 +79,14 @@ def sweep_facts(sweep: SweepRow) -> RunFacts:
     )
 
 
-def arm_facts(sweep: SweepRow, arm: ArmRow, trials: Sequence[TrialView]) -> RunFacts:
+def arm_facts(sweep: SweepRow, arm: ArmRow) -> RunFacts:
     """The run of an arm, below the sweep's."""
-    settings = trials[0].config_json if trials else {}
-    shared = {key: value for key, value in settings.items() if key != "seed"}
     return RunFacts(
         key=arm_key(sweep.sweep_id, arm.name),
         name=arm.name,
         parent_key=sweep_key(sweep.sweep_id),
         tags={**_sweep_tags(sweep), **_arm_tags(arm), "sweep.kind": "arm"},
-        params=_params(arm, shared),
+        params=_levels(sweep, arm),
         started=sweep.created,
     )
 
@@ -101,7 +106,7 @@ def trial_facts(
             "sweep.seed": str(trial.seed),
             "sweep.identity": trial.identity,
         },
-        params={**_params(arm, trial.config_json), "seed": str(trial.seed)},
+        params={**_levels(sweep, arm), "seed": str(trial.seed)},
         started=started,
     )
 
@@ -151,7 +156,7 @@ def report_points(reports: Iterable[ReportView], seqs: range) -> list[MetricPoin
     for report in reports:
         for name, value in {**report.metrics, "progress": report.fraction}.items():
             if (name, report.step) not in said and report.seq in seqs:
-                points.append(MetricPoint(name, value, report.step, report.time))
+                points.append(MetricPoint(shown(name), value, report.step, report.time))
                 points += _by_progress(name, value, report)
             said.add((name, report.step))
     return points
@@ -183,7 +188,9 @@ def final_points(trial: TrialView) -> list[MetricPoint]:
     values["cost/device_seconds"] = trial.device_seconds
     values["cost/paid_device_seconds"] = trial.paid_device_seconds
     values["progress"] = trial.fraction
-    return [MetricPoint(name, value, trial.step, trial.changed) for name, value in values.items()]
+    return [
+        MetricPoint(shown(name), value, trial.step, trial.changed) for name, value in values.items()
+    ]
 
 
 def trial_status(trial: TrialView) -> RunStatus:
@@ -191,8 +198,8 @@ def trial_status(trial: TrialView) -> RunStatus:
     return _TRIAL_STATUS[trial.state]
 
 
-def arm_points(trials: Sequence[TrialView]) -> list[MetricPoint]:
-    """Mean and spread over the finished seeds of every final metric they all have."""
+def arm_points(trials: Sequence[TrialView], objective: str) -> list[MetricPoint]:
+    """Mean over the finished seeds of every final metric they all have; spread of accuracies."""
     done = [trial for trial in trials if trial.state is TrialState.SUCCEEDED]
     if not done:
         return []
@@ -202,12 +209,14 @@ def arm_points(trials: Sequence[TrialView]) -> list[MetricPoint]:
         name: [trial.metrics[name] for trial in done] for name in sorted(common) if _is_final(name)
     }
     points = [
-        MetricPoint(name, statistics.fmean(each), len(done), time) for name, each in values.items()
+        MetricPoint(shown(name), statistics.fmean(each), len(done), time)
+        for name, each in values.items()
     ]
     if len(done) > 1:
         points += [
-            MetricPoint(f"{name}.std", statistics.stdev(each), len(done), time)
+            MetricPoint(f"{shown(name)}.std", statistics.stdev(each), len(done), time)
             for name, each in values.items()
+            if name.endswith("/accuracy") or name == objective
         ]
     points.append(MetricPoint("seeds", len(done), len(done), time))
     cost = sum(trial.device_seconds for trial in trials)
@@ -253,20 +262,15 @@ def sweep_points(trials: Sequence[TrialView], spent: Spent, *, time: float) -> l
     return [MetricPoint(name, value, done, time) for name, value in values.items()]
 
 
-def flat(settings: Json, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as dotted names and text, in their order."""
-    found: list[tuple[str, str]] = []
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            found += flat(value, f"{prefix}{key}.")
-        else:
-            found.append((f"{prefix}{key}", str(value)))
-    return found
+def shown(name: str) -> str:
+    """A metric's name in charts, which stand together up to the last slash: categories apart."""
+    part = re.fullmatch(r"eval/(.+)/accuracy_(.+)", name)
+    return f"slices/{part[1]}/{part[2]}" if part else name
 
 
 def _by_progress(name: str, value: float, report: ReportView) -> list[MetricPoint]:
     """The same figure by share of the training, so that arms of other lengths lie side by side."""
-    if name != "train/loss" and not name.startswith("eval/"):
+    if name != "train/loss" and (not name.startswith("eval/") or shown(name) != name):
         return []
     step = round(THOUSANDTHS * report.fraction)
     return [MetricPoint(f"by_progress/{name}", value, step, report.time)]
@@ -276,10 +280,10 @@ def _is_final(name: str) -> bool:
     return name.startswith(("eval/", "cost/"))
 
 
-def _params(arm: ArmRow, settings: Json) -> dict[str, str]:
-    trained = {key: value for key, value in settings.items() if key not in _MACHINE_SETTINGS}
-    levels = {axis: str(level) for axis, level in arm.point.items()}
-    return levels | {f"config.{name}": text for name, text in flat(trained)}
+def _levels(sweep: SweepRow, arm: ArmRow) -> dict[str, str]:
+    """The arm's level on every axis of the sweep."""
+    axes = dict.fromkeys([*(sweep.spec_json.get("axes") or {}), *arm.point])
+    return {axis: str(arm.point.get(axis, OFF)) for axis in axes}
 
 
 def _sweep_tags(sweep: SweepRow) -> dict[str, str]:

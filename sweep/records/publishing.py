@@ -16,6 +16,7 @@ from infra.errors import InputError, MissingObjectError, StoreError
 from infra.object_store import ObjectStore, open_store
 from infra.tracking import Tracker
 from sweep.records import projection
+from sweep.records.describing import objective_name
 from sweep.records.exhibits import Exhibits, publication_files
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
@@ -25,6 +26,7 @@ from trainer.record import TrialRecord, record_key
 EVENTS_PER_BATCH = 500
 LEASE_SECONDS = 120.0
 _ENDS = frozenset({"attempt_finished", "attempt_lost", "trial_moved", "evaluation"})
+_ASKED = frozenset({"sweep_registered", "budget_set"})
 _log = logging.getLogger(__name__)
 
 
@@ -124,8 +126,7 @@ class _Batch:
             for attempt in reversed(self._ledger.attempts(trial.identity for trial in shown))
         }
         for name in self._touched_arms(shown):
-            arm, members = self._arms[name], self._members[name]
-            self._tracker.ensure_run(projection.arm_facts(self._sweep, arm, members))
+            self._tracker.ensure_run(projection.arm_facts(self._sweep, self._arms[name]))
         for trial in shown:
             try:
                 self._write_trial(
@@ -142,6 +143,8 @@ class _Batch:
         for event in self._events:
             if event.kind == "publication":
                 self._write_publication(parent, event.payload)
+        if any(event.kind in _ASKED for event in self._events):
+            self._exhibits.attach_spec(parent)
         self._exhibits.describe_sweep(parent)
         self._exhibits.register_best()
 
@@ -208,8 +211,8 @@ class _Batch:
 
     def _write_arm(self, name: str) -> None:
         members = self._members[name]
-        run = self._tracker.ensure_run(projection.arm_facts(self._sweep, self._arms[name], members))
-        points = projection.arm_points(members)
+        run = self._tracker.ensure_run(projection.arm_facts(self._sweep, self._arms[name]))
+        points = projection.arm_points(members, objective_name(self._sweep))
         status = projection.arm_status(members, self._sweep)
         if status in projection.OVER:
             said = self._ledger.reports([member.identity for member in members])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from infra.object_store import LocalStore
@@ -26,12 +28,23 @@ def runs(tracker: Tracker) -> dict[str, Any]:
     return dict(zip(keys, found, strict=True))
 
 
+def folder_of(run: Any) -> Path:  # noqa: ANN401
+    """Where a run's attached files lie."""
+    return Path(run.info.artifact_uri.removeprefix("file:"))
+
+
 def history(tracker: Tracker, run: Any, name: str) -> list[tuple[int, float]]:  # noqa: ANN401
     client = tracker._client  # type: ignore[attr-defined]
     return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
 
 
-def register_head(ledger: Ledger, store: LocalStore, sweep_id: str = SWEEP) -> None:
+def register_head(
+    ledger: Ledger,
+    store: LocalStore,
+    sweep_id: str = SWEEP,
+    *,
+    axes: Mapping[str, Any] | None = None,
+) -> None:
     config = TrainerConfig().model_dump(mode="json")
     arms = [
         ArmRow(name="baseline", point={"head.layers": "1"}),
@@ -45,7 +58,7 @@ def register_head(ledger: Ledger, store: LocalStore, sweep_id: str = SWEEP) -> N
     ledger.register_sweep(
         sweep_id,
         "head",
-        {"name": "head", "question": "Does depth help?", "axes": {"head.layers": [1, 3]}},
+        {"name": "head", "question": "Does depth help?", "axes": axes or {"head.layers": [1, 3]}},
         arms=arms,
         trials=trials,
         tracking_uri=f"sqlite:///{store.root}/m.db",
@@ -53,7 +66,13 @@ def register_head(ledger: Ledger, store: LocalStore, sweep_id: str = SWEEP) -> N
     )
 
 
-def run_trial(ledger: Ledger, number: int, accuracy: float, store: LocalStore) -> None:
+def run_trial(
+    ledger: Ledger,
+    number: int,
+    accuracy: float,
+    store: LocalStore,
+    more: Mapping[str, float] | None = None,
+) -> None:
     attempt = ledger.claim(identity_of(number), SWEEP, stranger(), TTL)
     assert attempt is not None
     identity = attempt.identity
@@ -68,5 +87,7 @@ def run_trial(ledger: Ledger, number: int, accuracy: float, store: LocalStore) -
     store.write(record_key(identity), record.model_dump_json().encode())
     for step in (10, 20):
         ledger.record_report(attempt.attempt_id, report(step, {"train/loss": 1 / step}))
-    end = outcome().model_copy(update={"metrics": {"eval/validation/accuracy": accuracy}})
+    end = outcome().model_copy(
+        update={"metrics": {"eval/validation/accuracy": accuracy, **(more or {})}}
+    )
     ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, end, device_seconds=9.0)

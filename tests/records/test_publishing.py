@@ -21,7 +21,7 @@ from sweep.records.publisher import Publisher, tracker_opener
 from sweep.records.publishing import SweepPublishing, cursor_name, is_caught_up, publish
 from sweep.records.rows import Holder
 from sweep.replay.working import SimulatedClock
-from tests.records.head_sweep import SWEEP, history, register_head, run_trial, runs
+from tests.records.head_sweep import SWEEP, folder_of, history, register_head, run_trial, runs
 from tests.records.rows import TTL, checkpoint, identity_of, report, stranger
 
 pytest.importorskip("mlflow")
@@ -55,8 +55,8 @@ def test_a_sweep_becomes_a_tree_of_runs_with_what_one_filters_by(
     assert parent.data.tags["sweep.report.head"] == "it helps"
     assert arm.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert trial.data.tags["mlflow.parentRunId"] == arm.info.run_id
-    assert trial.data.params["head.layers"] == "1"
-    assert trial.data.params["config.strategy.learning_rate"]
+    assert trial.data.params == {"head.layers": "1", "seed": "0"}
+    assert arm.data.params == {"head.layers": "1"}
     assert trial.data.metrics["eval/validation/accuracy"] == 0.5
     assert trial.data.metrics["cost/device_seconds"] == 9.0
     assert trial.data.tags["sweep.state"] == "succeeded"
@@ -73,8 +73,7 @@ def test_a_sweep_becomes_a_tree_of_runs_with_what_one_filters_by(
     statuses = [parent.info.status, arm.info.status, trial.info.status, lost.info.status]
     assert statuses == ["FINISHED", "FINISHED", "FINISHED", "FAILED"]
     assert found[f"{SWEEP}/arm/head.layers=3"].info.status == "FAILED"
-    artifact = Path(parent.info.artifact_uri.removeprefix("file:")) / "report" / "report.html"
-    assert artifact.read_bytes() == b"<p>yes</p>"
+    assert (folder_of(parent) / "report" / "report.html").read_bytes() == b"<p>yes</p>"
     assert history(tracker, trial, "train/loss") == [(10, 0.1), (20, 0.05)]
 
 
@@ -254,7 +253,7 @@ def test_a_publication_whose_file_is_gone_is_left_out(
 
     parent = runs(tracker)[SWEEP]
     folder = Path(parent.info.artifact_uri.removeprefix("file:"))
-    assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")] == [
+    assert [path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")] == [
         "report/deep/a.txt"
     ]
     assert is_caught_up(ledger, tracker.uri, SWEEP)
