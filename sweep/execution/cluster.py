@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import psutil
 import ray
+from ray._private import worker
 from ray.tune.execution import class_cache
 
 from infra.errors import InputError, RmsweepError
@@ -26,6 +27,8 @@ START_ATTEMPTS = 3
 """The first start on a busy machine can fail while Ray's agents are still being imported."""
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """Only messages cross it; Ray would reserve 30 % of the memory."""
+VITAL = frozenset({"raylet", "gcs_server"})
+"""Names of Ray's processes that a cluster does not outlive."""
 
 QUIET = {
     # Ray runs its workers at niceness 15: three times slower beside anything else.
@@ -70,6 +73,8 @@ class Cluster:
     on_gpus: bool = False
     """Whether trials take GPUs; settled when it is joined, so that a cluster whose GPU machines are
     all gone waits for others instead of training on the CPUs of its head."""
+    vital: tuple[psutil.Process, ...] = ()
+    """Ray's own processes that this one has started, without which nothing goes on."""
 
     def now(self) -> Cluster:
         """The same cluster with the machines it has by now."""
@@ -100,11 +105,11 @@ def open_cluster(*, address: str | None, cpus: int | None) -> Iterator[Cluster]:
     joined_here = address is not None and not ray.is_initialized()
     if joined_here:
         _join(str(address))
-    elif embedded:
-        _start(cpus)
+    vital = _start(cpus) if embedded else ()
     try:
         nodes = _nodes()
-        yield Cluster(embedded=embedded, nodes=nodes, on_gpus=any(node.gpus for node in nodes))
+        on_gpus = any(node.gpus for node in nodes)
+        yield Cluster(embedded=embedded, nodes=nodes, on_gpus=on_gpus, vital=vital)
     finally:
         if embedded or joined_here:
             ray.shutdown()  # of a joined cluster this only leaves it
@@ -129,11 +134,14 @@ def _join(address: str) -> None:
         ) from error
 
 
-def _start(cpus: int | None) -> None:
+def _start(cpus: int | None) -> tuple[psutil.Process, ...]:
+    """Start a cluster here; its raylet and its control process."""
     # A token of this process: other users share the loopback. Ray reads it once, so it stays; left
     # to itself Ray would write one to the home folder, and later commands would trip over it.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    for attempt in range(1, START_ATTEMPTS + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         before = set(psutil.Process().children())
         try:
             # Without "local" a stale address file of an earlier cluster would be joined.
@@ -154,7 +162,8 @@ def _start(cpus: int | None) -> None:
                 ) from error
             time.sleep(attempt)
         else:
-            return
+            started = set(psutil.Process().children()) - before
+            return tuple(process for process in started if process.name() in VITAL)
 
 
 def _end_leftovers(before: set[psutil.Process]) -> None:
@@ -187,3 +196,5 @@ def _silence() -> None:
     for name in ("ray", "ray.tune", "ray.train", "ray.air", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"ray(\.|$)")
+    # What a cluster publishes of its errors Ray prints on standard output, among a command's JSON.
+    worker.print_to_stdstream = lambda data, ignore_prefix: None

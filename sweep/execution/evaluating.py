@@ -15,6 +15,7 @@ from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
 from sweep.execution.placement import Bundle, device_count, gang_bundles
+from sweep.execution.ray_watch import RayWatch
 from sweep.execution.reuse import Evaluation
 from sweep.execution.tuning import execute_orders
 from sweep.records.ledger import Ledger
@@ -119,7 +120,9 @@ def run_evaluations(
         return {}
     with (
         Interrupt() as interrupt,
+        RayWatch(interrupt) as watch,
         open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster,
+        watch.over(cluster.vital),
     ):
         interrupt.install()
         return evaluate_on(

@@ -1,4 +1,7 @@
-"""`Interrupt`: the first Ctrl-C or SIGTERM asks to end in order, the second ends at once."""
+"""`Interrupt`: the first Ctrl-C or SIGTERM asks to end in order, the second ends at once.
+
+What another thread finds wrong ends the main thread at once too, even where it waits inside Ray.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import threading
 import time
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+from infra.errors import RmsweepError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ECHO_SECONDS = 1.0
@@ -21,6 +26,8 @@ class Interrupt:
         self._before: dict[signal.Signals, Any] = {}
         self.requested = False
         """Somebody wants the sweep to end in order."""
+        self.error: RmsweepError | None = None
+        """Why the main thread was ended at once, if that was not a second signal."""
         self._first = 0.0
 
     def __enter__(self) -> Self:
@@ -36,6 +43,8 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+        if self.error is not None and kind is not None and issubclass(kind, KeyboardInterrupt):
+            raise self.error from None
 
     def install(self) -> None:
         """Take the signals; once more after others, such as Ray's start, have taken them."""
@@ -45,7 +54,16 @@ class Interrupt:
             previous = signal.signal(number, self._handle)
             self._before.setdefault(number, previous)
 
+    def leave(self, error: RmsweepError) -> None:
+        """Have the main thread leave at once and raise this error; said by another thread."""
+        self.error = error
+        main = threading.main_thread().ident
+        if self._before and main is not None:
+            signal.pthread_kill(main, signal.SIGTERM)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.error is not None:
+            raise KeyboardInterrupt
         now = time.monotonic()
         if self.requested and now - self._first > ECHO_SECONDS:
             raise KeyboardInterrupt

@@ -24,6 +24,7 @@ from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
 from sweep.execution.notifying import Notifier
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
+from sweep.execution.ray_watch import RayWatch
 from sweep.execution.registration import register
 from sweep.execution.reuse import missing_evaluations
 from sweep.execution.tuning import execute_orders
@@ -93,7 +94,11 @@ def run_sweep(
         )
     register(plan, ledger, settings)
     holder = Holder.here()
-    with Interrupt() as interrupt, Notifier(plan, settings) as notifier:
+    with (
+        Interrupt() as interrupt,
+        Notifier(plan, settings) as notifier,
+        RayWatch(interrupt, let_go=lambda: ledger.release_sweep(plan.sweep_id, holder)) as watch,
+    ):
         ledger.acquire_sweep(plan.sweep_id, holder, TTL_SECONDS)
         opener = execution.open_tracker(ledger.sweep(plan.sweep_id), settings)
         publisher = Publisher(ledger, plan.sweep_id, opener)
@@ -114,7 +119,7 @@ def run_sweep(
                     patience=execution.patience,
                     on_round=_once_a_second(on_progress, notifier),
                 )
-                unscored = _drive(driver, ledger, settings, interrupt, execution.launch)
+                unscored = _drive(driver, ledger, settings, watch, execution.launch)
                 if heartbeat.lost is not None:
                     raise heartbeat.lost
         finally:
@@ -141,17 +146,21 @@ def _drive(
     driver: SweepDriver,
     ledger: Ledger,
     settings: Settings,
-    interrupt: Interrupt,
+    watch: RayWatch,
     launch: Launch,
 ) -> dict[str, str]:
     """Execute what is left, then score what reused models lack; what could not be scored."""
+    interrupt = watch.interrupt
     driver.start()
     try:
         if not driver.has_work():
             driver.look()  # no cluster is started only to conclude; a sweep may grow instead
             if driver.is_over and not missing_evaluations(ledger, driver.sweep_id):
                 return {}
-        with open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster:
+        with (
+            open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster,
+            watch.over(cluster.vital),
+        ):
             interrupt.install()  # Ray has taken SIGTERM
             driver.use(cluster)
             _execute(driver, cluster, launch)
@@ -164,6 +173,8 @@ def _drive(
                 launch=launch,
             )
     except KeyboardInterrupt:
+        if interrupt.error is not None:
+            raise
         interrupt.requested = True  # the second Ctrl-C; leaving the cluster has ended everything
         return {}
     finally:

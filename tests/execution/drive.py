@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from infra.errors import RmsweepError
 from sweep.execution.runner import run_sweep
 from sweep.records.ledger import Ledger
 from tests.execution.plans import plan_of, settings_in
@@ -17,13 +18,17 @@ from trainer.config import TrainerConfig
 
 
 def main() -> int:
-    """Run the sweep; 130 when interrupted, as the command does."""
+    """Run the sweep; leaves as the command does: 130 when interrupted, 1 when Ray failed."""
     home, sweep = Path(sys.argv[1]), json.loads(sys.argv[2])
     configs = [TrainerConfig.model_validate(config) for config in sweep["configs"]]
     settings = settings_in(home)
     with Ledger.open(settings.ledger_url) as ledger:
         plan = plan_of(configs, name=sweep["name"])
-        result = run_sweep(plan, ledger, settings, execution=SCRIPTED)
+        try:
+            result = run_sweep(plan, ledger, settings, execution=SCRIPTED)
+        except RmsweepError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return error.exit_code
     sys.stdout.write(json.dumps({"state": result.state, "interrupted": result.interrupted}) + "\n")
     return 130 if result.interrupted else 0
 

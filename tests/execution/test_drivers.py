@@ -108,3 +108,25 @@ def test_ctrl_c_pauses_what_runs_leaves_with_130_and_says_nothing_else(
     assert states == [TrialState.PAUSED] * 2 + [TrialState.PENDING] * 3
     assert not ledger.sweep(plan.sweep_id).live
     wait_until(lambda: not processes_of(driver.pid))
+
+
+@pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
+def test_a_driver_whose_ray_dies_leaves_with_one_error_and_lets_go_of_its_sweep(
+    name: str, ledger: Ledger, settings: Settings
+) -> None:
+    plan = plan_of(SLOW)
+    driver = start_driver(settings.home, plan)
+    wait_until(lambda: len(ledger.sweeps()) == 1)
+    wait_until(lambda: all(step > 1 for step in steps_of(ledger, plan)))
+
+    (victim,) = (p for p in psutil.Process(driver.pid).children() if p.name() == name)
+    victim.kill()
+    said, complained = driver.communicate(timeout=120)
+
+    assert (driver.returncode, said) == (1, "")
+    assert complained.startswith(f"error: Ray failed under the sweep: its process {name} on this")
+    assert len(complained.splitlines()) == 1
+    row = ledger.sweep(plan.sweep_id)
+    assert (row.state, row.live) == (SweepState.RUNNING, False)
+    assert [trial.state for trial in ledger.trials(plan.sweep_id)] == [TrialState.PAUSED] * 2
+    wait_until(lambda: not processes_of(driver.pid))
