@@ -69,12 +69,11 @@ class SceneSource(GeneratedSource[SceneSettings]):
     def groups(self, seed: int) -> Iterator[DrawnGroup]:
         """One group per scene, without end."""
         settings = self.settings
-        weights = settings.category_weights
+        weights = tuple(settings.category_weights.items())
         for index in count():
-            key = (SCENES_VERSION, settings.difficulty, seed, index)
-            drawn = Draws("categories", *key)
-            categories = _distinct(drawn, weights, settings.questions_per_scene)
-            scene = _scene(settings.difficulty, seed, index, categories)
+            categories, scene = _scene(
+                settings.difficulty, seed, index, weights, settings.questions_per_scene
+            )
             yield scene.group_id, partial(self._ask, scene, categories)
 
     def _ask(self, scene: Scene, categories: tuple[str, ...]) -> list[PreferenceItem]:
@@ -98,9 +97,18 @@ class SceneSource(GeneratedSource[SceneSettings]):
 # Every split of a source walks the same scenes in search of its own: a trial with three benchmarks
 # would draw most of them four times, a third of what it takes to start.
 @lru_cache(maxsize=16384)
-def _scene(difficulty: Difficulty, seed: int, index: int, categories: tuple[str, ...]) -> Scene:
-    draws = Draws("scene", SCENES_VERSION, difficulty, seed, index)
-    return draw_scene(draws, difficulty, partial(_allows_all, categories=categories))
+def _scene(
+    difficulty: Difficulty,
+    seed: int,
+    index: int,
+    weights: tuple[tuple[str, float], ...],
+    questions: int,
+) -> tuple[tuple[str, ...], Scene]:
+    """The categories a scene is asked about, and the scene."""
+    key = (SCENES_VERSION, difficulty, seed, index)
+    categories = _distinct(Draws("categories", *key), dict(weights), questions)
+    allows_them = partial(_allows_all, categories=categories)
+    return categories, draw_scene(Draws("scene", *key), difficulty, allows_them)
 
 
 def _distinct(draws: Draws, weights: Mapping[str, float], number: int) -> tuple[str, ...]:

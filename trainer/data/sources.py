@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, Protocol
 
@@ -84,6 +85,7 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*source_kinds(), *adapters())))
 
 
+@cache
 def source_kinds() -> dict[str, EntryPoint]:
     """Every kind that is a class of its own, built in or installed, by name.
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 CALL_COST = 200_000
 """What one call of the kernel costs beside its work, in query-key pairs of width 1: about 120 us
@@ -99,13 +101,15 @@ def lay_out(shapes: Sequence[RowShape], *, width: int) -> TreeLayout:
     blocks: list[Block] = []
     small: list[RowShape] = []
     for run in _runs(shapes):
-        cost, block = _cheapest(run[0], len(run), call)
+        cost, apart = _cheapest(run[0], len(run), call)
         longest = (small or run)[0].tokens
         if len(run) * longest**2 < cost:
             small += run
             continue
-        blocks += [_padded(small), block] if small else [block]
-        small = []
+        if small:
+            blocks.append(_padded(small))
+            small = []
+        blocks.append(_alike(run[0], len(run), apart=apart))
     if small:
         blocks.append(_padded(small))
     counts = [shape.tokens for shape in shapes]
@@ -128,37 +132,37 @@ def _runs(shapes: Sequence[RowShape]) -> Iterator[list[RowShape]]:
         yield run
 
 
-def _cheapest(shape: RowShape, rows: int, call: float) -> tuple[float, Block]:
-    """The cost of rows of one shape, in pairs of this width, and how they are attended to."""
+def _cheapest(shape: RowShape, rows: int, call: float) -> tuple[float, bool]:
+    """The cost of rows of one shape, in pairs of this width, and whether branches go one by one."""
     trunk, branches, total = shape.trunk, shape.branches, shape.tokens
-    block = Block(tokens=rows * total, rows=rows)
     if len(branches) == 1:
-        return call + rows * total**2 / 2, block
+        return call + rows * total**2 / 2, False
     together = 2 * call + rows * (trunk**2 / 2 + (total - trunk) * total)
     apart = len(branches) * call + rows * sum((trunk + each) ** 2 / 2 for each in branches)
-    if apart < together:
-        return apart, replace(block, trunk=trunk, apart=branches)
-    mask = visible_pairs(_members(shape))[None, None, trunk:]
-    return together, replace(block, trunk=trunk, mask=mask)
+    return min(together, apart), apart < together
+
+
+def _alike(shape: RowShape, rows: int, *, apart: bool) -> Block:
+    """Rows of one shape."""
+    block = Block(tokens=rows * shape.tokens, rows=rows)
+    if len(shape.branches) == 1:
+        return block
+    if apart:
+        return replace(block, trunk=shape.trunk, apart=shape.branches)
+    return replace(block, trunk=shape.trunk, mask=_branch_mask(shape))
 
 
 def _padded(shapes: Sequence[RowShape]) -> Block:
     """Rows of different shapes under one mask, the first being the longest."""
-    length = shapes[0].tokens
-    members = torch.full((len(shapes), length), -1)
-    spread = torch.zeros(len(shapes), length, dtype=torch.long)
-    start = 0
-    for row, shape in enumerate(shapes):
-        members[row, : shape.tokens] = _members(shape)
-        spread[row, : shape.tokens] = torch.arange(start, start + shape.tokens)
-        start += shape.tokens
-    mask = torch.stack([visible_pairs(row) for row in members])[:, None]
-    block = Block(tokens=start, rows=len(shapes), mask=mask)
-    if all(shape.tokens == length for shape in shapes):
+    members = pad_sequence([_members(shape) for shape in shapes], True, -1)
+    real = members >= 0
+    tokens = sum(shape.tokens for shape in shapes)
+    block = Block(tokens=tokens, rows=len(shapes), mask=visible_pairs(members)[:, None])
+    if tokens == members.numel():
         return block
-    return replace(
-        block, spread=spread.flatten(), real=(members.flatten() >= 0).nonzero().flatten()
-    )
+    spread = torch.zeros_like(members)
+    spread[real] = torch.arange(tokens)
+    return replace(block, spread=spread.flatten(), real=real.flatten().nonzero().flatten())
 
 
 def visible_pairs(members: torch.Tensor) -> torch.Tensor:
@@ -172,6 +176,13 @@ def visible_pairs(members: torch.Tensor) -> torch.Tensor:
     return ((looked_at == 0) | (looked_at == members[..., :, None])) & before
 
 
+# Shapes come again and again, in a step and from one step to the next. Nobody writes into these.
+@lru_cache(maxsize=4096)
 def _members(shape: RowShape) -> torch.Tensor:
     counts = torch.tensor([shape.trunk, *shape.branches])
     return torch.arange(len(counts)).repeat_interleave(counts)
+
+
+@lru_cache(maxsize=256)
+def _branch_mask(shape: RowShape) -> torch.Tensor:
+    return visible_pairs(_members(shape))[None, None, shape.trunk :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -107,8 +108,16 @@ def _installed(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
     monkeypatch.setattr(
         sources, "entry_points", lambda group: EntryPoints(points).select(group=group)
     )
+    source_kinds.cache_clear()
 
 
+@pytest.fixture
+def _forget_kinds() -> Iterator[None]:
+    yield
+    source_kinds.cache_clear()
+
+
+@pytest.mark.usefixtures("_forget_kinds")
 def test_an_installed_package_can_add_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "brought_by_a_user", sys.modules[__name__])
     _installed(monkeypatch, EntryPoint("three", "brought_by_a_user:ThreeItems", "rmsweep.sources"))
@@ -116,6 +125,7 @@ def test_an_installed_package_can_add_a_kind(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(open_source(SourceConfig(kind="three")), ThreeItems)
 
 
+@pytest.mark.usefixtures("_forget_kinds")
 def test_an_installed_package_cannot_replace_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     _installed(monkeypatch, EntryPoint("scenes", "mine:Scenes", "rmsweep.sources"))
 
