@@ -23,6 +23,7 @@ from sweep.engine.planning.cost_model import (
     DeviceRate,
     Interval,
     MeasuredTrial,
+    arithmetic_seconds,
 )
 from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.engine.planning.price import Market, PriceEstimate, TrialPrice, price_trials
@@ -81,7 +82,7 @@ class SweepPlan:
     arms: tuple[Arm, ...]
     """The baseline first, if it is among them."""
     trials: tuple[PlannedTrial, ...]
-    """In the order to run them."""
+    """In the order to run them: every arm with one seed before any gets the next, longest first."""
     estimate: PriceEstimate
     design: DesignFacts
     """What can be told apart in it."""
@@ -195,12 +196,20 @@ def _prices(trials: Sequence[PlannedTrial]) -> list[TrialPrice]:
 
 def _trials(spec: SweepSpec, arms: Sequence[Arm], model: CostModel) -> tuple[PlannedTrial, ...]:
     first = spec.replicates.first_seed
-    seconds = [model.seconds(arm.config) for arm in arms]
+    running_order = [(arm, model.seconds(arm.config)) for arm in sorted(arms, key=_longest_first)]
     return tuple(
         _trial(model, arm, seed, expected)
         for seed in range(first, first + spec.replicates.seeds)
-        for arm, expected in zip(arms, seconds, strict=True)
+        for arm, expected in running_order
     )
+
+
+def _longest_first(arm: Arm) -> float:
+    """A long trial begun last would leave the other devices idle at the end.
+
+    By arithmetic alone: what was measured in the meantime must not change the order of a resume.
+    """
+    return -arithmetic_seconds(arm.config, CPU_CORE, workers=arm.config.machine.workers)
 
 
 def _trial(model: CostModel, arm: Arm, seed: int, expected: Interval | None = None) -> PlannedTrial:

@@ -42,6 +42,21 @@ def test_every_arm_is_trained_with_one_seed_before_any_gets_the_next() -> None:
     assert all(trial.config.seed == trial.seed for trial in plan.trials)
 
 
+def test_the_longest_trials_are_begun_first_whatever_was_measured_meanwhile() -> None:
+    levels = {"batch": {"levels": {"half": {"data.pairs": 512}, "twice": {"data.pairs": 8192}}}}
+    plan = plan_of(set={"data.pairs": 2048}, axes=levels | {"head.layers": [1, 2]})
+    slow = MeasuredTrial(config=plan.trials[-1].config, seconds=10_000.0)
+
+    again = make_plan(
+        resolve(plan.spec), digests=KnownDigests(), devices=2, history=[slow]
+    )
+
+    first_round = [trial.arm for trial in plan.trials if trial.seed == 5]
+    assert first_round == [trial.arm for trial in again.trials if trial.seed == 5]
+    assert first_round[0] == "batch=twice"
+    assert first_round[-1] == "batch=half"
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     layers=st.sets(st.integers(1, 5), min_size=2, max_size=3),
