@@ -47,9 +47,7 @@ def test_the_longest_trials_are_begun_first_whatever_was_measured_meanwhile() ->
     plan = plan_of(set={"data.pairs": 2048}, axes=levels | {"head.layers": [1, 2]})
     slow = MeasuredTrial(config=plan.trials[-1].config, seconds=10_000.0)
 
-    again = make_plan(
-        resolve(plan.spec), digests=KnownDigests(), devices=2, history=[slow]
-    )
+    again = make_plan(resolve(plan.spec), digests=KnownDigests(), devices=2, history=[slow])
 
     first_round = [trial.arm for trial in plan.trials if trial.seed == 5]
     assert first_round == [trial.arm for trial in again.trials if trial.seed == 5]
