@@ -19,6 +19,7 @@ The tree, by what the reader can do about it::
         + DivergedTrial       loss or gradient norm stopped being finite
         + OutOfMemoryTrial    the trial does not fit its devices
         + DataTrialFailure    the trial's data could not be used
+        + DiskFullTrial       no space is left on its machine
         + PreemptedTrial      the machine was taken away
         + CommunicationTrial  a rank vanished or a collective timed out
         + BugTrial            anything else: our code or the user's
@@ -29,6 +30,7 @@ Messages say what was expected, what came, and what to do.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -145,6 +147,12 @@ class DataTrialFailure(TrialFailure):
     kind = "data"
 
 
+class DiskFullTrial(TrialFailure):
+    """No space is left on the machine it runs on."""
+
+    kind = "disk_full"
+
+
 class PreemptedTrial(TrialFailure):
     """The machine was taken away."""
 
@@ -165,3 +173,22 @@ class BugTrial(TrialFailure):
 
 class BudgetExhausted(RmsweepError):  # noqa: N818 -- a limit, not a mistake
     """The sweep may spend no more."""
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE_WORDS = ("no space left on device", "disk quota exceeded")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full, itself or by what it came of."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, DiskFullError | DiskFullTrial):
+            return True
+        if isinstance(seen, OSError) and seen.errno in NO_SPACE:
+            return True
+        # Libraries that are not written in Python keep the words alone.
+        if any(words in str(seen).lower() for words in _NO_SPACE_WORDS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -6,7 +6,6 @@ rename. Vendor errors become ours at this border.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import uuid
@@ -21,6 +20,7 @@ from infra.errors import (
     MissingError,
     MissingObjectError,
     StoreError,
+    is_disk_full,
 )
 
 OUTAGE_SECONDS = 300.0
@@ -185,7 +185,7 @@ def translated(key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise DiskFullError(
                 f"no space left while writing {key!r}; free some and run the command again: "
                 "nothing finished is lost"

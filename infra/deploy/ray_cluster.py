@@ -27,6 +27,8 @@ CLUSTER = "rmsweep"
 SWEEP_FOLDER = "/sweep"
 ELASTIC = "kueue.x-k8s.io/elastic-job"
 """Lets an admitted job grow and shrink; Kueue refuses Ray's autoscaler without it."""
+END_SECONDS = 10
+"""Of a pod's grace, what is left for Ray itself to end."""
 Manifest = dict[str, Any]
 
 
@@ -121,6 +123,10 @@ def _workers(deployment: Deployment, team: str, group: WorkerGroup, *, grows: bo
         *plain(store_places(deployment, team)),
         *from_secret(STORE_SECRETS),
     ]
+    # Before SIGTERM, which ends Ray and with it all ranks: trials checkpoint and go on elsewhere.
+    seconds = str(deployment.grace_seconds - END_SECONDS)
+    leaving = ["python", "-m", "sweep.execution.leaving", "--seconds", seconds]
+    container["lifecycle"] = {"preStop": {"exec": {"command": leaving}}}
     pod = _pod(deployment, container, WORKER_ACCOUNT)
     labels = dict(group.node_labels) | ({"rmsweep/spot": "true"} if group.spot else {})
     pod |= {"tolerations": tolerations(group)}

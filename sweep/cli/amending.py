@@ -123,7 +123,7 @@ def limit_texts(budget: Mapping[str, Any], prefix: str = "") -> list[str]:
     for key, value in budget.items():
         if isinstance(value, Mapping):
             texts += limit_texts(value, f"{prefix}{key}.")
-        elif value is not None and key not in ("warn_at", "drain_at"):
+        elif value not in (None, 0) and key not in ("warn_at", "drain_at"):
             texts.append(f"{prefix}{key} {value:g}")
     return texts
 

@@ -32,7 +32,7 @@ def admit(view: SweepView) -> Admission:
     """Choose from the trials that could start those that may."""
     running = view.running_here
     purse = _Purse(view, running)
-    queue = _Queue(view, free=view.observation.capacity - sum(trial.workers for trial in running))
+    queue = _Queue(view, free=view.devices - sum(trial.workers for trial in running))
     refused = ""
     for key in view.queue:
         if queue.closed:
@@ -77,7 +77,7 @@ class _Queue:
 
     def is_oversized(self, trial: TrialStanding) -> bool:
         """Whether the gang can never fit; such a trial does not hold up the others."""
-        if trial.workers <= self._view.observation.capacity:
+        if trial.workers <= self._view.devices:
             return False
         self.oversized = self.oversized or trial
         return True

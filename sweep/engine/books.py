@@ -84,6 +84,7 @@ class Books:
         self._keys: dict[int, QueueKey] = {}
         self._in_flight: set[int] = set()
         self._stopped: set[int] = set()
+        self._resting: set[int] = set()
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._position
@@ -119,6 +120,11 @@ class Books:
         """Those of arms stopped early that are not put aside yet."""
         return tuple(self.trials[position] for position in sorted(self._stopped))
 
+    @property
+    def resting(self) -> tuple[TrialStanding, ...]:
+        """Those that were put off after a failure."""
+        return tuple(self.trials[position] for position in sorted(self._resting))
+
     def add(self, planned: ExpectedTrial, *, stage: int = 0, registered: bool = True) -> None:
         """Take in a trial to which nothing has happened; one that is there is left aside."""
         if planned.identity in self._position:
@@ -152,6 +158,7 @@ class Books:
         _set(self._in_flight, position, there=trial.state is TrialState.RUNNING)
         _set(self._stopped, position, there=trial.stopped and not trial.settled)
         _set(self._open, position, there=not trial.settled)
+        _set(self._resting, position, there=trial.not_before > 0.0 and not trial.settled)
         if trial.state is not TrialState.PENDING and trial.arm not in self._begun:
             self._begun.add(trial.arm)
             for each in self.seeds(trial.arm):

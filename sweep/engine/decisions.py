@@ -56,7 +56,8 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
     if added is not None:
         return (AddTrials(trials=added.trials, reason=added.reason, asked=added.asked),)
     admission = admit(view)
-    now = (*_halted(view), *(_start(trial) for trial in admission.admitted))
+    halted = (*_halted(view), *_given_back(view))
+    now = (*halted, *(_start(trial) for trial in admission.admitted))
     if now:
         return now
     if _held(view):
@@ -131,6 +132,21 @@ def _halted(view: SweepView) -> tuple[Decision, ...]:
     return pauses + drops
 
 
+def _given_back(view: SweepView) -> tuple[StopTrial, ...]:
+    """Trials that make room for sweeps of higher priority: those that were begun last."""
+    running = view.running_here
+    owed = view.observation.owed - sum(trial.workers for trial in running if trial.stopping)
+    given = []
+    for trial in sorted(running, key=lambda trial: trial.claimed, reverse=True):
+        if owed <= 0:
+            break
+        if not (trial.stopping or trial.at_rung or trial.stopped):
+            reason = "a sweep of higher priority needs its devices"
+            given.append(StopTrial(identity=trial.identity, reason=reason))
+            owed -= trial.workers
+    return tuple(given)
+
+
 def _wind_down(running: tuple[TrialStanding, ...], ending: EndSweep) -> tuple[Decision, ...]:
     if not running:
         return (ending,)
@@ -172,6 +188,14 @@ def _stuck(view: SweepView, admission: Admission) -> Decision:
     if admission.refused:
         return EndSweep(state=SweepState.STOPPED, reason=admission.refused)
     large = admission.oversized
+    cap = view.budget.devices
+    if large is not None and cap is not None and large.workers > cap:
+        reason = (
+            f"{large.arm} seed {large.seed} needs {large.workers} devices at once, "
+            f"budget.devices allows {cap}; lower machine.workers or raise the cap with "
+            f"`rmsweep budget set {view.sweep_id} devices={large.workers}`"
+        )
+        return EndSweep(state=SweepState.FAILED, reason=reason)
     no_devices_yet = view.observation.capacity <= 0
     if large is None or no_devices_yet or view.observation.capacity_may_grow:
         return Wait(reason=_waiting_for(view, (), admission), until=_deadline(view))
@@ -194,11 +218,13 @@ def _waiting_for(view: SweepView, running: tuple[TrialStanding, ...], admission:
         parts.append(f"{_trials(elsewhere)} running in other sweeps")
     if admission.refused:
         parts.append(admission.refused)
+    resting = sum(trial.not_before > view.observation.now for trial in view.resting)
+    if resting:
+        parts.append(f"{_trials(resting)} put off: no space was left on the machine")
     waits = admission.waiting or admission.oversized
     if waits is not None:
         parts.append(
-            f"{waits.arm} seed {waits.seed} waits for {waits.workers} of "
-            f"{view.observation.capacity} devices"
+            f"{waits.arm} seed {waits.seed} waits for {waits.workers} of {view.devices} devices"
         )
     return "; ".join(parts) or "nothing may start now"
 
@@ -213,5 +239,7 @@ def _deadline(view: SweepView) -> float | None:
         seconds_until_drained(view),
         seconds_until_closed(view),
     )
+    rests = [trial.not_before - view.observation.now for trial in view.resting]
     known = [seconds for seconds in waits if seconds is not None]
+    known += [seconds for seconds in rests if seconds > 0]
     return view.observation.now + min(known) if known else None

@@ -27,6 +27,8 @@ DECISIONS_KIND = "decided"
 """Kind under which a driver records `decisions.log_entry` in the ledger."""
 PLACED_KIND = "placed"
 """Kind under which a driver records which machine an attempt was first heard from."""
+LEAVING_KIND = "leaving"
+"""Kind under which a driver records that an attempt ends because its machine is taken away."""
 EXPECTED_KIND = "expected"
 """Kind under which a driver records what it expects trials to take, before it decides by that."""
 
@@ -150,6 +152,7 @@ class SweepFold:
             trials=tuple(books.trials),
             queue=tuple(books.queue),
             in_flight=in_flight,
+            resting=books.resting,
             stopped=books.stopped,
             open_trials=books.open_trials,
             rungs=books.contest.standings(self._arms_to_come(spent)),

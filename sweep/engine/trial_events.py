@@ -7,7 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.engine.budgets.tally import failure_kind
-from sweep.engine.view import HARMLESS_KINDS, RETRYABLE_KINDS, TrialStanding
+from sweep.engine.view import (
+    DISK_FULL,
+    DISK_FULL_PAUSES,
+    HARMLESS_KINDS,
+    RETRYABLE_KINDS,
+    TrialStanding,
+)
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import Event
 
@@ -24,6 +30,7 @@ def started(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
         shared=trial.shared or not ours,
         attempts=trial.attempts + ours,
         claimed=event.seq if ours else trial.claimed,
+        not_before=0.0,
         stopping=False,
     )
 
@@ -67,6 +74,7 @@ def ended(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
             metrics={**trial.metrics, **outcome["metrics"]},
         )
     failed = (failure_kind(said),) if state is TrialState.FAILED else ()
+    setbacks = trial.setbacks + (not RETRYABLE_KINDS.isdisjoint(failed))
     return replace(
         trial,
         state=state,
@@ -78,8 +86,13 @@ def ended(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
         stopping=False,
         device_seconds=trial.device_seconds + paid,
         failures=trial.failures + failed,
-        setbacks=trial.setbacks + (not RETRYABLE_KINDS.isdisjoint(failed)),
+        setbacks=setbacks,
+        not_before=event.time + _pause(setbacks) if DISK_FULL in failed else 0.0,
         spoiled=trial.spoiled or not HARMLESS_KINDS.issuperset(failed),
         error_message=said.get("error_message"),
         waiting_since=event.seq,
     )
+
+
+def _pause(setbacks: int) -> float:
+    return DISK_FULL_PAUSES[min(setbacks, len(DISK_FULL_PAUSES)) - 1]

@@ -22,7 +22,9 @@ QueueKey = tuple[int, bool, int]
 
 PREEMPTED = "preempted"
 """A machine that was taken away."""
-RETRYABLE_KINDS = frozenset({"communication", PREEMPTED})
+DISK_FULL = "disk_full"
+"""No space was left on its machine."""
+RETRYABLE_KINDS = frozenset({"communication", DISK_FULL, PREEMPTED})
 """Failures that say something of the machine, not of the trial."""
 OUT_OF_MEMORY = "out_of_memory"
 """A failure that a smaller micro batch may cure."""
@@ -33,6 +35,8 @@ MAX_OVERTAKES = 8
 MAX_RETRIES = 3
 """Further attempts a trial gets after machines failed it, counted anew when it gets further than
 ever: one that trains for days on machines that come and go is lost often and is not at fault."""
+DISK_FULL_PAUSES = (30.0, 120.0, 480.0)
+"""Seconds before the attempts after a full disk: it is not freed by trying again at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,8 @@ class TrialStanding:
     """Step of its latest report but for those that repeat what an earlier attempt had done."""
     setbacks: int = 0
     """Times machines failed it since it last got further, or since the sweep was last started."""
+    not_before: float = 0.0
+    """Time until which it is not tried again: no space was left on its machine."""
     error_message: str | None = None
     device_seconds: float = 0.0
     """Cost of its ended attempts that this sweep paid for."""
@@ -155,6 +161,8 @@ class Observation:
     """Trials that run under another living driver; what the dead left running is taken over."""
     capacity_may_grow: bool = False
     """Whether a gang too large for the devices may still get them later."""
+    owed: int = 0
+    """Devices in use that sweeps of higher priority wait for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +180,8 @@ class SweepView:
     """Those that run or could, in the order to start them; the last figure is the position."""
     in_flight: tuple[TrialStanding, ...]
     """Those in state running, whoever runs them."""
+    resting: tuple[TrialStanding, ...] = ()
+    """Those that were put off after a failure, whether or not their time has come."""
     stopped: tuple[TrialStanding, ...] = ()
     """Those of arms stopped early that are not put aside yet."""
     open_trials: int
@@ -213,9 +223,17 @@ class SweepView:
         driver = self.observation.driver
         return tuple(trial for trial in self.in_flight if trial.ours and trial.driver == driver)
 
+    @property
+    def devices(self) -> int:
+        """Devices it may use at once: what there is, or its own cap."""
+        cap = self.budget.devices
+        capacity = self.observation.capacity
+        return capacity if cap is None else min(cap, capacity)
+
     def startable(self, trial: TrialStanding) -> bool:
         """Whether this driver may run it now, devices and budget aside."""
         if trial.state is TrialState.RUNNING and not trial.stopped:
             held = trial.identity in self.observation.held_elsewhere
             return not held and trial.driver != self.observation.driver
-        return trial.registered and not (trial.settled or trial.stopped or trial.at_rung)
+        rests = trial.not_before > self.observation.now
+        return trial.registered and not (trial.settled or trial.stopped or trial.at_rung or rests)

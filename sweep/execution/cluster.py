@@ -22,6 +22,7 @@ from ray._private import worker
 from ray.tune.execution import class_cache
 
 from infra.errors import InputError, RmsweepError
+from sweep.execution.leaving import leaving_machines
 
 START_ATTEMPTS = 3
 """The first start on a busy machine can fail while Ray's agents are still being imported."""
@@ -70,6 +71,9 @@ class Cluster:
     embedded: bool
     """Nobody else uses it, and it never grows."""
     nodes: tuple[Node, ...]
+    """Those that stay: none that is about to be taken away."""
+    key: str = ""
+    """Names it among all clusters; empty for an embedded one."""
     on_gpus: bool = False
     """Whether trials take GPUs; settled when it is joined, so that a cluster whose GPU machines are
     all gone waits for others instead of training on the CPUs of its head."""
@@ -108,8 +112,9 @@ def open_cluster(*, address: str | None, cpus: int | None) -> Iterator[Cluster]:
     vital = _start(cpus) if embedded else ()
     try:
         nodes = _nodes()
+        key = "" if embedded else _cluster_key()
         on_gpus = any(node.gpus for node in nodes)
-        yield Cluster(embedded=embedded, nodes=nodes, on_gpus=on_gpus, vital=vital)
+        yield Cluster(embedded=embedded, nodes=nodes, key=key, on_gpus=on_gpus, vital=vital)
     finally:
         if embedded or joined_here:
             ray.shutdown()  # of a joined cluster this only leaves it
@@ -184,11 +189,16 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _nodes() -> tuple[Node, ...]:
+    leaving = leaving_machines()
     return tuple(
         Node(cpus=found["Resources"].get("CPU", 0.0), gpus=found["Resources"].get("GPU", 0.0))
         for found in ray.nodes()
-        if found["Alive"]
+        if found["Alive"] and found["NodeID"] not in leaving
     )
+
+
+def _cluster_key() -> str:
+    return str(ray._private.worker.global_worker.gcs_client.cluster_id.hex())
 
 
 def _silence() -> None:

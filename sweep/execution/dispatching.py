@@ -16,6 +16,8 @@ class PlacedOrder:
 
     order: TrialOrder
     bundles: Sequence[Bundle]
+    generation: int = 0
+    """Actors kept warm by an earlier one are not used for it."""
 
 
 class Dispatcher(Protocol):

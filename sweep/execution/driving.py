@@ -22,18 +22,19 @@ from sweep.engine.decision_kinds import (
     log_entry,
 )
 from sweep.engine.decisions import decide
-from sweep.engine.fold import DECISIONS_KIND, EXPECTED_KIND, SweepFold
+from sweep.engine.fold import DECISIONS_KIND, EXPECTED_KIND, LEAVING_KIND, SweepFold
 from sweep.engine.growing.growth import NewTrial
 from sweep.engine.micro_batches import shrunk
 from sweep.engine.planning.plan import PlannedTrial, SweepPlan
 from sweep.engine.view import Observation, SweepView
 from sweep.execution.cluster import Cluster
+from sweep.execution.devices import Devices
 from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.heartbeat import TTL_SECONDS
 from sweep.execution.order_book import OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
-from sweep.execution.placement import device_count, gang_bundles, ranks_in
+from sweep.execution.placement import gang_bundles, ranks_in
 from sweep.execution.registration import add_planned
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -44,8 +45,6 @@ ROUND_SECONDS = 1.0
 EVENTS_AT_ONCE = 5000
 DECISIONS_AT_ONCE = 100
 """Looks in a row that lead to something; then trials are heard again."""
-COUNT_SECONDS = 10.0
-"""Between two looks at the machines of a cluster that may grow or shrink."""
 
 
 class SweepDriver:
@@ -73,10 +72,9 @@ class SweepDriver:
         self._fold = SweepFold(plan.sweep_id, plan.trials, plan.spec, growth=plan.growth)
         self._book = OrderBook(ledger)
         self._queue: deque[PlacedOrder] = deque()
-        self._cluster: Cluster | None = None
-        self._machines = {trial.config.machine for trial in plan.trials}
+        self._devices = Devices(ledger, holder)
+        self._devices.machines.update(trial.config.machine for trial in plan.trials)
         self._next_round = 0.0
-        self._next_count = 0.0
 
     def start(self) -> None:
         """Say that the sweep runs; what failed before gets another chance."""
@@ -93,9 +91,7 @@ class SweepDriver:
         Raises:
             InputError: If a trial of the plan cannot fit on it.
         """
-        for machine in self._machines:
-            gang_bundles(machine, cluster)
-        self._cluster = cluster
+        self._devices.use(cluster)
 
     @property
     def is_over(self) -> bool:
@@ -123,9 +119,18 @@ class SweepDriver:
             return
         if self.ended is not None:
             return
+        self._look_at_devices()
         for _ in range(DECISIONS_AT_ONCE):
             if self._decide():
                 return
+
+    def _look_at_devices(self) -> None:
+        """Have what lies on machines that leave end first, and ask for the sweep's part."""
+        self._devices.look()
+        for order in self._book.stop_on(self._devices.leaving):
+            gone = {"identity": order.attempt.identity, "node": order.node}
+            self._ledger.record_decision(self.sweep_id, LEAVING_KIND, gone)
+        self._devices.ask(self._view())
 
     def _decide(self) -> bool:
         """One view and what follows from it; whether nothing is left to do for now."""
@@ -226,24 +231,16 @@ class SweepDriver:
         return self._fold.view(
             Observation(
                 now=time.time(),
-                capacity=self._capacity(),
+                capacity=self._devices.count(
+                    self._book.waiting(seconds=self._patience.queueing),
+                    held=sum(order.attempt.workers for order in self._book),
+                ),
                 driver=self._holder.driver,
                 held_elsewhere=self._held_elsewhere(),
-                capacity_may_grow=self._cluster is not None and not self._cluster.embedded,
+                capacity_may_grow=self._devices.shared,
+                owed=self._devices.owed,
             )
         )
-
-    def _capacity(self) -> int:
-        if self._cluster is None:
-            return 0  # nothing is decided without a cluster but how a finished sweep ends
-        if not self._cluster.embedded and time.monotonic() >= self._next_count:
-            self._next_count = time.monotonic() + COUNT_SECONDS
-            self._cluster = self._cluster.now()
-        everything = device_count(self._machines, self._cluster)
-        if not self._book.waiting(seconds=self._patience.queueing):
-            return everything
-        # Others have the rest: further claims would only be charged for waiting behind them.
-        return min(everything, sum(order.attempt.workers for order in self._book))
 
     def _held_elsewhere(self) -> frozenset[str]:
         candidates = self._fold.may_run_elsewhere(self._holder.driver)
@@ -253,9 +250,10 @@ class SweepDriver:
         return frozenset(live.intersection(candidates))
 
     def _start(self, decision: StartTrial) -> None:
-        assert self._cluster is not None  # without work no trial is started, with work there is one
+        cluster = self._devices.cluster
+        assert cluster is not None  # without work no trial is started, with work there is one
         planned = self._planned[decision.identity]
-        bundles = gang_bundles(planned.config.machine, self._cluster)
+        bundles = gang_bundles(planned.config.machine, cluster)
         attempt = self._ledger.claim(
             decision.identity,
             self.sweep_id,
@@ -276,7 +274,8 @@ class SweepDriver:
             resume_from=attempt.resume_from,
             parts=tuple(ranks_in(bundle, planned.config.machine) for bundle in bundles),
         )
-        self._queue.append(PlacedOrder(order=order, bundles=bundles))
+        generation = self._devices.generation
+        self._queue.append(PlacedOrder(order=order, bundles=bundles, generation=generation))
 
     def _take_in(self, added: Sequence[NewTrial]) -> None:
         """Make trials that join the sweep known here and in the ledger; silent where they are."""
@@ -285,7 +284,7 @@ class SweepDriver:
         assert self._plan.space is not None
         planned = add_planned(self._ledger, self.sweep_id, self._plan.space, added)
         self._planned |= {trial.identity: trial for trial in planned}
-        self._machines |= {trial.config.machine for trial in planned}
+        self._devices.machines.update(trial.config.machine for trial in planned)
 
     def _stop(self, decision: StopTrial) -> None:
         for order in self._book:

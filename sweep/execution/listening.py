@@ -18,13 +18,17 @@ from infra.errors import (
     BugTrial,
     CommunicationTrial,
     DataTrialFailure,
+    DiskFullError,
+    DiskFullTrial,
     InputError,
     OutOfMemoryTrial,
     RmsweepError,
     StoreError,
     TrialFailure,
+    is_disk_full,
 )
 from sweep.execution.orders import TrialFault, TrialOrder
+from trainer.gangs.rank_child import full_disk
 from trainer.reporting import Answer, TrialOutcome, TrialReport
 
 FAULT_LINES = 12
@@ -140,6 +144,8 @@ class GangListener:
 
 def to_fault(error: BaseException) -> TrialFault:
     """An exception as data: its kind, its message, the last lines of its traceback."""
+    if is_disk_full(error) and not isinstance(error, RmsweepError):
+        error = DiskFullTrial(full_disk(error))
     if isinstance(error, RmsweepError):
         # The rank's traceback comes as a note.
         lines = [*str(error).splitlines(), *"\n".join(getattr(error, "__notes__", ())).splitlines()]
@@ -154,6 +160,8 @@ def to_fault(error: BaseException) -> TrialFault:
 def _kind_of(error: BaseException) -> str:
     if isinstance(error, TrialFailure):
         return error.kind
+    if isinstance(error, DiskFullError):
+        return DiskFullTrial.kind
     if isinstance(error, StoreError):
         return CommunicationTrial.kind
     if isinstance(error, InputError):  # its source, its backbone, or settings of these

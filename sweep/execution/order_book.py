@@ -37,6 +37,8 @@ class OpenOrder:
     ending_since: float | None = None
     """When it first reported after that: from then on it writes its checkpoint."""
     node: str = ""
+    machines: tuple[str, ...] = ()
+    """All its gang lies on, by Ray's ids; none before it began."""
 
     @property
     def attempt_id(self) -> int:
@@ -73,13 +75,20 @@ class OrderBook:
         if order.stop_since is None:
             order.stop_since = self._clock()
 
+    def stop_on(self, leaving: frozenset[str]) -> list[OpenOrder]:
+        """Have every order that lies on one of these machines end; those not told before."""
+        found = [o for o in self if o.stop_since is None and leaving.intersection(o.machines)]
+        for order in found:
+            self.stop(order)
+        return found
+
     def take_in(self, news: TrialNews) -> None:
         """Tell the ledger what an open order said; the last news close it."""
         order = self._open[news.attempt]
         if order.node != news.node:
             placed = {"identity": order.attempt.identity, "node": news.node}
             self._ledger.record_decision(order.attempt.sweep_id, PLACED_KIND, placed)
-        order.heard, order.node = self._clock(), news.node
+        order.heard, order.node, order.machines = self._clock(), news.node, news.machines
         if news.report is not None:
             if order.stop_since is not None and order.ending_since is None:
                 order.ending_since = order.heard

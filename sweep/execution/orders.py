@@ -42,6 +42,8 @@ class TrialNews(Frozen):
     attempt: int
     node: str
     """Host that executes it."""
+    machines: tuple[str, ...] = ()
+    """All its gang lies on, by Ray's ids."""
     report: TrialReport | None = None
     outcome: TrialOutcome | None = None
     fault: TrialFault | None = None

@@ -6,7 +6,7 @@ their GPUs; a larger one is one bundle per machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ray.tune import PlacementGroupFactory
@@ -17,6 +17,7 @@ from trainer.config import MachineConfig
 
 Bundle = Mapping[str, float]
 GANG_KEY = "gang"
+GENERATION_KEY = "generation"
 
 
 def gang_bundles(machine: MachineConfig, cluster: Cluster) -> tuple[Bundle, ...]:
@@ -57,9 +58,27 @@ def device_count(machines: Iterable[MachineConfig], cluster: Cluster) -> int:
     return sum(_room(node, threads, cluster) for node in cluster.nodes)
 
 
+class GangRequest(PlacementGroupFactory):  # type: ignore[misc]  # Ray is untyped here
+    """What a gang reserves; Tune gives a free actor or group only to a request equal to its own.
+
+    A generation ends when machines are about to leave: what lies on them is not used again.
+    """
+
+    def __init__(self, bundles: Sequence[Bundle], generation: int) -> None:
+        super().__init__([dict(bundle) for bundle in bundles])
+        self.generation = generation
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, GangRequest) and self.generation == other.generation
+        return same and bool(super().__eq__(other))
+
+    def __hash__(self) -> int:
+        return hash((super().__hash__(), self.generation))
+
+
 def placement_request(config: Mapping[str, Any]) -> PlacementGroupFactory:
     """Tune's resource request for a suggested config; all bundles are granted at once."""
-    return PlacementGroupFactory([dict(bundle) for bundle in config[GANG_KEY]])
+    return GangRequest(config[GANG_KEY], config[GENERATION_KEY])
 
 
 def _room(node: Node, threads: int, cluster: Cluster) -> int:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import socket
 from typing import Any, ClassVar
 
+import ray
 from ray.tune import Trainable
+from ray.util.placement_group import get_current_placement_group, placement_group_table
 
 from sweep.execution.listening import GangListener, Launch, launch_gang
 from sweep.execution.orders import TrialFault, TrialNews, TrialOrder, Verdict
@@ -32,6 +34,7 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
     _listener: GangListener | None = None
     _answer: Answer = "continue"
     _unanswered: bool = False
+    _machines: tuple[str, ...] = ()
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first order."""
@@ -47,6 +50,7 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
         if self._listener is None:
             # Not before: Tune makes actors it then puts aside for one that has become free.
             self._listener = GangListener(self._order, type(self).launch)
+            self._machines = machines_of_gang(self._order)
         if self._unanswered:
             self._listener.answer(self._answer)
             self._unanswered = False
@@ -55,6 +59,7 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
         news = TrialNews(
             attempt=self._order.attempt,
             node=socket.gethostname(),
+            machines=self._machines,
             report=message if isinstance(message, TrialReport) else None,
             outcome=message if isinstance(message, TrialOutcome) else None,
             fault=message if isinstance(message, TrialFault) else None,
@@ -82,6 +87,14 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
         self._order = TrialOrder.model_validate_json(config[ORDER_KEY])
         self._answer = "continue"
         self._unanswered = False
+
+
+def machines_of_gang(order: TrialOrder) -> tuple[str, ...]:
+    """Ray's ids of the machines this actor's gang lies on."""
+    if len(order.parts) == 1:
+        return (ray.get_runtime_context().get_node_id(),)
+    lies = placement_group_table(get_current_placement_group())["bundles_to_node_id"]
+    return tuple(sorted(set(lies.values())))
 
 
 def actor_class(launch: Launch) -> type[TrialActor]:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from infra.errors import DiskFullError, InputError, RmsweepError, SchemaError, StoreError
-from sweep.records.schema import SCHEMA_VERSION, meta, metadata
+from sweep.records.schema import SCHEMA_VERSION, demands, meta, metadata
 
 BUSY_SECONDS = 30
 """How long a writer waits for the writers before it."""
@@ -193,6 +193,8 @@ def _create_or_check(connection: Connection, address: str) -> None:
                 f"{address} was written with schema version {found}, this rmsweep reads up to "
                 f"version {SCHEMA_VERSION}; install the newer rmsweep or name another ledger"
             )
+        # Drivers of the release before, which know nothing of it, go on beside newer ones.
+        demands.create(connection, checkfirst=True)
         return
     metadata.create_all(connection)
     connection.execute(sa.insert(meta), [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])

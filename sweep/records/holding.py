@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from infra.errors import BusyError
-from sweep.records import journal
+from sweep.records import journal, sharing
 from sweep.records.liveness import is_known_dead
 from sweep.records.rows import Holder
 from sweep.records.schema import holders, holds, leases, sweeps
@@ -115,6 +115,7 @@ def acquire(connection: Connection, sweep_id: str, holder: Holder, now: float) -
 
 def release(connection: Connection, sweep_id: str, holder: Holder, now: float) -> None:
     """Let go of a sweep; silent when the driver does not hold it."""
+    sharing.withdraw(connection, sweep_id, holder)
     let_go = connection.execute(
         sa.update(sweeps)
         .where(sweeps.c.sweep_id == sweep_id, sweeps.c.driver == holder.driver)

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.errors import MissingError
-from sweep.records import holding, journal, reading
+from sweep.records import holding, journal, reading, sharing
 from sweep.records.database import Database
 from sweep.records.registering import require_sweep
 from sweep.records.rows import DecisionRow, EvaluationRow, Event, Holder, Json, PublicationRow
 from sweep.records.schema import decisions, evaluations, publications, trials
+from sweep.records.sharing import Demand
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
@@ -171,3 +172,10 @@ class Log:
         """Let others have it; silent when this holder does not have it."""
         with self.database.writing() as connection:
             holding.give_back_lease(connection, name, holder)
+
+    def ask(self, cluster: str, demand: Demand, holder: Holder, ttl_seconds: float) -> list[Demand]:
+        """Say what a sweep asks of a cluster; what every living sweep asks there, with this one."""
+        with self.database.writing() as connection:
+            return sharing.ask(
+                connection, cluster, demand, holder, ttl_seconds=ttl_seconds, now=self._clock()
+            )

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sweep.records.lifecycle import LOST, SweepState, TrialState
 
 SCHEMA_VERSION = 1
-"""Raised with every change of the tables below."""
+"""Raised with every change an older version could not live with; a further table is none."""
 
 metadata = MetaData()
 
@@ -221,6 +221,20 @@ cursors = Table(
     metadata,
     Column("name", String(512), primary_key=True),
     Column("seq", Integer, nullable=False),
+)
+
+demands = Table(
+    "demands",
+    metadata,
+    Column("sweep_id", ForeignKey("sweeps.sweep_id"), primary_key=True),
+    Column("cluster", String(128), nullable=False, index=True),
+    Column("driver", String(128), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("unit", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("expires", Float, nullable=False),
 )
 
 leases = Table(

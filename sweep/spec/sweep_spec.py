@@ -49,7 +49,7 @@ class StageBudgetSpec(Frozen):
 
 
 class BudgetSpec(Frozen):
-    """What the sweep may spend; each limit is hard, absent means unlimited.
+    """What the sweep may spend, and its part of a cluster; a limit is hard, absent means unlimited.
 
     Coming near a limit is told first, then nothing new begins, then what runs is stopped.
     """
@@ -64,6 +64,11 @@ class BudgetSpec(Frozen):
     trials: PositiveInt | None = None
     failures: PositiveInt | None = None
     """Failed attempts after which the sweep stops."""
+    devices: PositiveInt | None = None
+    """Devices it may use at once, however many a cluster has."""
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    """Among the sweeps on one cluster: a higher one is given devices first, and what runs of lower
+    ones checkpoints and waits for it. Equals take turns."""
     per_arm: ArmBudgetSpec = ArmBudgetSpec()
     """What one arm may spend; it is stopped then, and the others go on."""
     per_stage: dict[str, StageBudgetSpec] = Field(default_factory=dict)

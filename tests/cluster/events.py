@@ -58,8 +58,10 @@ def postgresql_is_away(of: Rehearsal) -> None:
 
 
 def a_machine_is_taken_back(of: Rehearsal) -> None:
-    of.wait("a rank", lambda: bool(ranks(of)))
-    of.machines.warn("two")
+    of.wait("a rank on it", lambda: bool(ranks(of, "two")))
+    said = of.machines.take_back("two")
+    if said != "nothing runs here any more":
+        raise AssertionError(f"expected what ran there to checkpoint and go: {said}")
     of.machines.join("two again")
 
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -23,6 +24,8 @@ from tests.free_ports import free_ports
 from tests.serving import await_port
 
 START_SECONDS = 240.0
+START_ATTEMPTS = 3
+"""Ray gives a machine up whose agents take long to be imported, as on a busy one."""
 
 
 class Machines:
@@ -69,27 +72,47 @@ class Machines:
             disk.mkdir()
             _run("mount", "-t", "tmpfs", "-o", f"size={disk_megabytes}m", "tmpfs", str(disk))
             self._disks[name] = disk
-        self._start(
-            name,
-            *(f"--address={self._gcs}", "--num-cpus=1", f"--dashboard-agent-listen-port={port}"),
-            disk=disk,
-        )
+        for _ in range(START_ATTEMPTS):
+            self._start(
+                name,
+                *(f"--address={self._gcs}", "--num-cpus=1"),
+                f"--dashboard-agent-listen-port={port}",
+                disk=disk,
+            )
+            if self._has_joined(name):
+                return
+            self._end(name, signal.SIGKILL)
+        log = self._scratch / f"{name}.txt"
+        raise AssertionError(f"{name} did not join: {log.read_text()[-2000:]}")
+
+    def _has_joined(self, name: str) -> bool:
+        """Wait until a machine has joined, or has given up."""
         deadline = time.monotonic() + START_SECONDS
         log = self._scratch / f"{name}.txt"
         while "Ray runtime started" not in log.read_text(errors="replace"):
             if time.monotonic() > deadline or self._processes[name].poll() is not None:
-                raise AssertionError(f"{name} did not join: {log.read_text()[-2000:]}")
+                return False
             time.sleep(0.5)
+        return True
 
     def lose(self, name: str) -> None:
         """Pull a machine's plug: every process of it dies at once."""
         self._end(name, signal.SIGKILL)
 
-    def warn(self, name: str) -> None:
-        """Give a machine notice, as a cloud does that takes it back, and take it 10 s later."""
-        self._processes[name].send_signal(signal.SIGTERM)
-        time.sleep(10)
+    def take_back(self, name: str, *, seconds: float = 60.0) -> str:
+        """End a machine as Kubernetes does: its `preStop` first; what that says when it is over."""
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "sweep.execution.leaving", f"--seconds={seconds}"),
+                *(f"--address={self._gcs}", f"--node={self._raylet(name)}"),
+            ],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self._end(name, signal.SIGKILL)
+        return done.stdout.strip() or done.stderr.strip()
 
     def fill(self, name: str) -> None:
         """Leave no space on a machine's disk."""
@@ -102,19 +125,24 @@ class Machines:
         """Give the space back."""
         (self._disks[name] / "filler").unlink()
 
-    def processes(self) -> list[psutil.Process]:
-        """Everything the machines have started."""
+    def processes(self, *names: str) -> list[psutil.Process]:
+        """Everything these machines have started, or all of them."""
         found = []
-        for process in self._processes.values():
+        for name in names or tuple(self._processes):
+            process = self._processes[name]
             with contextlib.suppress(psutil.Error):
                 parent = psutil.Process(process.pid)
                 found += [parent, *parent.children(recursive=True)]
         return found
 
     def close(self) -> None:
-        """End everything."""
+        """End everything, also what a parent that died has left behind."""
         for name in [*self.names, "head"]:
             self._end(name, signal.SIGKILL)
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("RAY_AUTH_TOKEN") == self.token:
+                    process.kill()
         for disk in self._disks.values():
             _run("umount", "-l", str(disk))
 
@@ -134,6 +162,14 @@ class Machines:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _raylet(self, name: str) -> str:
+        """Ray's id of a machine."""
+        for process in self.processes(name):
+            for argument in process.cmdline():
+                if argument.startswith("--node_id="):
+                    return argument.removeprefix("--node_id=")
+        raise AssertionError(f"no raylet runs on {name}")
 
     def _end(self, name: str, number: int) -> None:
         process = self._processes.pop(name)

@@ -96,8 +96,7 @@ def change(of: Rehearsal, chance: random.Random) -> None:
         return
     name = chance.choice(names)
     if chance.random() < 0.5:
-        of.machines.warn(name)
-        of.say(f"{name} is taken back with notice")
+        of.say(f"{name} is taken back with notice: {of.machines.take_back(name)}")
     else:
         of.machines.lose(name)
         of.say(f"{name} is lost")

@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,20 +118,22 @@ class Rehearsal:
         return bool(out) and json.loads(out)["state"] not in ("pending", "running", "interrupted")
 
 
-def ranks(of: Rehearsal) -> list[psutil.Process]:
-    """Ranks at work on any machine."""
-    return _ranks_of(of, "TrialActor", "PartActor", "ResourceTrainable")
+def ranks(of: Rehearsal, *machines: str) -> list[psutil.Process]:
+    """Ranks at work on these machines, or on any."""
+    return _ranks_of(of, ("TrialActor", "PartActor", "ResourceTrainable"), machines)
 
 
 def gang_ranks(of: Rehearsal) -> list[psutil.Process]:
     """Ranks of gangs that lie on several machines, but for those beside rank 0."""
-    return _ranks_of(of, "PartActor")
+    return _ranks_of(of, ("PartActor",))
 
 
-def _ranks_of(of: Rehearsal, *actors: str) -> list[psutil.Process]:
+def _ranks_of(
+    of: Rehearsal, actors: Sequence[str], machines: Sequence[str] = ()
+) -> list[psutil.Process]:
     """Ranks are forked from a server each actor has; Ray's own processes have such servers too."""
     found = []
-    for actor in of.machines.processes():
+    for actor in of.machines.processes(*machines):
         with contextlib.suppress(psutil.Error):
             if any(name in " ".join(actor.cmdline()) for name in actors):
                 for server in actor.children():
@@ -152,7 +155,11 @@ def drivers(of: Rehearsal) -> list[psutil.Process]:
 
 @contextmanager
 def a_cluster(away_seconds: float) -> Iterator[Rehearsal]:
-    """Everything started, two machines joined; all ended and deleted with the block."""
+    """Everything started, two machines joined; all ended and deleted with the block.
+
+    A SIGTERM ends the block as Ctrl-C does.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))  # sockets need short names
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)

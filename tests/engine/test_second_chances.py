@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from sweep.engine.decision_kinds import EndSweep, StartTrial
+from sweep.engine.decision_kinds import EndSweep, StartTrial, Wait
 from sweep.engine.decisions import decide
 from sweep.engine.trial_events import ended, reported
 from sweep.engine.view import TrialStanding
@@ -104,3 +106,26 @@ def test_a_trial_that_gets_further_is_lost_as_often_as_machines_come_and_go() ->
         trial = ended(reported(trial, told, key="eval/x"), _LOST, ours=True)
 
     assert trial.given_up
+
+
+def test_a_full_disk_is_tried_again_after_pauses_that_grow_and_is_given_up_in_the_end(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, fails={0: "disk_full"}))
+    driver.look()
+    began = []
+    while driver.ended is None:
+        began += [clock.now] * bool(driver.running)
+        driver.step()
+        (waits,) = decide(driver.view()) or (None,)
+        if isinstance(waits, Wait):
+            assert "put off: no space was left on the machine" in waits.reason
+            assert waits.until is not None
+            clock.now = waits.until - 0.1
+            assert not [*driver.look(), *driver.running][1:]
+            clock.now += 0.2
+            driver.look()
+
+    assert [round(b - a) for a, b in pairwise(began)] == [30, 120, 480]
+    assert driver.ended.state is SweepState.FAILED
+    assert "disk_full 1" in driver.ended.reason

@@ -1,6 +1,7 @@
 """A driver in a process of its own: `python -m tests.execution.drive HOME SWEEP`, to be killed.
 
-SWEEP is the JSON of `{"name", "configs": [...]}`; the last line printed is the result.
+SWEEP is the JSON of `{"name", "configs": [...]}`, with `"budget"` and the `"address"` of a cluster
+where it is to join one; the last line printed is the result.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from infra.errors import RmsweepError
 from sweep.execution.runner import run_sweep
 from sweep.records.ledger import Ledger
+from sweep.spec.sweep_spec import BudgetSpec
 from tests.execution.plans import plan_of, settings_in
 from tests.execution.scripted import SCRIPTED
 from trainer.config import TrainerConfig
@@ -21,9 +23,10 @@ def main() -> int:
     """Run the sweep; leaves as the command does: 130 when interrupted, 1 when Ray failed."""
     home, sweep = Path(sys.argv[1]), json.loads(sys.argv[2])
     configs = [TrainerConfig.model_validate(config) for config in sweep["configs"]]
-    settings = settings_in(home)
+    settings = settings_in(home).model_copy(update={"ray_address": sweep.get("address")})
+    budget = BudgetSpec.model_validate(sweep.get("budget", {}))
     with Ledger.open(settings.ledger_url) as ledger:
-        plan = plan_of(configs, name=sweep["name"])
+        plan = plan_of(configs, name=sweep["name"], budget=budget)
         try:
             result = run_sweep(plan, ledger, settings, execution=SCRIPTED)
         except RmsweepError as error:

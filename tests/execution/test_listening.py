@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from infra.errors import (
     BackboneError,
     CommunicationTrial,
     DataError,
+    DiskFullError,
     DivergedTrial,
     OutOfMemoryTrial,
     PreemptedTrial,
@@ -22,6 +25,7 @@ from sweep.execution.listening import FAULT_LINES, GangListener, Message, to_fau
 from sweep.execution.orders import TrialFault, TrialOrder
 from tests.execution.scripted import launch_script, script
 from trainer.config import TrainerConfig
+from trainer.gangs.rank_child import to_failure
 from trainer.reporting import Answer, TrialOutcome, TrialReport
 
 
@@ -177,3 +181,18 @@ def test_a_stop_reaches_the_gang_at_once_and_only_once_also_while_it_is_launched
     running.stop()
     assert isinstance(running.next_message(5.0), TrialOutcome)
     assert stops == ["stop", "stop"]
+
+
+def test_a_full_disk_is_named_with_its_machine_whoever_met_it() -> None:
+    met = OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
+    by_a_library = RuntimeError("I/O error: No space left on device (os error 28)")
+
+    for error in (met, by_a_library, StoreError("the store failed")):
+        fault = to_fault(error)
+        if isinstance(error, StoreError):
+            assert fault.kind == "communication"
+            continue
+        assert fault.kind == "disk_full"
+        assert fault.message.startswith(f"no space is left on {socket.gethostname()}; free some")
+        assert to_failure(error).error == "DiskFullTrial"
+    assert to_fault(DiskFullError("no space left while writing 'x'")).kind == "disk_full"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from infra.errors import BusyError, InputError, MissingError
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.rows import ArmRow, TrialRow
+from sweep.records.sharing import Demand
 from sweep.replay.working import SimulatedClock
 from tests.records.rows import (
     TTL,
@@ -128,6 +131,30 @@ class LedgerSweepsContract:
         assert ledger.sweep("head").driver is None
         # The first driver counts up to its last sign of life, the second until it let go.
         assert ledger.spent("head-1a2b3c4d").wall_seconds == 5
+
+    def test_what_sweeps_ask_of_a_cluster_is_known_to_all_until_they_let_go_or_die(
+        self, ledger: Ledger, clock: SimulatedClock
+    ) -> None:
+        for name in ("head-1a2b3c4d", "head-5e6f7a8b"):
+            register(ledger, name)
+
+        def ask(name: str, driver: str, *, cluster: str = "lab", held: int = 0) -> list[Demand]:
+            demand = Demand(sweep_id=name, priority=2, since=clock.now, wanted=4, unit=2, held=held)
+            return ledger.ask(cluster, demand, stranger(driver), TTL)
+
+        (first,) = ask("head-1a2b3c4d", "one")
+        clock.now += TTL / 2
+        both = ask("head-5e6f7a8b", "two", held=2)
+        assert both == [first, replace(first, sweep_id="head-5e6f7a8b", since=clock.now, held=2)]
+        assert ask("head-1a2b3c4d", "one")[0].since == first.since
+        assert [one.sweep_id for one in ask("head-5e6f7a8b", "two", cluster="other")] == [
+            "head-5e6f7a8b"
+        ]
+        clock.now += TTL + 1  # the first driver is dead
+        assert [one.sweep_id for one in ask("head-5e6f7a8b", "two")] == ["head-5e6f7a8b"]
+        ask("head-1a2b3c4d", "one")
+        ledger.release_sweep("head-1a2b3c4d", stranger("one"))
+        assert [one.sweep_id for one in ask("head-5e6f7a8b", "two")] == ["head-5e6f7a8b"]
 
     def test_a_stop_is_asked_for_and_forgotten_on_resume(self, ledger: Ledger) -> None:
         register(ledger)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import traceback
@@ -21,6 +22,7 @@ from infra.errors import (
     CommunicationTrial,
     DataError,
     DataTrialFailure,
+    DiskFullTrial,
     InputError,
     OutOfMemoryTrial,
     RmsweepError,
@@ -173,12 +175,22 @@ def to_failure(error: BaseException) -> RankFailure:
 def _translated(error: BaseException) -> tuple[type[RmsweepError], str]:
     said = f"{type(error).__name__}: {error}"
     lower = said.lower()
+    if infra.errors.is_disk_full(error):
+        return DiskFullTrial, full_disk(error)
     if isinstance(error, MemoryError) or any(words in lower for words in _MEMORY_WORDS):
         advice = "lower machine.micro_batch_pairs, raise machine.zero_stage or add workers"
         return OutOfMemoryTrial, f"the trial does not fit its devices; {advice}: {said[:500]}"
     if isinstance(error, RuntimeError) and any(words in lower for words in _GANG_WORDS):
         return CommunicationTrial, f"a rank vanished or a collective timed out: {said[:500]}"
     return BugTrial, said
+
+
+def full_disk(error: BaseException) -> str:
+    """What a full disk is told as."""
+    return (
+        f"no space is left on {socket.gethostname()}; free some: the trial is tried again after a "
+        f"pause, from its last checkpoint ({type(error).__name__}: {str(error)[:300]})"
+    )
 
 
 def _settle(launch: RankLaunch) -> None:

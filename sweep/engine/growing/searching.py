@@ -57,6 +57,6 @@ def _number_asked(view: SweepView) -> int:
 def _busy(view: SweepView) -> bool:
     """Whether no device is free, or something begun can have it."""
     used = sum(trial.workers for trial in view.running_here)
-    if used >= view.observation.capacity:
+    if used >= view.devices:
         return True
     return any(view.startable(view.trials[key[-1]]) for key in view.queue)

@@ -105,6 +105,9 @@ def test_spot_workers_accept_their_taint_and_have_time_for_a_checkpoint() -> Non
     assert all(taint not in pod["tolerations"] for pod in lasting)
     assert all(pod["nodeSelector"]["rmsweep/spot"] == "true" for pod in spot)
     assert {p["terminationGracePeriodSeconds"] for p in (*spot, *lasting)} == {180}
+    hooks = [pod["containers"][0]["lifecycle"]["preStop"] for pod in (*spot, *lasting)]
+    command = ["python", "-m", "sweep.execution.leaving", "--seconds", "170"]
+    assert all(hook == {"exec": {"command": command}} for hook in hooks)
 
 
 def test_a_queues_quota_holds_a_teams_largest_cluster() -> None:

@@ -1,0 +1,89 @@
+"""Which part of a cluster each of the sweeps on it may use: by priority, then in turns.
+
+Pure arithmetic on what every driver has written into the ledger, so that all of them come to the
+same shares without speaking to one another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from sweep.engine.view import SweepView
+from sweep.records.sharing import Demand
+
+
+def demand_of(view: SweepView, *, slots: int, at_most: int) -> Demand:
+    """What a sweep could use, with so many slots a worker, of at most so many."""
+    running = view.running_here
+    held = sum(trial.workers for trial in running)
+    could = 0
+    unit = math.inf
+    for key in view.queue:
+        trial = view.trials[key[-1]]
+        if could * slots >= at_most:
+            break
+        if view.startable(trial):
+            could += trial.workers
+            unit = min(unit, trial.workers)
+    cap = view.budget.devices
+    wanted = held + could if cap is None else min(cap, held + could)
+    return Demand(
+        sweep_id=view.sweep_id,
+        priority=view.budget.priority,
+        since=view.observation.now,
+        wanted=max(held, wanted) * slots,
+        unit=slots * int(1 if math.isinf(unit) else unit),
+        held=held * slots,
+    )
+
+
+def shares(total: int, demands: Sequence[Demand]) -> dict[str, int]:
+    """Slots of each sweep: the higher priority first, equals in turns of one gang each."""
+    given = {demand.sweep_id: 0 for demand in demands}
+    left = total
+    for priority in sorted({demand.priority for demand in demands}, reverse=True):
+        equals = [demand for demand in demands if demand.priority == priority]
+        hungry = sorted(equals, key=lambda demand: (demand.since, demand.sweep_id))
+        while hungry:
+            first = min(hungry, key=lambda demand: given[demand.sweep_id])
+            more = min(first.unit, first.wanted - given[first.sweep_id])
+            if more <= 0 or more > left:
+                hungry.remove(first)
+                continue
+            given[first.sweep_id] += more
+            left -= more
+    return given
+
+
+def usable(total: int, demands: Sequence[Demand]) -> dict[str, int]:
+    """Slots each sweep may use by now: of its share, what others no longer hold."""
+    given = shares(total, demands)
+    free = max(0, total - sum(demand.held for demand in demands))
+    for demand in sorted(demands, key=lambda each: (-each.priority, each.since, each.sweep_id)):
+        more = min(free, max(0, given[demand.sweep_id] - demand.held))
+        given[demand.sweep_id] = min(given[demand.sweep_id], demand.held + more)
+        free -= more
+    return given
+
+
+def owed(total: int, demands: Sequence[Demand]) -> dict[str, int]:
+    """Slots each sweep is to give back now: only to higher priorities, the lowest gives first.
+
+    Equals are never interrupted for one another: what runs ends, and the next gang is another's.
+    """
+    given = shares(total, demands)
+    free = max(0, total - sum(demand.held for demand in demands))
+    debts: dict[str, int] = {}
+    for demand in sorted(demands, key=lambda each: (each.priority, -each.since, each.sweep_id)):
+        lacking = _lacking_above(demand.priority, demands, given) - free - sum(debts.values())
+        debts[demand.sweep_id] = max(0, min(lacking, demand.held - given[demand.sweep_id]))
+    return debts
+
+
+def _lacking_above(priority: int, demands: Sequence[Demand], given: Mapping[str, int]) -> int:
+    return sum(
+        max(0, given[demand.sweep_id] - demand.held)
+        for demand in demands
+        if demand.priority > priority
+    )
