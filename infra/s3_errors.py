@@ -12,6 +12,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
+    SSLError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
@@ -39,6 +40,7 @@ _RENEW = (
 _GIVE_ONE = (
     "give this machine a role, a credentials file, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
+_VOUCH = "for an authority of your own set AWS_CA_BUNDLE to its certificate's file"
 _UNREACHED = (
     ConnectionError,
     ConnectionClosedError,
@@ -68,6 +70,8 @@ def as_ours(error: Exception, *, uri: str, bucket: str, key: str) -> RmsweepErro
         return StoreError(f"no credentials for {uri}: {error}; {_GIVE_ONE}")
     if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
         return StoreError(f"the credentials for {uri} have expired: {error}; {_RENEW}")
+    if isinstance(error, SSLError) and "certificate" in str(error).lower():
+        return StoreError(f"the certificate of {uri} is not accepted: {error}; {_VOUCH}")
     if isinstance(error, _UNREACHED):
         return OutageError(f"{uri} failed on {key!r}: {error}")
     return StoreError(f"{uri} failed on {key!r}: {error}")

@@ -134,11 +134,11 @@ class S3Store:
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        try:
-            with translated(key):
+        with translated(key):
+            try:
                 yield
-        except (ClientError, BotoCoreError, Boto3Error) as error:
-            raise as_ours(error, uri=self.uri, bucket=self._bucket, key=key) from error
+            except (ClientError, BotoCoreError, Boto3Error) as error:  # some are OSErrors as well
+                raise as_ours(error, uri=self.uri, bucket=self._bucket, key=key) from error
 
 
 def _config(settings: Settings, *, own_server: bool) -> Config:

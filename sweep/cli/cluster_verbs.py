@@ -58,7 +58,7 @@ def submit(
     from sweep.execution.submitting import submit as hand_over
 
     submission = hand_over(plan, entry)
-    if same_ledger and not plan.pending:
+    if same_ledger:
         _register(workplace, plan, entry, submission)
     if json:
         print_json(

@@ -15,6 +15,9 @@ from sweep.records.rows import ArmRow, TrialRow
 def register(plan: SweepPlan, ledger: Ledger, settings: Settings) -> None:
     """Write the plan into the ledger; silent when it is there.
 
+    Of a plan whose data only other machines see the sweep alone is written: trials are named by
+    their data, and join it where that can be read.
+
     Raises:
         InputError: If the ledger holds another sweep under this id.
     """
@@ -23,8 +26,8 @@ def register(plan: SweepPlan, ledger: Ledger, settings: Settings) -> None:
         plan.sweep_id,
         spec.name,
         spec.model_dump(mode="json"),
-        arms=arm_rows(plan),
-        trials=trial_rows(plan),
+        arms=() if plan.pending else arm_rows(plan),
+        trials=() if plan.pending else trial_rows(plan),
         tracking_uri=_or_auto(spec.tracking.uri, settings.tracking_uri),
         storage=_or_auto(spec.storage, settings.storage),
     )

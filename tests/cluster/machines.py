@@ -23,7 +23,7 @@ from tests.execution.ray_head import head_ports, ray_environment
 from tests.free_ports import free_ports
 from tests.serving import await_port
 
-START_SECONDS = 240.0
+START_SECONDS = 420.0
 START_ATTEMPTS = 3
 """Ray gives a machine up whose agents take long to be imported, as on a busy one."""
 

@@ -18,7 +18,7 @@ import psutil
 from tests.free_ports import free_ports
 from tests.serving import await_port
 
-START_SECONDS = 240.0
+START_SECONDS = 420.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def ray_environment(token: str) -> dict[str, str]:
         "RAY_AUTH_TOKEN": token,
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
-        "RAY_gcs_server_port_wait_time_s": "120",
-        "RAY_raylet_start_wait_time_s": "120",
-        "RAY_agent_register_timeout_ms": "120000",
+        "RAY_gcs_server_port_wait_time_s": "400",
+        "RAY_raylet_start_wait_time_s": "400",
+        "RAY_agent_register_timeout_ms": "400000",
         "OMP_NUM_THREADS": "1",
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.execution.supervising import Sender, Standing, Supervisor
+from sweep.execution.supervising import SENDER_FILE, Sender, Standing, Supervisor
+from sweep.records.submissions import GAVE_UP_KIND
+from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 
 DRIVER = """
 import os, pathlib, signal, sys, time
@@ -174,3 +177,30 @@ def test_this_machine_has_no_obstacle_for_itself() -> None:
 
     assert here.obstacles(here) == here.differences(here) == []
     assert os.environ.get("RAY_AUTH_TOKEN", "no token") not in here.model_dump_json()
+
+
+def test_a_submission_from_another_python_ends_and_status_tells_both_versions(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    made = make_sweep(home, Recipe(arms=[MadeArm(name="a", point={})], items=10, finish=None))
+    here = Sender.here()
+    sender = here.model_copy(update={"python": "3.99.1"})
+    (tmp_path / SENDER_FILE).write_text(sender.model_dump_json())
+
+    done = subprocess.run(
+        [sys.executable, "-m", "sweep.execution.supervising", made.sweep_id],
+        env={**os.environ, "RMSWEEP_HOME": str(home)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    said = f"Python is 3.99.1 on the submitting machine and {here.python} on the cluster"
+    assert said in done.stdout
+    assert "Traceback" not in done.stderr
+    told = [one for one in made.ledger.decisions(made.sweep_id) if one.kind == GAVE_UP_KIND]
+    assert said in told[-1].payload["reason"]

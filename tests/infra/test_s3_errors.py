@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from infra.errors import CorruptObjectError, MissingObjectError, OutageError, StoreError
 from infra.s3_store import S3Store
@@ -87,3 +88,13 @@ def test_damage_on_the_way_is_noticed_and_leaves_no_file(answers: Answers, tmp_p
     with pytest.raises(CorruptObjectError, match="k' came damaged"):
         store.read("k")
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
+@pytest.mark.parametrize("vendors", [ConnectTimeoutError, ReadTimeoutError])
+def test_a_server_that_is_silent_is_an_outage_which_a_training_waits_for(
+    answers: Answers, vendors: Callable[..., Exception]
+) -> None:
+    store = S3Store("s3://b/x")
+
+    with pytest.raises(OutageError, match="failed on 'k'"), store._translated("k"):
+        raise vendors(endpoint_url=answers.address)  # they are OSErrors as well
