@@ -25,7 +25,10 @@ def shipped_axis(name: str) -> ShippedAxis:
         MissingError: If there is none; names the nearest.
     """
     if name not in AXES:
-        raise MissingError(f"unknown axis '{name}'{hint(name, AXES)}")
+        raise MissingError(
+            f"no shipped axis is called '{name}'{hint(name, AXES)}; any setting can be an axis: "
+            "`rmsweep spaces --settings` lists them"
+        )
     return AXES[name]
 
 

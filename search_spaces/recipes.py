@@ -15,6 +15,11 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
+def recipe_rows() -> list[dict[str, str]]:
+    """One row per shipped file: its name, and what it is for."""
+    return [{"name": name, "doc": recipe_summary(name)} for name in recipe_names()]
+
+
 def recipe_path(name: str) -> Path:
     """The file of a shipped recipe.
 
@@ -23,7 +28,8 @@ def recipe_path(name: str) -> Path:
     """
     names = recipe_names()
     if name not in names:
-        raise MissingError(f"no shipped recipe is called '{name}'{hint(name, names)}")
+        near = hint(name, names) or "; `rmsweep spaces --recipes` lists them"
+        raise MissingError(f"there is no file {name}, and no shipped recipe of that name{near}")
     return FOLDER / f"{name}.yaml"
 
 

@@ -190,6 +190,7 @@ class MachineConfig(Frozen):
     needs_gpu: bool = False
     """Refuse a cluster without GPUs, where it would be trained on CPUs."""
     gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them."""
     share_prompts: SharePrompts = "auto"
     """Whether responses hang off one prompt that is read once: wherever the backbone's layers
     allow it, never, or always - which refuses backbones that do not."""
@@ -201,6 +202,7 @@ class TrainerConfig(Frozen):
     """One reward model to train."""
 
     paradigm: Paradigm = "scalar"
+    """How a model turns into a reward: a score, a critique and a score, or a verdict."""
     head: HeadConfig = HeadConfig()
     critic: CriticConfig = CriticConfig()
     judge: JudgeConfig = JudgeConfig()

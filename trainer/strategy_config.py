@@ -98,6 +98,7 @@ class StrategyConfig(Frozen):
     steps: PositiveInt | None = None
     """Optimizer steps, instead of epochs."""
     weight_decay: NonNegative = 0.0
+    """Of weights, not of biases and norms."""
     gradient_clipping: PositiveFloat = 1.0
     """Largest gradient norm."""
     loss: RankingLoss = "bradley_terry"

@@ -9,7 +9,7 @@ import typer
 
 from infra.errors import InputError
 from sweep.cli.changed_files import change_lines
-from sweep.cli.console import out, print_json, print_table
+from sweep.cli.console import counted, out, print_json, print_table
 from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def fork(
         out.print(line, style="dim", soft_wrap=True)
     reused = len(plan.trials) - len(plan.to_execute)
     out.print(
-        f"wrote {path}: {len(plan.arms)} arms, {len(plan.trials)} trials, {reused} reused, "
+        f"wrote {path}: {counted(len(plan.arms), 'arm')}, "
+        f"{counted(len(plan.trials), 'trial')}, {reused} reused, "
         f"{len(plan.to_execute)} to train; `rmsweep run {path}` runs it"
     )
 

@@ -92,6 +92,11 @@ def shown_state(sweep: SweepRow) -> str:
     return str(sweep.state)
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words, such as `1 arm` or `1,200 arms`; the plural takes an s."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def duration_text(seconds: float | None) -> str:
     """`1 h 05 min`, `3 min 20 s`, `12 s`, or a dash."""
     if seconds is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sweep.cli.console import (
+    out,
     print_json,
     print_table,
     print_warning,
@@ -57,35 +59,66 @@ def check(
 
 
 def spaces(
-    name: Annotated[str | None, typer.Argument(help="An axis; all of them if absent.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="An axis, or with --settings where a setting's name begins."),
+    ] = None,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="List what can be set; any setting can be an axis.")
+    ] = False,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="List the sweep files and baselines that ship.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """List the axes that ship with rmsweep, or the levels of one."""
+    """List what can vary: the shipped axes, the levels of one, all settings, or the recipes."""
     from search_spaces.catalog import axis_rows, level_rows
+    from search_spaces.recipes import recipe_rows
+    from search_spaces.setting_rows import setting_rows
 
-    if name is None:
-        rows = axis_rows()
-        if json:
-            print_json(rows)
-            return
-        cells = [(row["name"], row["doc"], ", ".join(row["levels"])) for row in rows]
-        columns = ("axis", "what varies", "levels")
-        print_table("", columns, cells, wrap=columns)
-        return
-    levels = level_rows(name)
+    columns: tuple[str, ...]
+    if recipes:
+        rows: list[dict[str, Any]] = [*recipe_rows()]
+        columns = ("name", "doc")
+    elif settings:
+        rows, columns = setting_rows(name or ""), ("name", "allowed", "default", "doc")
+    elif name is None:
+        rows, columns = axis_rows(), ("name", "doc", "levels")
+    else:
+        rows, columns = level_rows(name), ("name", "doc", "patch")
     if json:
-        print_json(levels)
+        print_json(rows)
         return
-    cells = [
-        (
-            row["name"] + (" (default)" if row["is_baseline"] else ""),
-            row["doc"],
-            ", ".join(f"{path}={value}" for path, value in row["patch"].items()),
+    cells = [tuple(_cell(row, column) for column in columns) for row in rows]
+    heads = tuple(_HEADS[column] for column in columns)
+    print_table("" if settings else name or "", heads, cells, wrap=heads)
+    if name is None and not (settings or recipes):
+        out.print(
+            "levels of one: `rmsweep spaces AXIS`; any setting can be an axis: --settings; "
+            "files to begin with: --recipes",
+            style="dim",
         )
-        for row in levels
-    ]
-    columns = ("level", "what it is", "settings")
-    print_table(name, columns, cells, wrap=columns)
+
+
+_HEADS = {
+    "name": "name",
+    "doc": "what it is",
+    "allowed": "may be",
+    "default": "default",
+    "levels": "levels",
+    "patch": "settings",
+}
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row[column]
+    if column == "name":
+        return str(value) + (" (default)" if row.get("is_baseline") else "")
+    if column == "levels":
+        return ", ".join(value)
+    if column == "patch":
+        return ", ".join(f"{path}={setting}" for path, setting in value.items())
+    return str(value) if isinstance(value, str) else dumps(value)
 
 
 def refuse_over_budget(plan: SweepPlan, file: str) -> None:

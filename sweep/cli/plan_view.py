@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sweep.cli.console import duration_text, out, print_table
+from sweep.cli.console import counted, duration_text, out, print_table
 
 if TYPE_CHECKING:
     from search_spaces.axes import Axis
@@ -150,7 +150,7 @@ def _design_lines(plan: SweepPlan) -> list[str]:
 
 def _counted(plan: SweepPlan, waits: dict[str, str]) -> str:
     finished = sum(trial.finished for trial in plan.trials)
-    parts = [f"{len(plan.arms):,} arms", f"{len(plan.trials):,} trials", f"{finished:,} reused"]
+    parts = [counted(len(plan.arms), "arm"), counted(len(plan.trials), "trial"), f"{finished:,} reused"]
     for sweep, count in sorted(Counter(waits.values()).items()):
         parts.append(f"{count:,} under way in {sweep}")
     parts.append(f"{len(plan.to_execute) - len(waits):,} to train")

@@ -9,7 +9,14 @@ import typer
 
 from infra.errors import InputError
 from sweep.cli.changed_files import plan_to_resume, refuse_extended, warn_of_another
-from sweep.cli.console import duration_text, out, print_error, print_json, print_warning
+from sweep.cli.console import (
+    counted,
+    duration_text,
+    out,
+    print_error,
+    print_json,
+    print_warning,
+)
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
 from sweep.cli.workplace import Workplace, open_workplace
 
@@ -97,8 +104,8 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
     reused = len(plan.trials) - len(plan.to_execute)
     if not json:
         out.print(
-            f"[bold]{plan.sweep_id}[/bold]  {len(plan.arms)} arms, {len(plan.trials)} trials, "
-            f"{reused} reused"
+            f"[bold]{plan.sweep_id}[/bold]  {counted(len(plan.arms), 'arm')}, "
+            f"{counted(len(plan.trials), 'trial')}, {reused} reused"
         )
     with ProgressView(plan, quiet=json or not plan.to_execute) as view:
         result = run_sweep(plan, workplace.ledger, workplace.settings, on_progress=view.show)

@@ -76,7 +76,7 @@ def find_sweep(known: Sequence[SweepRow], name_or_id_prefix: str) -> SweepRow:
         raise MissingError(f"{name_or_id_prefix!r} fits {len(fitting)} sweeps ({listed}); say more")
     names = list(dict.fromkeys(name for row in known for name in (row.name, row.sweep_id)))
     near = difflib.get_close_matches(name_or_id_prefix, names, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `rmsweep status` lists them"
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; `rmsweep ls` lists them"
     raise MissingError(f"no sweep is called {name_or_id_prefix!r}{hint}")
 
 

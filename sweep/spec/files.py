@@ -28,7 +28,11 @@ def find_file(name: str | Path, folder: Path | None = None) -> Path:
     if path.is_dir():
         raise MissingError(f"expected a file, but {path} is a folder")
     beside = candidates[0].parent
-    names = [file.name for file in beside.iterdir()] if beside.is_dir() else []
+    names = [
+        file.name
+        for file in (beside.iterdir() if beside.is_dir() else ())
+        if file.suffix in SUFFIXES and file.is_file()
+    ]
     shipped = f"; shipped: {', '.join(recipe_names())}" if not names else ""
     raise MissingError(f"there is no file {path}{hint(path.name, names) or shipped}")
 

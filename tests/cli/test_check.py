@@ -146,3 +146,22 @@ def test_a_trial_that_does_not_fit_a_device_is_told_with_a_layout_that_does(
 
     assert "a h100 has 80; it would fit with machine.workers=" in " ".join(large.err.split())
     assert "does not fit: the smallest layout on at most 1 workers" in " ".join(alone.err.split())
+
+
+def test_spaces_lists_axes_levels_settings_and_recipes(rmsweep: Command) -> None:
+    axes = {row["name"] for row in json.loads(rmsweep("spaces", "--json").out)}
+    levels = json.loads(rmsweep("spaces", "paradigm", "--json").out)
+    setting = rmsweep("spaces", "--settings", "head.layers")
+    recipes = rmsweep("spaces", "--recipes")
+
+    assert {"paradigm", "head", "strategy", "data_mix", "backbone", "scale"} == axes
+    assert "critic" in {row["name"] for row in levels}
+    assert "integer from 1 to 5" in setting.out
+    assert "paper-staged" in recipes.out
+
+
+def test_a_setting_that_is_no_shipped_axis_is_told_where_settings_are(rmsweep: Command) -> None:
+    answer = rmsweep("spaces", "head.layers")
+
+    assert answer.code == 2
+    assert "any setting can be an axis" in answer.err

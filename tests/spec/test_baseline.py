@@ -69,7 +69,8 @@ def test_another_sweep_lends_its_settled_baseline(tmp_path: Path) -> None:
 
 def test_problems_of_baseline_and_set_are_named_together() -> None:
     assert problems(spec(baseline="basereward-tinny", set={"head.layer": 3, "data.pairs": 0})) == [
-        "baseline: no shipped recipe is called 'basereward-tinny'; did you mean 'basereward-tiny'?",
+        "baseline: there is no file basereward-tinny, and no shipped recipe of that name; "
+        "did you mean 'basereward-tiny'?",
         "set.head.layer: unknown setting 'head.layer'; did you mean 'head.layers'?",
         "set.data.pairs: expected a number above 0, came the number 0",
     ]

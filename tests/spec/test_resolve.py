@@ -89,7 +89,7 @@ def test_axes_are_judged_even_when_the_baseline_cannot_be_read() -> None:
     found = problems(baseline="dem", axes={"head.layers": [9], "scale": ["whatever"]})
 
     assert found == [
-        "baseline: no shipped recipe is called 'dem'; did you mean 'demo'?",
+        "baseline: there is no file dem, and no shipped recipe of that name; did you mean 'demo'?",
         "axes.head.layers[0]: expected a number of at most 5, came the number 9",
     ]
 
