@@ -150,7 +150,11 @@ def _design_lines(plan: SweepPlan) -> list[str]:
 
 def _counted(plan: SweepPlan, waits: dict[str, str]) -> str:
     finished = sum(trial.finished for trial in plan.trials)
-    parts = [counted(len(plan.arms), "arm"), counted(len(plan.trials), "trial"), f"{finished:,} reused"]
+    parts = [
+        counted(len(plan.arms), "arm"),
+        counted(len(plan.trials), "trial"),
+        f"{finished:,} reused",
+    ]
     for sweep, count in sorted(Counter(waits.values()).items()):
         parts.append(f"{count:,} under way in {sweep}")
     parts.append(f"{len(plan.to_execute) - len(waits):,} to train")
