@@ -65,3 +65,18 @@ def test_no_file_holds_more_than_one_idea() -> None:
     ]
 
     assert long == []
+
+
+def test_the_top_level_holds_the_product_and_nothing_else() -> None:
+    # A stray note was published from here once.
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+
+    top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+
+    documents = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"}
+    build = {".ci", ".gitignore", "Makefile", "pyproject.toml", "requirements"}
+    assert top == {*FOLDERS, "tests", "docs", "benchmarks", *documents, *build}
