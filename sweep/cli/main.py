@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from types import ModuleType
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -35,31 +38,49 @@ from sweep.cli.console import print_error
 
 app = typer.Typer(
     name="rmsweep",
-    help="Sweeps over multimodal reward models: one file in, a tested decision out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verbs in (
-    plan_verbs,
-    replay_verb,
-    run_verbs,
-    cluster_verbs,
-    deploy_verb,
-    amend_verbs,
-    look_verbs,
-    log_verbs,
-    top_verb,
-    keep_verbs,
-    train_verbs,
-    data_verbs,
-    decide_verbs,
-    ensemble_verb,
-    score_verb,
-    ui_verb,
-):
-    verbs.add_to(app)
+_PANELS: dict[str, tuple[ModuleType, ...]] = {
+    "Plan": (plan_verbs, replay_verb, data_verbs),
+    "Train": (run_verbs, train_verbs),
+    "Watch": (look_verbs, log_verbs, top_verb, ui_verb),
+    "Decide": (decide_verbs, ensemble_verb, score_verb),
+    "Change": (amend_verbs, keep_verbs),
+    "Clusters": (cluster_verbs, deploy_verb),
+}
+"""The verbs of each module, as `--help` groups them."""
+
+
+for _panel, _modules in _PANELS.items():
+    _commands, _groups = len(app.registered_commands), len(app.registered_groups)
+    for _verbs in _modules:
+        _verbs.add_to(app)
+    for _command in app.registered_commands[_commands:]:
+        _command.rich_help_panel = _panel
+    for _group in app.registered_groups[_groups:]:
+        _group.rich_help_panel = _panel
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"rmsweep {version('rmsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Sweeps over multimodal reward models: one file in, a tested decision out."""
+
 
 INTERRUPTED = 130
 
