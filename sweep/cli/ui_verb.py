@@ -21,7 +21,7 @@ from sweep.cli.workplace import open_workplace
 from sweep.records.describing import objective_name
 from sweep.records.projection import shown
 
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 """MLflow's server needs 15 s here on a quiet machine."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,7 @@ def test_a_sweep_file_becomes_a_report_and_an_ensemble(
     reported = rmsweep("report", "spine", "--out", str(report))
     built = rmsweep("ensemble", "spine", "--out", str(ensemble))
     scored = rmsweep("score", str(ensemble), str(pairs), "--json")
+    averaged = _scores_of_an_average(rmsweep, tmp_path, pairs)
     new = "fresh:test:scenes=20"
     evaluated = json.loads(rmsweep("evaluate", "spine", "--benchmark", new, "--json").out)
     evaluated_again = json.loads(rmsweep("evaluate", "spine", "--benchmark", new, "--json").out)
@@ -65,9 +68,26 @@ def test_a_sweep_file_becomes_a_report_and_an_ensemble(
     )
     assert scored.code == 0, scored.err
     assert [row["response"] for row in json.loads(scored.out)] == [0, 1]
+    assert [row["response"] for row in averaged] == [0, 1]
+    assert averaged != json.loads(scored.out)
     assert [one["reused"] for one in evaluated] == [False] * 4
     assert [one["reused"] for one in evaluated_again] == [True] * 4
     assert [one["metrics"] for one in evaluated] == [one["metrics"] for one in evaluated_again]
+
+
+def _scores_of_an_average(rmsweep: Command, folder: Path, pairs: Path) -> list[dict[str, Any]]:
+    """Merge trained models of one architecture, write the ensemble, score with it."""
+    path = folder / "averaged.json"
+    built = rmsweep("ensemble", "spine", "--merge", "--method", "merged", "--out", str(path))
+    assert built.code == 0, built.err
+    assert "scoring the average of 2 models" in built.err
+    (member,) = json.loads(path.read_text())["members"]
+    assert len(member["models"]) == 2, "the two seeds of an arm; arms differ in their heads"
+    scored = rmsweep("score", str(path), str(pairs), "--json")
+    assert scored.code == 0, scored.err
+    rows: list[dict[str, Any]] = json.loads(scored.out)
+    assert all(math.isfinite(row["score"]) for row in rows)
+    return rows
 
 
 def test_one_trial_trains_without_a_sweep(rmsweep: Command, tmp_path: Path) -> None:
