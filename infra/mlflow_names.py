@@ -37,6 +37,11 @@ def short(value: str, kind: str) -> str:
     return value[: longest - 3] + "..."
 
 
+def milliseconds(seconds: float) -> int:
+    """A time as MLflow counts it."""
+    return round(seconds * 1000)
+
+
 def quoted(text: str) -> str:
     """Text inside a search string's single quotes, which MLflow cannot escape."""
     if "'" in text:
@@ -50,17 +55,30 @@ def run_page(experiment: str, run_id: str, artifact: str = "") -> str:
     return f"{place}{f'/artifacts/{quote(artifact)}' if artifact else ''}?{_TRAINING}"
 
 
-def runs_page(
-    experiment: str, tags: Mapping[str, str], *, best_by: str, charts: bool = False
-) -> str:
-    """Fragment of the page that lists the runs with these tags, best first, or draws them.
+def view_page(experiment: str, key: str, *, charts: bool = False) -> str:
+    """Fragment of the page that shows a view kept under a key, as a list or as charts."""
+    mode = "&compareRunsMode=CHART" if charts else ""
+    return f"#/experiments/{experiment}/runs?{_TRAINING}&viewStateShareKey={quote(key)}{mode}"
+
+
+def view_tag(key: str) -> str:
+    """Tag of an experiment under which MLflow keeps a view."""
+    return f"mlflow.sharedViewState.{key}"
+
+
+def search_for(tags: Mapping[str, str]) -> str:
+    """What finds the runs with these tags."""
+    return " and ".join(f"tags.`{name}` = '{quoted(value)}'" for name, value in tags.items())
+
+
+def runs_page(experiment: str, tags: Mapping[str, str], *, best_by: str) -> str:
+    """Fragment of the page that lists the runs with these tags, best first.
 
     Ordered by a metric, since MLflow hides runs below their parents in any list ordered by time.
     """
-    query = " and ".join(f"tags.`{name}` = '{quoted(value)}'" for name, value in tags.items())
     asked = {
-        "searchFilter": query,
+        "searchFilter": search_for(tags),
         "orderByKey": f"metrics.`{fit(best_by)}`",
         "orderByAsc": "false",
-    } | ({"compareRunsMode": "CHART"} if charts else {})
+    }
     return f"#/experiments/{experiment}/runs?{_TRAINING}&{urlencode(asked, quote_via=quote)}"

@@ -34,11 +34,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from infra import mlflow_names as names
 from infra.errors import InputError, StoreError
 from infra.mlflow_errors import mlflow_error
-from infra.mlflow_names import fit, fit_model, quoted, run_page, runs_page, short
+from infra.mlflow_views import view_state
 from infra.settings import load_settings, masked
-from infra.tracking import MetricPoint, ModelFacts, RunFacts, RunStatus
+from infra.tracking import MetricPoint, ModelFacts, RunFacts, RunStatus, View
 
 KEY_TAG = "sweep.key"
 _OURS_TAG = "sweep.described"
@@ -83,7 +84,7 @@ class MlflowTracker:
         self.uri = masked(uri)
         self._runs: dict[str, str] = {}
         self._models: set[str] = set()
-        self._described = False
+        self._marks: dict[str, str] = {}  # tags of the experiment, as set from here
         self._looked_up: set[str] = set()  # key prefixes of which every run is in `_runs`
         if uri.startswith("sqlite:///"):
             with self._translated():
@@ -103,13 +104,13 @@ class MlflowTracker:
         with self._translated():
             found: list[Run] = []
             if not facts.key.startswith(tuple(self._looked_up)):
-                found = self._search(f"tags.`{KEY_TAG}` = '{quoted(facts.key)}'", 1)
+                found = self._search(f"tags.`{KEY_TAG}` = '{names.quoted(facts.key)}'", 1)
             run = found[0] if found else self._create(facts)
             run_id = str(run.info.run_id)
             missing = [
-                Param(fit(name), short(value, "param"))
+                Param(names.fit(name), names.short(value, "param"))
                 for name, value in facts.params.items()
-                if fit(name) not in run.data.params
+                if names.fit(name) not in run.data.params
             ]
             for start in range(0, len(missing), _PARAMS_PER_BATCH):
                 self._client.log_batch(run_id, params=missing[start : start + _PARAMS_PER_BATCH])
@@ -120,7 +121,7 @@ class MlflowTracker:
 
     def preload(self, key_prefix: str) -> None:
         """Look up the runs with such keys at once, whatever was known of them before."""
-        pattern = f"{quoted(key_prefix)}%"
+        pattern = f"{names.quoted(key_prefix)}%"
         with self._translated():
             found = self._search(f"tags.`{KEY_TAG}` LIKE '{pattern}'", None)
         known = {key: run for key, run in self._runs.items() if not key.startswith(key_prefix)}
@@ -129,25 +130,23 @@ class MlflowTracker:
 
     def log_metrics(self, run_id: str, points: Sequence[MetricPoint]) -> None:
         """One `log_batch` per thousand points."""
-        metrics = [
-            Metric(fit(point.name), point.value, _milliseconds(point.time), point.step)
-            for point in points
-        ]
+        metrics = [_metric(point) for point in points]
         with self._translated():
             for start in range(0, len(metrics), _METRICS_PER_BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_BATCH])
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set or replace tags in one call."""
+        found = [RunTag(name[:250], names.short(value, "tag")) for name, value in tags.items()]
         with self._translated():
-            if tags:
-                self._client.log_batch(run_id, tags=_run_tags(tags))
+            if found:
+                self._client.log_batch(run_id, tags=found)
 
     def log_dataset(self, run_id: str, name: str, digest: str, context: str) -> None:
         """Add a dataset input; MLflow itself keeps equal ones single."""
         dataset = Dataset(
             name=name,
-            digest=short(digest, "dataset digest"),
+            digest=names.short(digest, "dataset digest"),
             source_type="rmsweep",
             source=f'{{"sha256": "{digest}"}}',
         )
@@ -171,32 +170,38 @@ class MlflowTracker:
         if model.key in self._models:
             return
         with self._translated():
-            query = f"tags.`{KEY_TAG}` = '{quoted(model.key)}'"
+            query = f"tags.`{KEY_TAG}` = '{names.quoted(model.key)}'"
             found = self._client.search_logged_models([self._experiment], query, max_results=1)
             if not found:
                 self._create_model(run_id, model, figures)
         self._models.add(model.key)
 
-    def describe(self, text: str) -> None:
-        """The experiment's description, unless somebody has written one of their own."""
-        if self._described:
-            return
+    def describe(self, text: str, views: Sequence[View] = ()) -> None:
+        """The experiment's description, unless somebody has written one of their own; views."""
+        marks = {names.view_tag(view.key): view_state(view) for view in views}
         with self._translated():
-            tags = self._client.get_experiment(self._experiment).tags
-            if tags.get(_OURS_TAG) == "true" or _NOTE_TAG not in tags:
-                # Without its kind MLflow opens the experiment among chats and prompts.
-                marks = {_NOTE_TAG: text, _OURS_TAG: "true", _KIND_TAG: "custom_model_development"}
-                for name, value in marks.items():
+            if not self._marks:
+                tags = self._client.get_experiment(self._experiment).tags
+                if tags.get(_OURS_TAG) == "true" or _NOTE_TAG not in tags:
+                    # Without its kind MLflow opens the experiment among chats and prompts.
+                    marks |= {_NOTE_TAG: text, _OURS_TAG: "true"}
+                    marks[_KIND_TAG] = "custom_model_development"
+            for name, value in marks.items():
+                if self._marks.get(name) != value:
                     self._client.set_experiment_tag(self._experiment, name, value)
-        self._described = True
+        self._marks |= marks
 
     def page(self, run_id: str, artifact: str = "") -> str:
         """Relative to MLflow's own pages, whatever their address."""
-        return run_page(self._experiment, run_id, artifact)
+        return names.run_page(self._experiment, run_id, artifact)
 
-    def found_page(self, tags: Mapping[str, str], *, best_by: str, charts: bool = False) -> str:
-        """MLflow's list of runs or its charts, with the search filled in."""
-        return runs_page(self._experiment, tags, best_by=best_by, charts=charts)
+    def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
+        """MLflow's list of runs, with the search filled in."""
+        return names.runs_page(self._experiment, tags, best_by=best_by)
+
+    def view_page(self, key: str, *, charts: bool = False) -> str:
+        """MLflow's page of a shared view."""
+        return names.view_page(self._experiment, key, charts=charts)
 
     def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
         """Say how a run stands."""
@@ -204,7 +209,7 @@ class MlflowTracker:
             if ended is None:
                 self._client.update_run(run_id, status=status)
             else:
-                self._client.set_terminated(run_id, status, _milliseconds(ended))
+                self._client.set_terminated(run_id, status, names.milliseconds(ended))
 
     def _ensure_experiment(self, name: str, artifact_uri: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -226,11 +231,11 @@ class MlflowTracker:
         tags = {**facts.tags, KEY_TAG: facts.key, "mlflow.source.name": "rmsweep"}
         if facts.parent_key is not None:
             tags["mlflow.parentRunId"] = self._runs[facts.parent_key]
-        started = None if facts.started is None else _milliseconds(facts.started)
+        started = None if facts.started is None else names.milliseconds(facts.started)
         run = self._client.create_run(
             self._experiment,
             start_time=started,
-            tags={name: short(value, "tag") for name, value in tags.items()},
+            tags={name: names.short(value, "tag") for name, value in tags.items()},
             run_name=facts.name,
         )
         assert isinstance(run, Run)
@@ -239,18 +244,15 @@ class MlflowTracker:
     def _create_model(self, run_id: str, model: ModelFacts, figures: Sequence[MetricPoint]) -> None:
         made = self._client.create_logged_model(
             self._experiment,
-            name=fit_model(model.name),
+            name=names.fit_model(model.name),
             source_run_id=run_id,
             tags={**model.tags, KEY_TAG: model.key, _EXTERNAL_TAG: "true"},
-            params={fit(name): short(value, "param") for name, value in model.params.items()},
+            params={
+                names.fit(name): names.short(value, "param") for name, value in model.params.items()
+            },
         )
         self._client.finalize_logged_model(made.model_id, "READY")
-        metrics = [
-            Metric(
-                fit(point.name), point.value, _milliseconds(point.time), point.step, made.model_id
-            )
-            for point in figures
-        ]
+        metrics = [_metric(point, made.model_id) for point in figures]
         self._client.log_batch(run_id, metrics=metrics[:_METRICS_PER_BATCH])
 
     def _search(self, query: str, most: int | None) -> list[Run]:
@@ -292,9 +294,6 @@ class MlflowTracker:
             raise StoreError(f"MLflow at {self.uri} failed: {error}") from error
 
 
-def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name[:250], short(value, "tag")) for name, value in tags.items()]
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
+def _metric(point: MetricPoint, model: str | None = None) -> Metric:
+    time = names.milliseconds(point.time)
+    return Metric(names.fit(point.name), point.value, time, point.step, model)

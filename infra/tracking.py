@@ -51,6 +51,22 @@ class ModelFacts:
     params: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Some runs side by side, as a page shows them: in a list with columns, or in charts."""
+
+    key: str
+    """Names the view for ever."""
+    tags: Mapping[str, str]
+    """The runs that have these."""
+    best_by: str
+    """The metric that orders them, largest first."""
+    params: Sequence[str]
+    metrics: Sequence[str]
+    curves: Sequence[str] = ()
+    """Metrics that are drawn as lines; the others are bars."""
+
+
 class Tracker(Protocol):
     """Where runs are shown.
 
@@ -93,16 +109,20 @@ class Tracker(Protocol):
         """List a model that a run has made, with its figures; once, whoever asks again."""
         ...
 
-    def describe(self, text: str) -> None:
-        """Say in Markdown what this place holds and how to look at it."""
+    def describe(self, text: str, views: Sequence[View] = ()) -> None:
+        """Say in Markdown what this place holds and how to look at it, and keep views of it."""
         ...
 
     def page(self, run_id: str, artifact: str = "") -> str:
         """Where a run, or a file attached to it, is shown; a link for descriptions."""
         ...
 
-    def found_page(self, tags: Mapping[str, str], *, best_by: str, charts: bool = False) -> str:
-        """Where the runs with these tags are listed by a metric, or drawn; a link likewise."""
+    def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
+        """Where the runs with these tags are listed by a metric; a link likewise."""
+        ...
+
+    def view_page(self, key: str, *, charts: bool = False) -> str:
+        """Where a view that was kept is shown as a list or as charts; a link likewise."""
         ...
 
     def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:
@@ -139,7 +159,7 @@ class NullTracker:
     ) -> None:
         """Nothing."""
 
-    def describe(self, text: str) -> None:
+    def describe(self, text: str, views: Sequence[View] = ()) -> None:
         """Nothing."""
 
     def page(self, run_id: str, artifact: str = "") -> str:
@@ -147,9 +167,14 @@ class NullTracker:
         del run_id, artifact
         return ""
 
-    def found_page(self, tags: Mapping[str, str], *, best_by: str, charts: bool = False) -> str:
+    def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
         """Nowhere."""
-        del tags, best_by, charts
+        del tags, best_by
+        return ""
+
+    def view_page(self, key: str, *, charts: bool = False) -> str:
+        """Nowhere."""
+        del key, charts
         return ""
 
     def set_status(self, run_id: str, status: RunStatus, ended: float | None = None) -> None:

@@ -15,11 +15,9 @@ from typing import Annotated
 import typer
 
 from infra.errors import InputError, StoreError
-from infra.mlflow_names import runs_page
+from infra.mlflow_names import view_page, view_tag
 from sweep.cli.console import out
 from sweep.cli.workplace import open_workplace
-from sweep.records.describing import objective_name
-from sweep.records.projection import shown
 
 START_SECONDS = 180.0
 """MLflow's server needs 15 s here on a quiet machine."""
@@ -39,14 +37,14 @@ def ui(
 ) -> None:
     """Open MLflow on the runs; Ctrl-C ends it."""
     workplace = open_workplace()
-    tracking, experiment, best_by = workplace.settings.tracking_uri, None, ""
+    tracking, experiment, shown = workplace.settings.tracking_uri, None, ""
     if sweep is not None:
         row = workplace.ledger.sweep(sweep)
         tracking = row.tracking_uri
-        best_by = shown(objective_name(row))
+        shown = row.sweep_id
         experiment = (row.spec_json.get("tracking") or {}).get("experiment") or row.name
     if tracking.startswith(("http://", "https://")):
-        _show(_address(tracking.rstrip("/"), experiment, best_by), open_browser=browser)
+        _show(_address(tracking.rstrip("/"), experiment, shown), open_browser=browser)
         return
     if not _free(port):
         raise InputError(f"port {port} is taken on 127.0.0.1; name another with --port")
@@ -62,7 +60,7 @@ def ui(
     try:
         base = f"http://127.0.0.1:{port}"
         _await(server, base)
-        _show(_address(base, experiment, best_by), open_browser=browser)
+        _show(_address(base, experiment, shown), open_browser=browser)
         out.print("Ctrl-C ends it.")
         server.wait()
     finally:
@@ -88,17 +86,20 @@ def _await(server: subprocess.Popen[bytes], base: str) -> None:
     raise StoreError(f"MLflow's server did not answer within {START_SECONDS:.0f} s")
 
 
-def _address(base: str, experiment: str | None, best_by: str) -> str:
+def _address(base: str, experiment: str | None, shown: str) -> str:
+    """The page of a sweep's arms, or of all there is where MLflow was not told of them yet."""
     if experiment is None:
         return base
     name = urllib.parse.quote(experiment)
     query = f"{base}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}"
     try:
-        with urllib.request.urlopen(query, timeout=10) as answer:
-            identifier = json.load(answer)["experiment"]["experiment_id"]
+        with urllib.request.urlopen(query, timeout=30) as answer:
+            found = json.load(answer)["experiment"]
     except (urllib.error.URLError, TimeoutError, KeyError, ValueError):
         return base
-    return f"{base}/{runs_page(str(identifier), {'sweep.kind': 'arm'}, best_by=best_by)}"
+    if view_tag(shown) not in {tag["key"] for tag in found.get("tags", ())}:
+        return f"{base}/#/experiments/{found['experiment_id']}"
+    return f"{base}/{view_page(str(found['experiment_id']), shown)}"
 
 
 def _show(address: str, *, open_browser: bool) -> None:

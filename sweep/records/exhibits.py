@@ -15,6 +15,7 @@ from infra.errors import InputError, MissingObjectError, StoreError
 from infra.object_store import ObjectStore, open_store
 from infra.tracking import MetricPoint, ModelFacts, Tracker
 from sweep.records import projection
+from sweep.records.charting import arms_view, shown
 from sweep.records.describing import (
     HOW_TO_LOOK,
     model_card,
@@ -66,7 +67,7 @@ class Exhibits:
 
     def describe_sweep(self, run: str) -> None:
         """The sweep's page as it stands, with links to what is attached."""
-        self._tracker.describe(HOW_TO_LOOK)
+        self._tracker.describe(HOW_TO_LOOK, [arms_view(self._sweep, self._members)])
         headline, files = self._reported(run)
         pages = {name: self._page(name) for name in ranked_arms(self._sweep, self._members)[:20]}
         note = sweep_note(
@@ -92,7 +93,7 @@ class Exhibits:
                 projection.trial_facts(self._sweep, arm, trial, started=None)
             )
             figures = [
-                MetricPoint(projection.shown(name), value, trial.step, trial.changed)
+                MetricPoint(shown(name), value, trial.step, trial.changed)
                 for name, value in trial.metrics.items()
                 if name.startswith("eval/")
             ]
@@ -101,12 +102,11 @@ class Exhibits:
                 self._attach(run, trial, None)
 
     def _views(self) -> dict[str, str]:
-        arms = {"sweep.id": self._sweep.sweep_id, "sweep.kind": "arm"}
-        best = projection.shown(objective_name(self._sweep))
+        best = shown(objective_name(self._sweep))
         trials = {"sweep.id": self._sweep.sweep_id, "sweep.kind": "trial"}
         return {
-            "arms": self._tracker.found_page(arms, best_by=best),
-            "arms as charts": self._tracker.found_page(arms, best_by=best, charts=True),
+            "arms": self._tracker.view_page(self._sweep.sweep_id),
+            "arms as charts": self._tracker.view_page(self._sweep.sweep_id, charts=True),
             "trainings": self._tracker.found_page(trials, best_by=best),
         }
 

@@ -7,12 +7,12 @@ since trackers compare runs by their params; all settings are in files beside th
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from infra.provenance import Provenance
 from infra.tracking import MetricPoint, RunFacts, RunStatus
+from sweep.records.charting import FINAL, by_progress, shown
 from sweep.records.describing import objective_name
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, ReportView, Spent, SweepRow, TrialView
@@ -38,7 +38,6 @@ OVER: frozenset[RunStatus] = frozenset({"FINISHED", "FAILED", "KILLED"})
 """Statuses of runs that have an end."""
 NOTE = "mlflow.note.content"
 """Tag that MLflow shows as a run's description."""
-THOUSANDTHS = 1000
 OFF = "-"
 """Level of an axis that does not matter for an arm; charts leave out runs that lack a param."""
 
@@ -157,7 +156,7 @@ def report_points(reports: Iterable[ReportView], seqs: range) -> list[MetricPoin
         for name, value in {**report.metrics, "progress": report.fraction}.items():
             if (name, report.step) not in said and report.seq in seqs:
                 points.append(MetricPoint(shown(name), value, report.step, report.time))
-                points += _by_progress(name, value, report)
+                points += by_progress(name, value, report)
             said.add((name, report.step))
     return points
 
@@ -173,7 +172,7 @@ def arm_curves(
         for report in reports.get(identity, ()):
             time = max(time, report.time)
             for name, value in report.metrics.items():
-                for point in _by_progress(name, value, report):
+                for point in by_progress(name, value, report):
                     values.setdefault((point.name, point.step), {})[identity] = value
     return [
         MetricPoint(name, statistics.fmean(each.values()), step, time)
@@ -182,14 +181,16 @@ def arm_curves(
     ]
 
 
-def final_points(trial: TrialView) -> list[MetricPoint]:
-    """What a trial ended with, at the step it ended at."""
+def final_points(trial: TrialView, said: Iterable[ReportView] = ()) -> list[MetricPoint]:
+    """What a trial ended with: where it had a course, at the end of that."""
+    courses = {name for report in said for name in report.metrics} | {"progress"}
     values = {name: value for name, value in trial.metrics.items() if _is_final(name)}
     values["cost/device_seconds"] = trial.device_seconds
     values["cost/paid_device_seconds"] = trial.paid_device_seconds
     values["progress"] = trial.fraction
     return [
-        MetricPoint(shown(name), value, trial.step, trial.changed) for name, value in values.items()
+        MetricPoint(shown(name), value, trial.step if name in courses else FINAL, trial.changed)
+        for name, value in values.items()
     ]
 
 
@@ -209,18 +210,18 @@ def arm_points(trials: Sequence[TrialView], objective: str) -> list[MetricPoint]
         name: [trial.metrics[name] for trial in done] for name in sorted(common) if _is_final(name)
     }
     points = [
-        MetricPoint(shown(name), statistics.fmean(each), len(done), time)
+        MetricPoint(shown(name), statistics.fmean(each), FINAL, time)
         for name, each in values.items()
     ]
     if len(done) > 1:
         points += [
-            MetricPoint(f"{shown(name)}.std", statistics.stdev(each), len(done), time)
+            MetricPoint(f"{shown(name)}.std", statistics.stdev(each), FINAL, time)
             for name, each in values.items()
             if name.endswith("/accuracy") or name == objective
         ]
-    points.append(MetricPoint("seeds", len(done), len(done), time))
+    points.append(MetricPoint("seeds", len(done), FINAL, time))
     cost = sum(trial.device_seconds for trial in trials)
-    points.append(MetricPoint("cost/device_seconds", cost, len(done), time))
+    points.append(MetricPoint("cost/device_seconds", cost, FINAL, time))
     return points
 
 
@@ -260,20 +261,6 @@ def sweep_points(trials: Sequence[TrialView], spent: Spent, *, time: float) -> l
         "attempts/failed": spent.failures,
     }
     return [MetricPoint(name, value, done, time) for name, value in values.items()]
-
-
-def shown(name: str) -> str:
-    """A metric's name in charts, which stand together up to the last slash: categories apart."""
-    part = re.fullmatch(r"eval/(.+)/accuracy_(.+)", name)
-    return f"slices/{part[1]}/{part[2]}" if part else name
-
-
-def _by_progress(name: str, value: float, report: ReportView) -> list[MetricPoint]:
-    """The same figure by share of the training, so that arms of other lengths lie side by side."""
-    if name != "train/loss" and (not name.startswith("eval/") or shown(name) != name):
-        return []
-    step = round(THOUSANDTHS * report.fraction)
-    return [MetricPoint(f"by_progress/{name}", value, step, report.time)]
 
 
 def _is_final(name: str) -> bool:

@@ -184,7 +184,7 @@ class _Batch:
         points = projection.report_points(said, range(first, self._events[-1].seq + 1))
         tags = projection.trial_tags(trial)
         if joined or any(event.kind in _ENDS for event in mine):
-            points += projection.final_points(trial)
+            points += projection.final_points(trial, said)
             record = _record_of(trial)
             tags |= self._from_record(run, trial, record)
             self._exhibits.attach_to_trial(run, trial, record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from infra.mlflow_names import runs_page
+from infra.mlflow_views import LONGEST, view_state
 from infra.object_store import LocalStore
-from infra.tracking import Tracker
+from infra.tracking import Tracker, View
 from sweep.records.describing import model_card, plain, ranked_arms
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
@@ -150,8 +152,35 @@ def test_an_arm_with_few_seeds_is_not_the_best(ledger: Ledger, store: LocalStore
 
 
 def test_a_list_of_runs_is_ordered_by_a_metric_so_that_arms_are_seen() -> None:
-    page = runs_page("1", {"sweep.kind": "arm"}, best_by="eval/v/accuracy", charts=True)
+    page = runs_page("1", {"sweep.kind": "arm"}, best_by="eval/v/accuracy")
 
     assert page.startswith("#/experiments/1/runs?workflowType=machine_learning&searchFilter=tags.")
     assert "orderByKey=metrics.%60eval" in page
-    assert "compareRunsMode=CHART" in page
+
+
+def test_a_sweeps_arms_open_on_their_axes_and_accuracies(
+    tracker: Tracker, published: dict[str, Any]
+) -> None:
+    del published
+    client, experiment = tracker._client, tracker._experiment  # type: ignore[attr-defined]
+    state = json.loads(client.get_experiment(experiment).tags[f"mlflow.sharedViewState.{SWEEP}"])
+
+    assert state["selectedColumns"][:2] == [
+        "metrics.`eval/validation/accuracy`",
+        "params.`head.layers`",
+    ]
+    parallel = state["compareRunCharts"][0]
+    assert parallel["selectedParams"] == ["head.layers"]
+    assert parallel["selectedMetrics"] == ["eval/validation/accuracy"]
+    page = tracker.view_page(SWEEP, charts=True)
+    assert f"viewStateShareKey={SWEEP}" in page
+
+
+def test_a_view_of_very_many_axes_still_fits_into_a_tag() -> None:
+    axes = [f"data.sources.scenes.settings.number_{number}" for number in range(200)]
+    view = View(key="k", tags={}, best_by="m", params=axes, metrics=["m"])
+
+    state = view_state(view)
+
+    assert len(state) <= LONGEST
+    assert len(json.loads(state)["compareRunCharts"][0]["selectedParams"]) > 10

@@ -98,7 +98,7 @@ def test_publishing_again_from_the_start_doubles_nothing(
     }
     trial = after[f"{SWEEP}/trial/{identity_of(0)}"]
     assert history(again, trial, "train/loss") == [(10, 0.1), (20, 0.05)]
-    assert history(again, trial, "eval/validation/accuracy") == [(100, 0.5)]
+    assert history(again, trial, "eval/validation/accuracy") == [(0, 0.5)]
     assert len(trial.inputs.dataset_inputs) == 2
 
 
