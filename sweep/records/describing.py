@@ -26,8 +26,8 @@ Every sweep is a run, its arms are runs below it, their seeds below those.
 | what failed | `tags."sweep.state" = 'failed'` |
 
 A sweep's page links to its arms, as a list and as charts. Params are the axes; all settings are in
-`sweep.yaml` and `config.yaml`. `slices/...` is accuracy by category, `by_progress/...` has a step per
-thousandth of a training, for arms whose trainings differ in length; `train/...` and `eval/...`
+`sweep.yaml` and `config.yaml`. `slices/...` is accuracy by category, `by_progress/...` has a step
+per thousandth of a training, for arms whose trainings differ in length; `train/...` and `eval/...`
 have optimizer steps. `eval/....std` is the spread between seeds. What may be *claimed* stands in
 the report.
 """
