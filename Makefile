@@ -59,7 +59,7 @@ check: $(VENV)/.development  ## ruff, mypy --strict, import-linter, Markdown lin
 	$(BIN)/python -m pytest -q tests/test_documents.py
 
 audit: $(VENV)/.audit  ## known vulnerabilities in what is pinned; asks the package index
-	$(AUDIT)/bin/pip-audit --disable-pip --no-deps --progress-spinner=off \
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner=off \
 		--requirement requirements/runtime.txt \
 		|| { echo "audit: vulnerable packages are listed above, or the index with known"; \
 			echo "vulnerabilities did not answer: this target needs a network"; exit 1; }

@@ -19,13 +19,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.execution.ray_head import head_ports, ray_environment
-from tests.free_ports import free_ports
+from tests.execution.ray_head import AGENT_PORTS, head_ports, named_ports, ray_environment
 from tests.serving import await_port
 
 START_SECONDS = 420.0
-START_ATTEMPTS = 3
-"""Ray gives a machine up whose agents take long to be imported, as on a busy one."""
+START_ATTEMPTS = 10
+"""A raylet whose agents take more than 15 s to be imported dies of it, on a busy machine."""
 
 
 class Machines:
@@ -65,7 +64,6 @@ class Machines:
 
     def join(self, name: str, *, disk_megabytes: int | None = None) -> None:
         """Have a machine of one CPU arrive; it may have a small disk for temporary files."""
-        (port,) = free_ports(1)
         disk = None
         if disk_megabytes is not None:
             disk = self._scratch / f"disk-{name}"
@@ -76,7 +74,7 @@ class Machines:
             self._start(
                 name,
                 *(f"--address={self._gcs}", "--num-cpus=1"),
-                f"--dashboard-agent-listen-port={port}",
+                *(f"--{option}={port}" for option, port in named_ports(*AGENT_PORTS).items()),
                 disk=disk,
             )
             if self._has_joined(name):
@@ -86,12 +84,16 @@ class Machines:
         raise AssertionError(f"{name} did not join: {log.read_text()[-2000:]}")
 
     def _has_joined(self, name: str) -> bool:
-        """Wait until a machine has joined, or has given up."""
+        """Wait until a machine has joined, or its raylet has died: `ray start` does not notice."""
         deadline = time.monotonic() + START_SECONDS
         log = self._scratch / f"{name}.txt"
+        begun = False
         while "Ray runtime started" not in log.read_text(errors="replace"):
-            if time.monotonic() > deadline or self._processes[name].poll() is not None:
+            there = any(_is_raylet(process) for process in self.processes(name))
+            ended = (begun and not there) or self._processes[name].poll() is not None
+            if ended or time.monotonic() > deadline:
                 return False
+            begun = begun or there
             time.sleep(0.5)
         return True
 
@@ -180,6 +182,14 @@ class Machines:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         process.wait()
+
+
+def _is_raylet(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        line = process.cmdline()
+        running = process.status() != psutil.STATUS_ZOMBIE
+        return running and bool(line) and line[0].endswith("/raylet")
+    return False
 
 
 def may_mount() -> bool:

@@ -46,9 +46,22 @@ def ray_environment(token: str) -> dict[str, str]:
     }
 
 
+AGENT_PORTS = (
+    "dashboard-agent-listen-port",
+    "dashboard-agent-grpc-port",
+    "runtime-env-agent-port",
+    "metrics-export-port",
+)
+"""Left to choose them, agents have 15 s to tell a raylet, which dies of it on a busy machine."""
+
+
 def head_ports() -> dict[str, int]:
     """Free ports for a head, by the option that takes each."""
-    names = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
+    return named_ports("port", "dashboard-port", "ray-client-server-port", *AGENT_PORTS)
+
+
+def named_ports(*names: str) -> dict[str, int]:
+    """Free ports by the option that takes each."""
     return dict(zip(names, free_ports(len(names)), strict=True))
 
 
