@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
-from sweep.execution.placement import Bundle
+from sweep.execution.placement import GANG_KEY, GENERATION_KEY, Bundle, Holding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +19,21 @@ class PlacedOrder:
     generation: int = 0
     """Actors kept warm by an earlier one are not used for it."""
 
+    @property
+    def holding(self) -> Holding:
+        """What an actor must hold to execute it."""
+        gang = [dict(bundle) for bundle in self.bundles]
+        return {GANG_KEY: gang, GENERATION_KEY: self.generation}
+
 
 class Dispatcher(Protocol):
     """The driver as Tune's messengers see it; all calls come from one thread."""
 
-    def next_order(self) -> PlacedOrder | None:
-        """What to start now, or None; asked often, so cheap when nothing changed."""
+    def next_order(self, like: Holding | None = None) -> PlacedOrder | None:
+        """What to start now, or None; asked often, so cheap when nothing changed.
+
+        With `like`, for an actor that holds this: None too where the next one needs something else.
+        """
         ...
 
     def has_live_orders(self) -> bool:

@@ -26,15 +26,16 @@ from sweep.engine.fold import DECISIONS_KIND, EXPECTED_KIND, LEAVING_KIND, Sweep
 from sweep.engine.growing.growth import NewTrial
 from sweep.engine.micro_batches import shrunk
 from sweep.engine.planning.plan import PlannedTrial, SweepPlan
-from sweep.engine.view import Observation, SweepView
+from sweep.engine.view import SweepView
 from sweep.execution.cluster import Cluster
 from sweep.execution.devices import Devices
 from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.heartbeat import TTL_SECONDS
 from sweep.execution.order_book import OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
+from sweep.execution.outlook import Outlook
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
-from sweep.execution.placement import gang_bundles, ranks_in
+from sweep.execution.placement import Holding, gang_bundles, ranks_in
 from sweep.execution.registration import add_planned
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -42,7 +43,6 @@ from sweep.records.rows import Holder
 
 ROUND_SECONDS = 1.0
 """Longest time between two looks at the ledger."""
-EVENTS_AT_ONCE = 5000
 DECISIONS_AT_ONCE = 100
 """Looks in a row that lead to something; then trials are heard again."""
 
@@ -74,11 +74,14 @@ class SweepDriver:
         self._queue: deque[PlacedOrder] = deque()
         self._devices = Devices(ledger, holder)
         self._devices.machines.update(trial.config.machine for trial in plan.trials)
+        self._outlook = Outlook(self._fold, ledger, holder, self._book, self._devices, patience)
+        self._seen: SweepView | None = None
+        """What was decided on last and is not told yet."""
         self._next_round = 0.0
 
     def start(self) -> None:
         """Say that the sweep runs; what failed before gets another chance."""
-        self._view()
+        self._outlook.view()
         self._take_in(self._fold.added)  # a driver may have died between deciding and adding
         unexpected = self._fold.unexpected(self._planned.values())
         if unexpected:
@@ -100,7 +103,7 @@ class SweepDriver:
 
     def has_work(self) -> bool:
         """Whether any trial is still to be executed, here or elsewhere."""
-        return self._view().open_trials > 0
+        return self._outlook.view().open_trials > 0
 
     def has_orders(self) -> bool:
         """Whether an order waits to be executed."""
@@ -108,45 +111,53 @@ class SweepDriver:
 
     def look(self) -> None:
         """Take in what happened and do what the engine decides."""
-        self._next_round = time.monotonic() + ROUND_SECONDS
-        if self._signs.lost():
-            self._queue.clear()
-            return
-        if self._signs.interrupted():
-            self._withdraw_queue()
-            for order in self._book:
-                self._book.stop(order)
-            return
-        if self.ended is not None:
-            return
         self._look_at_devices()
-        for _ in range(DECISIONS_AT_ONCE):
-            if self._decide():
-                return
+        self._settle()
+        self._tell()
 
     def _look_at_devices(self) -> None:
         """Have what lies on machines that leave end first, and ask for the sweep's part."""
+        if not self._devices.shared or self.is_over:
+            return
         self._devices.look()
         for order in self._book.stop_on(self._devices.leaving):
             gone = {"identity": order.attempt.identity, "node": order.node}
             self._ledger.record_decision(self.sweep_id, LEAVING_KIND, gone)
-        self._devices.ask(self._view())
+        self._devices.ask(self._outlook.view())
 
-    def _decide(self) -> bool:
-        """One view and what follows from it; whether nothing is left to do for now."""
-        view = self._view()
-        decisions = decide(view)
-        waits = all(isinstance(decision, Wait) for decision in decisions)
-        # What is decided, and what it claims, is written at once; planning what joins is slow.
-        grows = any(isinstance(decision, AddTrials) for decision in decisions)
-        with self._ledger.together() if not (waits or grows) else nullcontext():
-            if not waits:
+    def _settle(self, *, may_grow: bool = True) -> bool:
+        """Decide until nothing is left to do for now; whether it broke off where trials join."""
+        self._next_round = time.monotonic() + ROUND_SECONDS
+        if self._signs.lost():
+            self._queue.clear()
+            return False
+        if self._signs.interrupted():
+            self._withdraw_queue()
+            for order in self._book:
+                self._book.stop(order)
+            return False
+        for _ in range(DECISIONS_AT_ONCE):
+            if self.ended is not None:
+                break
+            self._seen = view = self._outlook.view()
+            decisions = decide(view)
+            if all(isinstance(decision, Wait) for decision in decisions):
+                break
+            grows = any(isinstance(decision, AddTrials) for decision in decisions)
+            if grows and not may_grow:
+                return True
+            # What is decided, and what it claims, is written at once; planning what joins is slow.
+            with self._ledger.together() if not grows else nullcontext():
                 entry = log_entry(view, decisions)
                 self._ledger.record_decision(self.sweep_id, DECISIONS_KIND, entry)
-            for decision in decisions:
-                self._do(decision)
-        self._on_round(view)
-        return waits or self.ended is not None
+                for decision in decisions:
+                    self._do(decision)
+        return False
+
+    def _tell(self) -> None:
+        view, self._seen = self._seen, None
+        if view is not None:
+            self._on_round(view)
 
     def _do(self, decision: Decision) -> None:
         if isinstance(decision, StartTrial):
@@ -166,10 +177,12 @@ class SweepDriver:
             self.ended = decision
             self._ledger.set_sweep_state(self.sweep_id, decision.state, decision.reason)
 
-    def next_order(self) -> PlacedOrder | None:
+    def next_order(self, like: Holding | None = None) -> PlacedOrder | None:
         """The next claimed trial."""
         self._look_if_due()
         while self._queue:
+            if like is not None and self._queue[0].holding != like:
+                return None
             placed = self._queue.popleft()
             if self._book.get(placed.order.attempt) is not None:
                 return placed
@@ -183,16 +196,33 @@ class SweepDriver:
         """Write news down, look again if they matter, and say what the order is to do."""
         if self._signs.lost() or self._book.get(news.attempt) is None:
             return "end"
-        with self._ledger.together():
-            self._book.take_in(news)
         if news.report is not None or news.is_last:
-            self.look()
+            self._take_in_news(news)
         else:
+            with self._ledger.together():
+                self._book.take_in(news)
             self._look_if_due()
         order = self._book.get(news.attempt)
         if order is None:
             return "end"
         return "continue" if order.stop_since is None else "stop"
+
+    def _take_in_news(self, news: TrialNews) -> None:
+        """Write down what was said and what follows from it, in one transaction."""
+        self._look_at_devices()
+        problem: Exception | None = None
+        with self._ledger.together():
+            self._book.take_in(news)
+            try:
+                joins = self._settle(may_grow=False)
+            except Exception as error:  # noqa: BLE001 -- raised below: what was said is kept
+                problem, joins = error, False
+        if problem is not None:
+            raise problem
+        if joins:
+            self.look()
+        else:
+            self._tell()
 
     def hear_actor_lost(self, attempt: int, error: str) -> None:
         """Give the trial back: a machine died, not the trial."""
@@ -221,33 +251,6 @@ class SweepDriver:
     def _look_if_due(self) -> None:
         if time.monotonic() >= self._next_round:
             self.look()
-
-    def _view(self) -> SweepView:
-        while True:
-            events = self._ledger.events(self._fold.seen, EVENTS_AT_ONCE, sweep_id=self.sweep_id)
-            self._fold.apply_all(events)
-            if len(events) < EVENTS_AT_ONCE:
-                break
-        return self._fold.view(
-            Observation(
-                now=time.time(),
-                capacity=self._devices.count(
-                    self._book.waiting(seconds=self._patience.queueing),
-                    held=sum(order.attempt.workers for order in self._book),
-                ),
-                driver=self._holder.driver,
-                held_elsewhere=self._held_elsewhere(),
-                capacity_may_grow=self._devices.shared,
-                owed=self._devices.owed,
-            )
-        )
-
-    def _held_elsewhere(self) -> frozenset[str]:
-        candidates = self._fold.may_run_elsewhere(self._holder.driver)
-        if not candidates:
-            return frozenset()
-        live = {view.identity for view in self._ledger.trials(self.sweep_id) if view.live}
-        return frozenset(live.intersection(candidates))
 
     def _start(self, decision: StartTrial) -> None:
         cluster = self._devices.cluster

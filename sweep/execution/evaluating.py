@@ -14,7 +14,7 @@ from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
-from sweep.execution.placement import Bundle, device_count, gang_bundles
+from sweep.execution.placement import Holding, device_count, gang_bundles
 from sweep.execution.ray_watch import RayWatch
 from sweep.execution.reuse import Evaluation
 from sweep.execution.tuning import execute_orders
@@ -42,14 +42,11 @@ class EvaluationDispatcher:
         self._cluster = cluster
         self._places = max(1, device_count([_one_worker(e) for e in evaluations], cluster))
 
-    def next_order(self) -> PlacedOrder | None:
+    def next_order(self, like: Holding | None = None) -> PlacedOrder | None:
         """The next model to score, while there is room."""
         if self._interrupted() or not self._waiting or len(self._live) >= self._places:
             return None
-        number, evaluation = self._waiting.popleft()
-        self._live[number] = evaluation
-        machine = _one_worker(evaluation)
-        bundles: tuple[Bundle, ...] = gang_bundles(machine, self._cluster)
+        number, evaluation = self._waiting[0]
         order = TrialOrder(
             attempt=number,
             identity=evaluation.identity,
@@ -57,7 +54,13 @@ class EvaluationDispatcher:
             store_uri=evaluation.store_uri,
             benchmarks_only=True,
         )
-        return PlacedOrder(order=order, bundles=bundles)
+        bundles = gang_bundles(_one_worker(evaluation), self._cluster)
+        placed = PlacedOrder(order=order, bundles=bundles)
+        if like is not None and placed.holding != like:
+            return None
+        self._waiting.popleft()
+        self._live[number] = evaluation
+        return placed
 
     def has_live_orders(self) -> bool:
         """Whether a model is being scored."""

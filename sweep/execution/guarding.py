@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sweep.execution.dispatching import Dispatcher, PlacedOrder
 from sweep.execution.orders import TrialNews, Verdict
+from sweep.execution.placement import Holding
 
 T = TypeVar("T")
 
@@ -32,9 +33,9 @@ class GuardedDispatcher:
         if self._error is not None:
             raise self._error
 
-    def next_order(self) -> PlacedOrder | None:
+    def next_order(self, like: Holding | None = None) -> PlacedOrder | None:
         """The dispatcher's, or nothing after an exception."""
-        placed = self._guard(self._dispatcher.next_order, None)
+        placed = self._guard(lambda: self._dispatcher.next_order(like), None)
         if placed is not None:
             self._given.add(placed.order.attempt)
         return placed

@@ -85,7 +85,8 @@ class OrderBook:
     def take_in(self, news: TrialNews) -> None:
         """Tell the ledger what an open order said; the last news close it."""
         order = self._open[news.attempt]
-        if order.node != news.node:
+        # Where it ran matters while it runs, and where it failed.
+        if order.node != news.node and news.outcome is None:
             placed = {"identity": order.attempt.identity, "node": news.node}
             self._ledger.record_decision(order.attempt.sweep_id, PLACED_KIND, placed)
         order.heard, order.node, order.machines = self._clock(), news.node, news.machines

@@ -16,6 +16,8 @@ from sweep.execution.cluster import Cluster, Node
 from trainer.config import MachineConfig
 
 Bundle = Mapping[str, float]
+Holding = dict[str, Any]
+"""What an actor holds, as a Tune config says it."""
 GANG_KEY = "gang"
 GENERATION_KEY = "generation"
 

@@ -1,7 +1,8 @@
 """`NewsScheduler`: carries news from actors to the dispatcher and its verdicts back.
 
 It never pauses a Tune trial: an order is executed once, and whether an identity runs again is the
-engine's business. A Tune trial stands for one order, not for a trial of the sweep.
+engine's business. A Tune trial stands for an actor and what it holds: when its order has ended it
+is given the next one that fits, since a new Tune trial costs more than all that is written of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from sweep.execution.dispatching import Dispatcher
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
+from sweep.execution.placement import GANG_KEY, GENERATION_KEY
 from sweep.execution.trainable import NEWS_KEY, ORDER_KEY
 
 
@@ -23,18 +25,20 @@ class NewsScheduler(TrialScheduler):  # type: ignore[misc]  # Ray is untyped her
         super().__init__()
         self._dispatcher = dispatcher
         self._trials: dict[int, Trial] = {}
+        """By the attempt each is at work on."""
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:  # noqa: ANN401
-        """Remember which order the Tune trial stands for."""
-        self._trials[_attempt(trial)] = trial
+        """Remember which order the Tune trial begins with."""
+        first = TrialOrder.model_validate_json(trial.config[ORDER_KEY])
+        self._trials[first.attempt] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ANN401
-        """Tell the dispatcher; send its verdict to the actor."""
+        """Tell the dispatcher; send its verdict, or the next order, to the actor."""
         news = TrialNews.model_validate_json(result[NEWS_KEY])
         verdict = self._dispatcher.hear(news)
         if news.is_last:
             self._trials.pop(news.attempt, None)
-            return str(TrialScheduler.STOP)
+            return self._with_next_order(trial)
         if verdict != "continue":
             _send(trial, news.attempt, verdict)
         if verdict == "end":
@@ -44,8 +48,8 @@ class NewsScheduler(TrialScheduler):  # type: ignore[misc]  # Ray is untyped her
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:  # noqa: ANN401
         """The actor itself died: its node, its process, or a bug of ours in it."""
-        attempt = _attempt(trial)
-        if self._trials.pop(attempt, None) is not None:
+        for attempt in [number for number, each in self._trials.items() if each is trial]:
+            del self._trials[attempt]
             self._dispatcher.hear_actor_lost(attempt, str(trial.get_error() or ""))
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: Any) -> None:  # noqa: ANN401
@@ -67,13 +71,19 @@ class NewsScheduler(TrialScheduler):  # type: ignore[misc]  # Ray is untyped her
                 tune_controller.stop_trial(trial)
         return None
 
+    def _with_next_order(self, trial: Trial) -> str:
+        actor = trial.temporary_state.ray_actor
+        held = {key: trial.config[key] for key in (GANG_KEY, GENERATION_KEY)}
+        placed = None if actor is None else self._dispatcher.next_order(held)
+        if placed is None:
+            return str(TrialScheduler.STOP)
+        self._trials[placed.order.attempt] = trial
+        actor.take.remote(placed.order.model_dump_json())
+        return str(TrialScheduler.CONTINUE)
+
     def debug_string(self) -> str:
         """One line for Tune's logs."""
         return f"{len(self._trials)} orders"
-
-
-def _attempt(trial: Trial) -> int:
-    return TrialOrder.model_validate_json(trial.config[ORDER_KEY]).attempt
 
 
 def _send(trial: Trial, attempt: int, verdict: Verdict) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from sweep.execution.dispatching import Dispatcher
-from sweep.execution.placement import GANG_KEY, GENERATION_KEY
 from sweep.execution.trainable import ORDER_KEY
 
 
@@ -28,8 +27,7 @@ class OrderSearcher(Searcher):  # type: ignore[misc]  # Ray is untyped here
         if placed is not None:
             return {
                 ORDER_KEY: placed.order.model_dump_json(),
-                GANG_KEY: [dict(bundle) for bundle in placed.bundles],
-                GENERATION_KEY: placed.generation,
+                **placed.holding,
             }
         return None if self._dispatcher.has_live_orders() else Searcher.FINISHED
 

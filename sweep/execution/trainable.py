@@ -1,9 +1,8 @@
 """`TrialActor`: the thin Ray actor that stands between Tune and one gang at a time.
 
-It owns no training and no decisions: an order comes in as Tune's config, every Tune iteration
+It owns no training and no decisions: an order comes in as text, every Tune iteration
 returns one `TrialNews`, at the latest after `TICK_SECONDS`, so the driver can always answer. The
-actor outlives its trials (Tune resets it with the next order): what it keeps warm is the
-forkserver that ranks are forked from.
+actor outlives its orders: what it keeps warm is the forkserver that ranks are forked from.
 """
 
 from __future__ import annotations
@@ -38,12 +37,19 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first order."""
-        self._begin(config)
+        self.take(config[ORDER_KEY])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next order; what was left of the last one ends."""
-        self._begin(new_config)
+        """Begin anew, for another Tune trial."""
+        self.take(new_config[ORDER_KEY])
         return True
+
+    def take(self, order: str) -> None:
+        """Take the next order; what was left of the last one ends."""
+        self.cleanup()
+        self._order = TrialOrder.model_validate_json(order)
+        self._answer = "continue"
+        self._unanswered = False
 
     def step(self) -> dict[str, Any]:
         """Answer the report given last, then wait a moment for news."""
@@ -81,12 +87,6 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
         if self._listener is not None:
             self._listener.kill()
             self._listener = None
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        self.cleanup()
-        self._order = TrialOrder.model_validate_json(config[ORDER_KEY])
-        self._answer = "continue"
-        self._unanswered = False
 
 
 def machines_of_gang(order: TrialOrder) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 
 from infra.errors import InputError, MissingError
 from sweep.records import journal
-from sweep.records.ending import close_if_lost, metrics_of, running_attempt
+from sweep.records.ending import ATTEMPT_IS, TRIAL_IS, close_if_lost, running_attempt
 from sweep.records.lifecycle import (
     TrialState,
     trial_states_before,
@@ -21,6 +21,27 @@ from sweep.records.lifecycle import (
 from sweep.records.rows import Attempt, Holder
 from sweep.records.schema import attempts, memberships, reports, sweeps, trials
 from trainer.reporting import CheckpointReference, TrialReport
+
+# Made once: putting a statement together takes longer than SQLite takes to execute it.
+_MEMBER = (
+    sa.select(memberships.c.arm, memberships.c.seed, memberships.c.config, trials)
+    .add_columns(sweeps.c.storage.label("own_storage"))
+    .join(sweeps, sweeps.c.sweep_id == memberships.c.sweep_id)
+    .join(trials, trials.c.identity == memberships.c.identity)
+    .where(
+        memberships.c.sweep_id == sa.bindparam("of_sweep"),
+        memberships.c.identity == sa.bindparam("wanted"),
+    )
+    .order_by(memberships.c.position)
+)
+_STARTED = sa.insert(attempts).values(state=TrialState.RUNNING.value, seconds=0.0)
+_CLAIMED = {
+    retry: TRIAL_IS.where(
+        trials.c.state.in_(trial_states_before(TrialState.RUNNING, retry=retry))
+    ).values(state=TrialState.RUNNING.value, error_kind=None, error_message=None)
+    for retry in (False, True)
+}
+_SAID = sa.insert(reports)
 
 
 def checkpoint_of(row: Row[Any]) -> CheckpointReference | None:
@@ -46,58 +67,37 @@ def claim(  # noqa: PLR0913 -- who claims what
     Raises:
         MissingError: If the sweep has no such trial.
     """
-    member = connection.execute(
-        sa.select(memberships, sweeps.c.storage)
-        .join(sweeps, sweeps.c.sweep_id == memberships.c.sweep_id)
-        .where(memberships.c.sweep_id == sweep_id, memberships.c.identity == identity)
-        .order_by(memberships.c.position)
-    ).first()
+    member = connection.execute(_MEMBER, {"of_sweep": sweep_id, "wanted": identity}).first()
     if member is None:
         raise MissingError(f"sweep {sweep_id} has no trial {identity}")
-    close_if_lost(connection, identity, now)
-    trial = connection.execute(sa.select(trials).where(trials.c.identity == identity)).one()
-    resume_from = None if afresh else checkpoint_of(trial)
-    # A checkpoint is private to the store it lies in: whoever goes on from it uses that store.
-    storage = member.storage if resume_from is None else trial.storage
-    number = trial.attempts + 1
-    moved = connection.execute(
-        sa.update(trials)
-        .where(
-            trials.c.identity == identity,
-            trials.c.state.in_(trial_states_before(TrialState.RUNNING, retry=retry)),
-        )
-        .values(
-            state=TrialState.RUNNING.value,
-            attempts=number,
-            storage=storage,
-            error_kind=None,
-            error_message=None,
-            changed=now,
-            # Whoever starts afresh writes over the old checkpoints: nobody may go on from them.
-            checkpoint_step=None if resume_from is None else resume_from.step,
-            checkpoint_sha256=None if resume_from is None else resume_from.manifest_sha256,
-        )
-    )
-    if moved.rowcount == 0:
+    if member.state == TrialState.RUNNING.value:
+        close_if_lost(connection, identity, now)
+        member = connection.execute(_MEMBER, {"of_sweep": sweep_id, "wanted": identity}).first()
+        assert member is not None
+    allowed = trial_states_before(TrialState.RUNNING, retry=retry)
+    if member.state not in allowed:
         return None
+    resume_from = None if afresh else checkpoint_of(member)
+    # A checkpoint is private to the store it lies in: whoever goes on from it uses that store.
+    storage = member.own_storage if resume_from is None else member.storage
+    number = member.attempts + 1
+    # Whoever starts afresh writes over the old checkpoints: nobody may go on from them.
+    step = None if resume_from is None else resume_from.step
+    digest = None if resume_from is None else resume_from.manifest_sha256
+    started = {"identity": identity, "number": number, "sweep_id": sweep_id, "resumed_step": step}
     inserted = connection.execute(
-        sa.insert(attempts).values(
-            identity=identity,
-            number=number,
-            sweep_id=sweep_id,
-            driver=holder.driver,
-            workers=workers,
-            state=TrialState.RUNNING.value,
-            started=now,
-            seconds=0.0,
-            resumed_step=None if resume_from is None else resume_from.step,
-        )
+        _STARTED, started | {"driver": holder.driver, "workers": workers, "started": now}
     )
     (attempt_id,) = inserted.inserted_primary_key or (None,)
     assert attempt_id is not None
-    connection.execute(
-        sa.update(trials).where(trials.c.identity == identity).values(attempt_id=attempt_id)
-    )
+    moved = connection.execute(
+        _CLAIMED[retry],
+        {
+            "which": identity, "attempts": number, "attempt_id": attempt_id, "storage": storage,
+            "changed": now, "checkpoint_step": step, "checkpoint_sha256": digest,
+        },
+    )  # fmt: skip
+    assert moved.rowcount == 1  # nobody writes between reading the state and here
     attempt = Attempt(
         attempt_id=attempt_id,
         identity=identity,
@@ -108,7 +108,7 @@ def claim(  # noqa: PLR0913 -- who claims what
         workers=workers,
         config_json=member.config,
         resume_from=resume_from,
-        fraction=trial.fraction,
+        fraction=member.fraction,
         storage=storage,
     )
     journal.append(
@@ -138,17 +138,9 @@ def record_report(
             "checkpoint_sha256": report.checkpoint.manifest_sha256,
         }
     reached: dict[str, Any] = {"step": report.step, "fraction": report.fraction}
-    connection.execute(
-        sa.update(attempts)
-        .where(attempts.c.attempt_id == attempt_id)
-        .values(seconds=report.seconds)
-    )
-    known = metrics_of(connection, attempt.identity)
-    connection.execute(
-        sa.update(trials)
-        .where(trials.c.identity == attempt.identity)
-        .values(metrics=known | report.metrics, changed=now, **reached, **checkpoint)
-    )
+    connection.execute(ATTEMPT_IS, {"seconds": report.seconds, "which": attempt_id})
+    stands = {"metrics": attempt.known | report.metrics, "changed": now, "which": attempt.identity}
+    connection.execute(TRIAL_IS, stands | reached | checkpoint)
     seq = journal.append(
         connection,
         "report",
@@ -163,18 +155,9 @@ def record_report(
             **checkpoint,
         },
     )
-    connection.execute(
-        sa.insert(reports).values(
-            seq=seq,
-            identity=attempt.identity,
-            attempt_id=attempt_id,
-            time=now,
-            seconds=report.seconds,
-            metrics=report.metrics,
-            **reached,
-            **checkpoint,
-        )
-    )
+    said = {"seq": seq, "identity": attempt.identity, "attempt_id": attempt_id, "time": now}
+    said |= {"seconds": report.seconds, "metrics": report.metrics}
+    connection.execute(_SAID, said | reached | checkpoint)
 
 
 def move(

@@ -31,6 +31,10 @@ from sweep.records.schema import SCHEMA_VERSION, demands, meta, metadata
 BUSY_SECONDS = 30
 """How long a writer waits for the writers before it."""
 _WRITERS_LOCK = 0x726D_7377_6565_70  # "rmsweep", the advisory lock's number on PostgreSQL
+_LOCK_WRITERS = sa.select(
+    sa.func.set_config("lock_timeout", f"{BUSY_SECONDS}s", True),
+    sa.func.pg_advisory_xact_lock(_WRITERS_LOCK),
+)
 _POSTGRES_DISK_FULL = "53100"
 
 
@@ -63,14 +67,14 @@ class Database:
         """
         joined = self._joined
         if joined is not None:
-            yield joined
+            with self._translated():
+                yield joined
             return
         with self._translated(), self.engine.connect() as connection:
             connection.execution_options(rmsweep_write=True)
             with connection.begin():
                 if connection.dialect.name == "postgresql":
-                    connection.execute(sa.text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+                    connection.execute(_LOCK_WRITERS)
                 self._local.connection = connection
                 try:
                     yield connection

@@ -18,6 +18,24 @@ from sweep.records.lifecycle import ATTEMPT_END_STATES, LOST, TrialState
 from sweep.records.schema import attempts, holders, trials
 from trainer.reporting import TrialOutcome
 
+# Made once: putting a statement together takes longer than SQLite takes to execute it.
+_WITH_METRICS = sa.select(attempts, trials.c.metrics.label("known")).join(
+    trials, trials.c.identity == attempts.c.identity
+)
+_ATTEMPT = _WITH_METRICS.where(attempts.c.attempt_id == sa.bindparam("wanted"))
+_RUNNING = (
+    _WITH_METRICS.add_columns(holders.c.host, holders.c.pid, holders.c.machine)
+    .add_columns(holders.c.process_started, holders.c.heartbeat, holders.c.expires)
+    .join(holders, holders.c.driver == attempts.c.driver)
+    .where(
+        attempts.c.identity == sa.bindparam("wanted"),
+        attempts.c.state == TrialState.RUNNING.value,
+    )
+)
+ATTEMPT_IS = sa.update(attempts).where(attempts.c.attempt_id == sa.bindparam("which"))
+"""Columns are set as the parameters name them; so below."""
+TRIAL_IS = sa.update(trials).where(trials.c.identity == sa.bindparam("which"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnd:
@@ -41,23 +59,15 @@ def finish(connection: Connection, attempt_id: int, end: AttemptEnd, *, now: flo
     if end.state not in ATTEMPT_END_STATES:
         allowed = ", ".join(sorted(ATTEMPT_END_STATES))
         raise InputError(f"an attempt ends as one of {allowed}, got {end.state}")
-    ended = connection.execute(
-        sa.select(attempts.c.state).where(attempts.c.attempt_id == attempt_id)
-    ).scalar()
-    if ended == end.state.value:
+    attempt = connection.execute(_ATTEMPT, {"wanted": attempt_id}).first()
+    if attempt is not None and attempt.state == end.state.value:
         return
-    attempt = running_attempt(connection, attempt_id)
-    _close(connection, attempt, end, now=now)
+    _close(connection, _running(attempt, attempt_id), end, now=now)
 
 
 def close_if_lost(connection: Connection, identity: str, now: float) -> None:
     """Give a trial back to `paused` when the driver that runs it is dead."""
-    row = connection.execute(
-        sa.select(attempts, holders.c.host, holders.c.pid, holders.c.machine)
-        .add_columns(holders.c.process_started, holders.c.heartbeat, holders.c.expires)
-        .join(holders, holders.c.driver == attempts.c.driver)
-        .where(attempts.c.identity == identity, attempts.c.state == TrialState.RUNNING.value)
-    ).first()
+    row = connection.execute(_RUNNING, {"wanted": identity}).first()
     if row is None or holding.is_live(row, now):
         return
     seen = max(row.seconds, row.heartbeat - row.started)
@@ -86,28 +96,22 @@ def _close(
         device_seconds = max(0.0, now - attempt.started) * attempt.workers
     error = {"error_kind": end.error_kind, "error_message": end.error_message}
     attempt_state = LOST if lost else end.state.value
+    ended = {"state": attempt_state, "ended": now, "seconds": seconds}
     connection.execute(
-        sa.update(attempts)
-        .where(attempts.c.attempt_id == attempt.attempt_id)
-        .values(
-            state=attempt_state, ended=now, seconds=seconds, device_seconds=device_seconds, **error
-        )
+        ATTEMPT_IS,
+        ended | error | {"device_seconds": device_seconds, "which": attempt.attempt_id},
     )
     reached: dict[str, Any] = {}
     if outcome is not None:
-        known = metrics_of(connection, attempt.identity)
         reached = {
             "step": outcome.step,
             "fraction": outcome.fraction,
-            "metrics": {**known, **outcome.metrics},
+            "metrics": {**attempt.known, **outcome.metrics},
         }
         if outcome.model_digest is not None:
             reached["model_digest"] = outcome.model_digest
-    connection.execute(
-        sa.update(trials)
-        .where(trials.c.identity == attempt.identity)
-        .values(state=end.state.value, changed=now, **error, **reached)
-    )
+    stands = {"state": end.state.value, "changed": now, "which": attempt.identity}
+    connection.execute(TRIAL_IS, stands | error | reached)
     journal.append(
         connection,
         "attempt_lost" if lost else "attempt_finished",
@@ -125,12 +129,15 @@ def _close(
 
 
 def running_attempt(connection: Connection, attempt_id: int) -> Row[Any]:
-    """A running attempt's row.
+    """A running attempt's row, with `known`, the last value of every metric of its trial.
 
     Raises:
         BusyError: If it is no longer running: ended, or taken over.
     """
-    row = connection.execute(sa.select(attempts).where(attempts.c.attempt_id == attempt_id)).first()
+    return _running(connection.execute(_ATTEMPT, {"wanted": attempt_id}).first(), attempt_id)
+
+
+def _running(row: Row[Any] | None, attempt_id: int) -> Row[Any]:
     if row is None:
         raise MissingError(f"the ledger has no attempt {attempt_id}")
     if row.state != TrialState.RUNNING.value:
@@ -139,9 +146,3 @@ def running_attempt(connection: Connection, attempt_id: int) -> Row[Any]:
             "another driver has taken the trial over, or the attempt was ended; stop it"
         )
     return row
-
-
-def metrics_of(connection: Connection, identity: str) -> dict[str, float]:
-    """The last value of every metric of a trial."""
-    query = sa.select(trials.c.metrics).where(trials.c.identity == identity)
-    return dict(connection.execute(query).scalar_one())

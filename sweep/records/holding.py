@@ -17,13 +17,13 @@ from sweep.records.liveness import is_known_dead
 from sweep.records.rows import Holder
 from sweep.records.schema import holders, holds, leases, sweeps
 
+_BEAT = sa.update(holders).where(holders.c.driver == sa.bindparam("who"))
+
 
 def beat(connection: Connection, holder: Holder, *, ttl_seconds: float, now: float) -> None:
     """Note that a driver lives until `now + ttl_seconds`."""
     values: dict[str, Any] = {"heartbeat": now, "expires": now + ttl_seconds}
-    changed = connection.execute(
-        sa.update(holders).where(holders.c.driver == holder.driver).values(values)
-    )
+    changed = connection.execute(_BEAT, values | {"who": holder.driver})
     if changed.rowcount == 0:
         values |= {
             "driver": holder.driver,

@@ -16,6 +16,19 @@ from sweep.records.schema import cursors, events, memberships
 _NEXT = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0) + 1).scalar_subquery()
 _APPEND = sa.insert(events).values(seq=_NEXT).returning(events.c.seq)
 """Made once: putting a statement together takes longer than SQLite takes to execute it."""
+_READ = (
+    sa.select(events)
+    .where(events.c.seq > sa.bindparam("after"))
+    .order_by(events.c.seq)
+    .limit(sa.bindparam("at_most"))
+)
+_MEMBERS = sa.select(memberships.c.identity).where(
+    memberships.c.sweep_id == sa.bindparam("of_sweep")
+)
+_READ_SWEEP = _READ.where(
+    (events.c.sweep_id == sa.bindparam("of_sweep")) | events.c.identity.in_(_MEMBERS)
+)
+_ALL = 2**62
 
 
 def append(
@@ -42,10 +55,10 @@ def read(
     connection: Connection, *, after: int, limit: int | None, sweep_id: str | None = None
 ) -> list[Event]:
     """Events after a `seq`, oldest first; of one sweep, also those of its shared trials."""
-    query = sa.select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    values: dict[str, Any] = {"after": after, "at_most": _ALL if limit is None else limit}
+    query = _READ
     if sweep_id is not None:
-        members = sa.select(memberships.c.identity).where(memberships.c.sweep_id == sweep_id)
-        query = query.where((events.c.sweep_id == sweep_id) | events.c.identity.in_(members))
+        query, values = _READ_SWEEP, values | {"of_sweep": sweep_id}
     return [
         Event(
             seq=row.seq,
@@ -55,7 +68,7 @@ def read(
             identity=row.identity,
             payload=row.payload,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(query, values)
     ]
 
 

@@ -19,6 +19,7 @@ from sweep.records.sharing import Demand
 
 Clock = Callable[[], float]
 """Seconds since 1970."""
+_DECIDED = sa.insert(decisions)
 
 
 class Log:
@@ -50,11 +51,8 @@ class Log:
                 sweep_id=sweep_id,
                 payload={"kind": kind, "decision": dict(payload)},
             )
-            connection.execute(
-                sa.insert(decisions).values(
-                    seq=seq, sweep_id=sweep_id, time=now, kind=kind, payload=dict(payload)
-                )
-            )
+            values = {"seq": seq, "sweep_id": sweep_id, "time": now, "kind": kind}
+            connection.execute(_DECIDED, values | {"payload": dict(payload)})
             return seq
 
     def decisions(self, sweep_id: str, *, after: int = 0) -> list[DecisionRow]:

@@ -10,6 +10,7 @@ from infra.errors import StoreError
 from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.guarding import GuardedDispatcher
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
+from sweep.execution.placement import Holding
 from trainer.config import TrainerConfig
 from trainer.reporting import TrialReport
 
@@ -20,7 +21,8 @@ class FailingDispatcher:
     def __init__(self) -> None:
         self._numbers = iter((1, 2))
 
-    def next_order(self) -> PlacedOrder | None:
+    def next_order(self, like: Holding | None = None) -> PlacedOrder | None:
+        del like
         number = next(self._numbers, None)
         if number is None:
             return None
