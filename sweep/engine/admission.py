@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.engine.budgets.budget import device_seconds_limit, verdict, wall_seconds_limit
+from sweep.engine.budgets.purse import Purse
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 
@@ -31,27 +31,19 @@ class Admission:
 def admit(view: SweepView) -> Admission:
     """Choose from the trials that could start those that may."""
     running = view.running_here
-    purse = _Purse(view, running)
+    purses = _Purses(view, running)
     queue = _Queue(view, free=view.devices - sum(trial.workers for trial in running))
-    refused = ""
     for key in view.queue:
-        if queue.closed:
+        if queue.closed or purses.closed:
             break
         trial = view.trials[key[-1]]
         if not view.startable(trial) or queue.is_oversized(trial):
             continue
-        objection = purse.objection(trial)
-        if objection and purse.only_new_trials_are_refused(trial):
-            refused = refused or objection
-            continue
-        if objection:
-            refused = objection
-            break
-        if queue.take(trial):
-            purse.pay(trial)
+        if purses.allow(trial) and queue.take(trial):
+            purses.pay(trial)
     return Admission(
         admitted=tuple(queue.admitted),
-        refused=refused,
+        refused=purses.refused,
         oversized=queue.oversized,
         waiting=queue.blocked,
     )
@@ -95,61 +87,46 @@ class _Queue:
         return True
 
 
-class _Purse:
-    """What is left of the budget once everything that runs has been paid to its expected end."""
+class _Purses:
+    """The sweep's budget and those of its stages; a trial is paid for by both."""
 
     def __init__(self, view: SweepView, running: tuple[TrialStanding, ...]) -> None:
         self._view = view
-        self._new_trials = view.spent.trials_started
-        found = verdict(view.budget, view.spent)
-        self._drained = found.reason if found.allowance == "drain" else ""
-        limit = device_seconds_limit(view.budget)
-        committed = sum(self._expected(trial) * trial.workers for trial in running)
-        self._devices = None if limit is None else limit - view.spent.device_seconds - committed
-        wall = wall_seconds_limit(view.budget)
-        self._wall = None if wall is None else wall - view.spent.wall_seconds
+        self._whole = Purse(view.budget, view.spent, running, pace=view.pace)
+        self._stages: dict[int, Purse | None] = {}
+        self._over: set[int] = set()
+        """Stages whose next trial costs more than they have left: nobody overtakes it."""
+        self.refused = ""
+        """The first objection."""
+        self.closed = False
+        """Nobody further may start."""
 
-    def only_new_trials_are_refused(self, trial: TrialStanding) -> bool:
-        """Whether a trial that was begun earlier may still go on where this one may not."""
-        return self._too_many(trial) or bool(self._drained and not trial.claimed)
-
-    def objection(self, trial: TrialStanding) -> str:
-        """Why the budget does not allow the trial; empty when it does."""
-        budget = self._view.budget
-        if self._too_many(trial):
-            return f"budget.trials is {budget.trials}, and that many were started"
-        if self._drained and not trial.claimed:
-            return self._drained
-        seconds = self._expected(trial)
-        cost = seconds * trial.workers
-        if self._devices is not None and (self._devices <= 0 or cost > self._devices):
-            return (
-                f"{trial.arm} seed {trial.seed} needs about {cost / 3600:.3g} device-hours, "
-                f"{max(0.0, self._devices) / 3600:.3g} are left of the budget"
-            )
-        if self._wall is not None and seconds > self._wall:
-            return (
-                f"{trial.arm} seed {trial.seed} takes about {seconds / 3600:.3g} h, "
-                f"{max(0.0, self._wall) / 3600:.3g} h are left of budget.hours"
-            )
-        return ""
+    def allow(self, trial: TrialStanding) -> bool:
+        """Whether the trial may start."""
+        whole, stage = self._whole, self._of(trial.stage)
+        objection = whole.objection(trial)
+        if objection:
+            self.closed = not whole.only_new_trials_are_refused(trial)
+        elif trial.stage in self._over:
+            return False
+        elif stage is not None:
+            objection = stage.objection(trial)
+            if objection and not stage.only_new_trials_are_refused(trial):
+                self._over.add(trial.stage)
+        self.refused = self.refused or objection
+        return not objection
 
     def pay(self, trial: TrialStanding) -> None:
         """Set aside what the trial is expected to cost."""
-        self._new_trials += not trial.claimed
-        if self._devices is not None:
-            self._devices -= self._expected(trial) * trial.workers
+        self._whole.pay(trial)
+        stage = self._of(trial.stage)
+        if stage is not None:
+            stage.pay(trial)
 
-    def _too_many(self, trial: TrialStanding) -> bool:
-        limit = self._view.budget.trials
-        return limit is not None and not trial.claimed and self._new_trials >= limit
-
-    def _expected(self, trial: TrialStanding) -> float:
-        """Seconds to where it may train to by now; 0 until a trial has finished here."""
-        # An unproven estimate must not refuse anybody; a limit that is reached stops what runs.
-        pace = self._view.pace
-        left = max(0.0, trial.goal - trial.fraction)
-        return 0.0 if pace is None else trial.seconds_estimate * pace * left
+    def _of(self, number: int) -> Purse | None:
+        if number not in self._stages:
+            self._stages[number] = Purse.of_stage(self._view, number)
+        return self._stages[number]
 
 
 def _times_overtaken(view: SweepView, trial: TrialStanding) -> int:

@@ -64,10 +64,10 @@ def test_a_stage_out_of_trials_finishes_what_it_began_and_the_next_one_follows(
 
 
 def test_a_stage_out_of_device_hours_is_stopped_after_it_was_warned_and_drained() -> None:
-    # A trial takes 9 s; eight of them are planned.
+    # A trial takes 9 s; eight of them are planned, and three begin before any has been measured.
     spec = staged(gpu_hours=20 / 3600)
 
-    driver, events = run(spec, two_factors(0.1, 0.001), 2)
+    driver, events = run(spec, two_factors(0.1, 0.001), 3)
 
     decided = [
         d for d in decisions_in(events) if isinstance(d, Warn | Drain | CloseArm | AddTrials)
@@ -78,6 +78,23 @@ def test_a_stage_out_of_device_hours_is_stopped_after_it_was_warned_and_drained(
     assert sum(trial.device_seconds for trial in first) == pytest.approx(20, abs=0.01)
     assert isinstance(driver.ended, EndSweep)
     assert "stopped early" in driver.ended.reason
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stage_begins_nothing_that_costs_more_than_it_has_left_and_the_next_one_follows(
+    workers: int,
+) -> None:
+    # Two trials take 18 s; a third would be cut off after 2 s of its 9.
+    driver, events = run(staged(gpu_hours=20 / 3600), two_factors(0.1, 0.001), workers)
+
+    first = [trial for trial in driver.view().trials if trial.stage == 0]
+    assert sum(trial.attempts for trial in first) == 2
+    assert sum(trial.device_seconds for trial in first) == pytest.approx(18, abs=0.01)
+    drops = [each for each in decisions_in(events) if isinstance(each, DropTrial)]
+    assert len(drops) == 6
+    assert "are left of the budget of its stage (budget.per_stage.first)" in drops[0].reason
+    assert [type(d) for d in decisions_in(events) if isinstance(d, AddTrials)] == [AddTrials]
+    assert all(trial.settled for trial in driver.view().trials)
 
 
 def test_a_drained_stage_with_rungs_puts_aside_whole_arms() -> None:

@@ -1,8 +1,9 @@
 """Warn, then drain, then stop: what follows from how much of a budget is spent, step by step.
 
 A limit that comes near is told once. From a part of it on, nothing new begins. A stage that drains
-puts aside what it has not begun, and one whose limit is reached is closed arm by arm, so that the
-next stage goes on from what there is. What a sweep does at its own limit, `decide` says.
+puts aside what it has not begun, one whose next trial costs more than it has left puts aside that
+and what follows, and one whose limit is reached is closed arm by arm, so that the next stage goes
+on from what there is. What a sweep does at its own limit, `decide` says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sweep.engine.budgets.budget import (
     verdict,
     warnings,
 )
+from sweep.engine.budgets.purse import Purse
 from sweep.engine.decision_kinds import CloseArm, Decision, Drain, DropTrial, Warn
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
@@ -86,6 +88,24 @@ def _put_aside(view: SweepView, number: int, stage: str) -> Iterator[Decision]:
         for trial in left:
             if not (trial.claimed or trial.stopped or trial.state is TrialState.RUNNING):
                 yield DropTrial(identity=trial.identity, reason=found.reason)
+    else:
+        yield from _unaffordable(view, number)
+
+
+def _unaffordable(view: SweepView, number: int) -> Iterator[Decision]:
+    """All that is left of a stage that idles because its next trial costs more than it has left."""
+    if any(trial.stage == number for trial in view.in_flight):
+        return  # what runs may cost less than expected
+    queue = (view.trials[key[-1]] for key in view.queue)
+    left = [t for t in queue if t.stage == number and view.startable(t)]
+    purse = Purse.of_stage(view, number)
+    reason = purse.objection(left[0]) if purse is not None and left else ""
+    if reason and view.scheduler.rungs:
+        for arm in dict.fromkeys(trial.arm for trial in left):
+            yield CloseArm(arm=arm, reason=reason)
+    elif reason:
+        for trial in left:
+            yield DropTrial(identity=trial.identity, reason=reason)
 
 
 def _open(view: SweepView, number: int) -> list[TrialStanding]:

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from infra.errors import Problem
 from search_spaces.axes import Axis
 from search_spaces.points import BASELINE
-from sweep.engine.budgets.budget import SECONDS_PER_HOUR
+from sweep.engine.budgets.budget import SECONDS_PER_HOUR, stage_budget
+from sweep.engine.planning.growth_price import stage_trials
 from sweep.engine.planning.plan import PlannedTrial, SweepPlan
+from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.engine.planning.price import simulated_makespan
+from sweep.spec.design_spec import StagedDesign
+from sweep.spec.sweep_spec import BudgetSpec
 
 Trials = Sequence[PlannedTrial]
 
@@ -37,11 +41,11 @@ class _Limit:
 def budget_problems(plan: SweepPlan) -> list[Problem]:
     """Every limit of the sweep's budget that the middle estimate of the plan is above."""
     problems = []
-    for limit in _limits(plan):
+    for limit in _limits(plan.spec.budget, plan.estimate.market.devices):
         needed = limit.need(plan.to_execute)
         if needed is not None and needed > limit.allowed:
             problems.append(Problem(f"budget.{limit.name}", _message(plan, limit, needed)))
-    return problems + _arm_problems(plan)
+    return [*problems, *_arm_problems(plan), *_stage_problems(plan)]
 
 
 def _arm_problems(plan: SweepPlan) -> list[Problem]:
@@ -67,8 +71,42 @@ def _arm_problems(plan: SweepPlan) -> list[Problem]:
     return [Problem("budget.per_arm.gpu_hours", message)]
 
 
-def _limits(plan: SweepPlan) -> Iterator[_Limit]:
-    budget = plan.spec.budget
+def _stage_problems(plan: SweepPlan) -> list[Problem]:
+    """Stages that would be ended by their own budget."""
+    design, problems = plan.spec.design, []
+    if not isinstance(design, StagedDesign) or plan.space is None:
+        return []
+    for number, stage in enumerate(design.stages):
+        budget = stage_budget(plan.spec.budget, stage.name)
+        if budget is None:
+            continue
+        trials = _of_stage(plan, design, plan.space, number)
+        for limit in _limits(budget, plan.estimate.market.devices):
+            needed = limit.need(trials)
+            if needed is not None and needed > limit.allowed:
+                path = f"budget.per_stage.{stage.name}.{limit.name}"
+                message = (
+                    f"the stage needs about {_shown(needed)} {limit.unit} ({len(trials)} trials"
+                    f"{', from the baseline as it is' if number else ''}), allowed are "
+                    f"{limit.allowed:g}; raise {path} to {_rounded_up(needed)}, lower "
+                    "replicates.seeds, or drop levels of the stage"
+                )
+                problems.append(Problem(path, message))
+    return problems
+
+
+def _of_stage(
+    plan: SweepPlan, design: StagedDesign, space: PlannedSpace, number: int
+) -> list[PlannedTrial]:
+    """What a stage trains that no stage has trained before it."""
+    if number == 0:
+        return list(plan.to_execute)
+    there = {trial.identity for trial in plan.trials}
+    later = stage_trials(plan, design, space, number)
+    return list({n.identity: space.planned(n) for n in later if n.identity not in there}.values())
+
+
+def _limits(budget: BudgetSpec, devices: int) -> Iterator[_Limit]:
     price = budget.usd_per_gpu_hour
     if budget.trials is not None:
         yield _Limit("trials", budget.trials, "trials", len)
@@ -77,7 +115,6 @@ def _limits(plan: SweepPlan) -> Iterator[_Limit]:
     if budget.usd is not None and price is not None:
         yield _Limit("usd", budget.usd, "usd", lambda trials: _device_hours(trials) * price)
     if budget.hours is not None:
-        devices = plan.estimate.market.devices
         unit = f"hours on {devices} device{'s' if devices > 1 else ''}"
         yield _Limit("hours", budget.hours, unit, lambda trials: _makespan_hours(trials, devices))
 

@@ -97,15 +97,8 @@ def _of_race(plan: SweepPlan) -> GrowthPrice:
 def _of_stages(plan: SweepPlan, design: StagedDesign, space: PlannedSpace) -> GrowthPrice:
     there = {trial.identity for trial in plan.trials}
     least, most, hours = 0, 0, 0.0
-    first = plan.spec.replicates.first_seed
-    seeds = range(first, first + plan.spec.replicates.seeds)
-    for number, stage in enumerate(design.stages[1:], start=1):
-        trials = [
-            trial
-            for point in stage_points(stage, space.axes, {})
-            for seed in seeds
-            if (trial := space.trial(point, seed=seed, stage=number)) is not None
-        ]
+    for number in range(1, len(design.stages)):
+        trials = stage_trials(plan, design, space, number)
         new = _distinct(trials, there)
         # From another baseline the stage's own reference is trained as well, or was before.
         least += len(new)
@@ -120,6 +113,19 @@ def _of_stages(plan: SweepPlan, design: StagedDesign, space: PlannedSpace) -> Gr
         most_hours=hours * high * (most / least if least else 1.0),
         why=f"the stages {names}, from the baseline as it is" if names else "there is one stage",
     )
+
+
+def stage_trials(
+    plan: SweepPlan, design: StagedDesign, space: PlannedSpace, number: int
+) -> list[NewTrial]:
+    """What a later stage trains if it starts from the sweep's baseline as it is."""
+    first = plan.spec.replicates.first_seed
+    return [
+        trial
+        for point in stage_points(design.stages[number], space.axes, {})
+        for seed in range(first, first + plan.spec.replicates.seeds)
+        if (trial := space.trial(point, seed=seed, stage=number)) is not None
+    ]
 
 
 def _sampled(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:

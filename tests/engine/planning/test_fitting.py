@@ -95,3 +95,23 @@ def test_an_arm_that_cannot_fit_its_own_budget_is_named() -> None:
     assert list(problems) == ["budget.per_arm.gpu_hours"]
     assert "baseline needs about" in problems["budget.per_arm.gpu_hours"]
     assert "and 1 more" in problems["budget.per_arm.gpu_hours"]
+
+
+def test_a_stage_that_cannot_fit_its_own_budget_is_named_also_a_later_one() -> None:
+    stages = [{"name": "depth", "axes": ["head.layers"]}, {"name": "size", "axes": ["scale"]}]
+    changes: dict[str, Any] = {"design": {"kind": "staged", "stages": stages}}
+
+    def problems(**per_stage: dict[str, float]) -> dict[str, str]:
+        return problems_of(plan_of(**changes, budget={"per_stage": per_stage}))
+
+    assert problems(depth={"gpu_hours": 1e6}, size={"gpu_hours": 1e6, "trials": 4}) == {}
+    found = problems(depth={"gpu_hours": 1e-3}, size={"gpu_hours": 1e-3, "trials": 1})
+    assert list(found) == [
+        "budget.per_stage.depth.gpu_hours",
+        "budget.per_stage.size.trials",
+        "budget.per_stage.size.gpu_hours",
+    ]
+    message = found["budget.per_stage.size.gpu_hours"]
+    assert "(2 trials, from the baseline as it is), allowed are 0.001" in message
+    raised = float(message.partition(".gpu_hours to ")[2].partition(",")[0])
+    assert problems(size={"gpu_hours": raised}) == {}
