@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
+
 from infra.errors import InputError, MissingError
 from infra.findings import hint
 from infra.settings import Settings
@@ -26,6 +28,7 @@ from sweep.spec.sweep_spec import SweepSpec
 from trainer.catalog import backbone_digest, lookup
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
 from trainer.data.mixture import data_digests
+from trainer.memory import GIB
 
 SWEEPS_LEARNED_FROM = 5
 """Newest sweeps whose trial times correct the price."""
@@ -64,6 +67,11 @@ class Cluster:
 
     devices: int
     device: DeviceRate = CPU_CORE
+
+    @property
+    def gib(self) -> float:
+        """Memory of one device; its part of this machine's where that is what it has."""
+        return self.device.gib or psutil.virtual_memory().total / GIB / self.devices
 
 
 def named_cluster(devices: int | None, device: str | None) -> Cluster | None:
@@ -168,6 +176,7 @@ def _plan(
         history=_history(workplace),
         devices=cluster.devices,
         device=cluster.device,
+        gib=cluster.gib,
     )
     identities = [trial.identity for trial in plan.trials]
     plan = replace(plan, missing=tuple(digests.missing))

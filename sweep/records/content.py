@@ -15,7 +15,7 @@ from sweep.records.rows import Json
 from sweep.spec.axis_spec import AxisSpec
 from trainer.identity import digest
 
-CHANGEABLE = ("budget", "question", "tracking", "storage", "notify")
+CHANGEABLE = ("budget", "question", "resources", "tracking", "storage", "notify")
 """Sections of a sweep file that may change while the sweep stays the same; a store that moves is
 refused with a reason of its own."""
 UNASKED = ("machine", "seed")

@@ -22,11 +22,13 @@ _READ = (
     .order_by(events.c.seq)
     .limit(sa.bindparam("at_most"))
 )
-_MEMBERS = sa.select(memberships.c.identity).where(
-    memberships.c.sweep_id == sa.bindparam("of_sweep")
-)
 _READ_SWEEP = _READ.where(
-    (events.c.sweep_id == sa.bindparam("of_sweep")) | events.c.identity.in_(_MEMBERS)
+    (events.c.sweep_id == sa.bindparam("of_sweep"))
+    # Asked event by event: a list of the members would be made anew for every look.
+    | sa.exists().where(
+        memberships.c.sweep_id == sa.bindparam("of_sweep"),
+        memberships.c.identity == events.c.identity,
+    )
 )
 _ALL = 2**62
 

@@ -7,7 +7,7 @@ nor torch. Axis levels stay as given here; `search_spaces` turns them into patch
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -79,6 +79,19 @@ class BudgetSpec(Frozen):
     """Part of device-hours, money or wall clock from which on nothing new begins."""
 
 
+class ResourcesSpec(Frozen):
+    """How trials are laid out that do not fit a device; changes nothing that is trained.
+
+    The trainer's estimate of memory settles workers, ZeRO stage, micro batch and checkpointing: the
+    fewest workers that fit. A trial that fits as it is stays as it is.
+    """
+
+    gib: PositiveFloat | None = None
+    """Memory of one device; of the device named to `check`, else this machine's, when absent."""
+    at_most: PositiveInt | None = None
+    """Largest gang; as many as there are devices when absent."""
+
+
 class TrackingSpec(Frozen):
     """Where MLflow shows the sweep."""
 
@@ -111,6 +124,8 @@ class SweepSpec(Frozen):
     scheduler: SchedulerSpec = NoScheduler()
     """Whether arms that fall behind are stopped early."""
     budget: BudgetSpec = BudgetSpec()
+    resources: Literal["given", "auto"] | ResourcesSpec = "given"
+    """`given`: trials run as `machine` says. `auto`, or a device's memory: laid out to fit."""
     tracking: TrackingSpec = TrackingSpec()
     notify: NotifySpec = NotifySpec()
     """What is told to the machine's webhook (`RMSWEEP_WEBHOOK`), where there is one."""

@@ -144,6 +144,11 @@ def test_a_trial_that_does_not_fit_a_device_is_told_with_a_layout_that_does(
     large = rmsweep("check", str(path), "--devices", "8", "--device", "h100")
     alone = rmsweep("check", str(path), "--devices", "1", "--device", "h100")
 
+    path.write_text(path.read_text(encoding="utf-8") + "resources: auto\n", encoding="utf-8")
+    settled = rmsweep("check", str(path), "--devices", "8", "--device", "h100")
+
+    assert settled.code == 0
+    assert "would fit" not in settled.err
     assert "a h100 has 80; it would fit with machine.workers=" in " ".join(large.err.split())
     assert "does not fit: the smallest layout on at most 1 workers" in " ".join(alone.err.split())
 

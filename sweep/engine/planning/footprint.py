@@ -48,6 +48,29 @@ def footprint(config: TrainerConfig, *, device: str) -> Footprint:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Layouts:
+    """Lays out trials that would not fit a device's memory; the others stay as they are."""
+
+    device: str
+    gib: float
+    max_workers: int
+
+    def __call__(self, config: TrainerConfig) -> TrainerConfig:
+        """The trial as it fits.
+
+        Raises:
+            InputError: If nothing fits; says how much the smallest layout would take.
+        """
+        if footprint(config, device=self.device).device_gib <= self.gib:
+            return config
+        layout = fitting_layout(
+            config, device=self.device, gib=self.gib, max_workers=self.max_workers
+        )
+        machine = config.machine.model_copy(update=layout)
+        return config.model_copy(update={"machine": machine})
+
+
 def fitting_layout(
     config: TrainerConfig, *, device: str, gib: float, max_workers: int
 ) -> dict[str, object]:

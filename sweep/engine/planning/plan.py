@@ -6,9 +6,8 @@ balanced table. The same resolved sweep and digests always give the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from infra.errors import Problem, SpecError
 from search_spaces.axes import Axis
@@ -25,10 +24,11 @@ from sweep.engine.planning.cost_model import (
     MeasuredTrial,
     arithmetic_seconds,
 )
+from sweep.engine.planning.footprint import Layouts
 from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.engine.planning.price import Market, PriceEstimate, TrialPrice, price_trials
 from sweep.spec.resolve import ResolvedSweep
-from sweep.spec.sweep_spec import SweepSpec
+from sweep.spec.sweep_spec import ResourcesSpec, SweepSpec
 from trainer.config import TrainerConfig
 from trainer.identity import digest, identity_with_seed
 
@@ -114,6 +114,7 @@ def make_plan(
     history: Sequence[MeasuredTrial] = (),
     devices: int = 1,
     device: DeviceRate = CPU_CORE,
+    gib: float | None = None,
 ) -> SweepPlan:
     """The plan of a resolved sweep.
 
@@ -123,9 +124,11 @@ def make_plan(
         history: What earlier trainings took; corrects the estimate.
         devices: How many there are to run on, for the makespan.
         device: Their kind.
+        gib: Memory of one, for trials that are to be laid out by it.
 
     Raises:
         SpecError: If the design has no points or too many, or some are no valid config.
+        InputError: If a trial that is to be laid out fits in no way.
     """
     spec = resolved.spec
     designed = make_arms(
@@ -136,8 +139,9 @@ def make_plan(
         rules=resolved.rules,
         source=f"sweep {spec.name}",
     )
-    arms = designed.arms
-    _refuse_too_many(spec, len(arms))
+    _refuse_too_many(spec, len(designed.arms))
+    lay_out = _layouts(spec, device, gib=gib, devices=devices)
+    arms = tuple(replace(arm, config=lay_out(arm.config)) for arm in designed.arms)
     model = CostModel(device, history)
     trials = _trials(spec, arms, model)
     estimate = price_trials(
@@ -160,11 +164,25 @@ def make_plan(
         space=PlannedSpace(
             resolved.axes,
             designed.settling,
-            partial(_trial, model),
+            lambda arm, seed: _trial(model, replace(arm, config=lay_out(arm.config)), seed),
             designed.arms,
             least_difference=_least_difference(resolved),
         ),
     )
+
+
+def _layouts(
+    spec: SweepSpec, device: DeviceRate, *, gib: float | None, devices: int
+) -> Callable[[TrainerConfig], TrainerConfig]:
+    """How trials are laid out: as given, or as they fit."""
+    asked = spec.resources
+    if asked == "given":
+        return lambda config: config
+    own = asked if isinstance(asked, ResourcesSpec) else ResourcesSpec()
+    memory = own.gib or gib
+    if memory is None:
+        return lambda config: config
+    return Layouts(device=device.name, gib=memory, max_workers=own.at_most or devices)
 
 
 def with_rungs(config: TrainerConfig, spec: SweepSpec) -> TrainerConfig:
