@@ -117,7 +117,7 @@ class SweepDriver:
 
     def _look_at_devices(self) -> None:
         """Have what lies on machines that leave end first, and ask for the sweep's part."""
-        if not self._devices.shared or self.is_over:
+        if self.is_over or not self._devices.shared:
             return
         self._devices.look()
         for order in self._book.stop_on(self._devices.leaving):
@@ -155,9 +155,9 @@ class SweepDriver:
         return False
 
     def _tell(self) -> None:
-        view, self._seen = self._seen, None
-        if view is not None:
-            self._on_round(view)
+        if self._seen is not None:
+            self._on_round(self._seen)
+        self._seen = None
 
     def _do(self, decision: Decision) -> None:
         if isinstance(decision, StartTrial):
@@ -199,8 +199,7 @@ class SweepDriver:
         if news.report is not None or news.is_last:
             self._take_in_news(news)
         else:
-            with self._ledger.together():
-                self._book.take_in(news)
+            self._book.take_in(news)  # a single write, if any
             self._look_if_due()
         order = self._book.get(news.attempt)
         if order is None:
