@@ -52,6 +52,7 @@ def test_every_trial_ends_in_the_ledger_with_metrics_model_and_cost(
     ledger: Ledger, settings: Settings
 ) -> None:
     plan = plan_of([script(seed=seed) for seed in range(4)])
+    began = time.monotonic()
 
     result = run(plan, ledger, settings)
 
@@ -61,7 +62,7 @@ def test_every_trial_ends_in_the_ledger_with_metrics_model_and_cost(
         assert trial.attempts == 1
         assert trial.metrics["eval/validation/accuracy"] >= 0.5
         assert trial.model_digest is not None
-        assert 0 < trial.device_seconds < 30
+        assert 0 < trial.device_seconds < time.monotonic() - began
 
 
 def test_actors_are_reused_so_that_ranks_are_forked_warm(
