@@ -6,28 +6,29 @@ are read anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from analysis.compaction import Compaction, Member, compact
 from infra.errors import InputError, MissingObjectError
 from infra.object_store import ObjectStore, open_store
-from sweep.records.rows import TrialView
+from sweep.records.rows import EvaluationRow, TrialView
+from sweep.records.score_places import ScorePlaces
 from trainer.identity import digest
-from trainer.scores import read_scores, score_key
+from trainer.scores import read_scores
 
 
 class ScoreTables:
     """Score tables of a sweep's trials: one by one, or all of a benchmark compacted."""
 
     def __init__(
-        self, store: ObjectStore, sweep_id: str, evaluated: Mapping[tuple[str, str], str]
+        self, store: ObjectStore, sweep_id: str, evaluations: Sequence[EvaluationRow]
     ) -> None:
-        """Args: the sweep's store and id; identities of evaluations by trial and benchmark."""
+        """Args: the sweep's store and id; what was scored after training, oldest first."""
         self.store = store
         self._prefix = f"tables/{sweep_id}"
-        self._evaluated = evaluated
+        self._places = ScorePlaces(evaluations)
         self._stores = {store.uri: store}
         self._compactions: dict[str, Compaction] = {}
 
@@ -35,9 +36,9 @@ class ScoreTables:
         """A trial's scores on a benchmark; none when it was not scored on it.
 
         Raises:
-            InputError: If what lies there is no score table.
+            InputError: If what lies there is no score table, or it cannot be told which it is.
         """
-        key = score_key(trial.identity, benchmark)
+        key = self._places.key(trial, benchmark)
         try:
             return read_scores(self.store_of(trial).read(key))
         except MissingObjectError:
@@ -54,7 +55,7 @@ class ScoreTables:
                     [
                         trial.identity,
                         trial.model_digest,
-                        self._evaluated.get((trial.identity, benchmark)),
+                        self._places.evaluation(trial, benchmark),
                     ]
                 ),
             )

@@ -181,12 +181,9 @@ def read_sweep(ledger: Ledger, name_or_id: str, *, store: ObjectStore | None = N
     views = tuple(ledger.trials(sweep.sweep_id))
     arm_rows = tuple(ledger.arms(sweep.sweep_id))
     identities = [view.identity for view in views]
-    evaluated = {
-        (row.identity, row.benchmark): row.evaluation_identity
-        for row in ledger.evaluations(identities)
-    }
-    score_tables = ScoreTables(store or open_store(sweep.storage), sweep.sweep_id, evaluated)
-    added_later = [benchmark for _, benchmark in evaluated]
+    evaluations = ledger.evaluations(identities)
+    score_tables = ScoreTables(store or open_store(sweep.storage), sweep.sweep_id, evaluations)
+    added_later = list(dict.fromkeys(row.benchmark for row in evaluations))
     return SweepTables(
         sweep=sweep,
         arm_rows=arm_rows,
@@ -231,7 +228,7 @@ def _benchmarks(
                     parts=definition.get("parts", {}),
                 ),
             )
-    for name in dict.fromkeys(added_later):
+    for name in added_later:
         if name in found:
             continue
         for view in views:

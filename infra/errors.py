@@ -22,6 +22,7 @@ The tree, by what the reader can do about it::
         + DiskFullTrial       no space is left on its machine
         + PreemptedTrial      the machine was taken away
         + CommunicationTrial  a rank vanished or a collective timed out
+        + DamagedTrial        no checkpoint it could go on from is whole
         + BugTrial            anything else: our code or the user's
       x BudgetExhausted       the sweep may spend no more (exit 1)
 
@@ -163,6 +164,12 @@ class CommunicationTrial(TrialFailure):
     """A rank vanished or a collective timed out."""
 
     kind = "communication"
+
+
+class DamagedTrial(TrialFailure):
+    """None of the checkpoints a trial was to go on from is whole."""
+
+    kind = "damaged"
 
 
 class BugTrial(TrialFailure):

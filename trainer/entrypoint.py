@@ -38,7 +38,7 @@ from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
 from trainer.scores import score_key, write_scores
 from trainer.scoring import evaluate_model
 from trainer.training.batch_feed import rank_chunks
-from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint import Checkpoints, WholeCheckpoint
 from trainer.training.data_order import training_order
 from trainer.training.deepspeed_engine import DeepSpeedEngine, join_gang
 from trainer.training.loop import LoopParts, TrainingLoop
@@ -51,7 +51,7 @@ def train_reward_model(
     identity: str,
     reporter: TrialReporter,
     stop_asked: Callable[[], bool] = lambda: False,
-    resume_from: CheckpointReference | None = None,
+    resume_from: Sequence[CheckpointReference] = (),
 ) -> TrialOutcome:
     """Train one reward model, in every rank of its gang.
 
@@ -62,22 +62,26 @@ def train_reward_model(
         reporter: Listens to rank 0; the other ranks never call it.
         stop_asked: Asked by rank 0 after every optimizer step; once true, the training ends there
             with a report and a checkpoint.
-        resume_from: Checkpoint to continue from.
+        resume_from: Checkpoints as they were recorded, newest first: the first that is whole is
+            gone on from. From the beginning when there are none.
 
     Raises:
-        TrialFailure: When the training diverges.
+        TrialFailure: When the training diverges, or none of the checkpoints is whole.
         DataError: When the data cannot be used.
         BackboneError: When the backbone cannot be loaded.
-        CorruptObjectError: When the checkpoint is not what was recorded.
     """
     started = time.monotonic()
     gang = join_gang(config)
     trial = Trial(config, store=store, identity=identity, gang=gang, started=started)
-    writer = trial.open_record(resume_from) if gang.leads else None
+    checkpoints = Checkpoints(store, identity, config, gang)
+    whole = checkpoints.fetch(resume_from) if resume_from else None
+    writer = trial.open_record(whole) if gang.leads else None
     outcome = None
     try:
-        outcome = trial.run(reporter, stop_asked, resume_from)
+        outcome = trial.run(reporter, stop_asked, checkpoints, whole)
     finally:
+        if whole is not None:
+            whole.discard()  # a rank ends without the interpreter's farewells
         if writer is not None:
             writer.end(outcome)
     return outcome
@@ -125,7 +129,7 @@ class Trial:
         self._cost: dict[str, float] = {"cost/written_tokens": 0.0}
         torch.manual_seed(config.seed * 1000 + gang.rank)  # dropout; the head has its own
 
-    def open_record(self, resume_from: CheckpointReference | None) -> RecordWriter:
+    def open_record(self, resume_from: WholeCheckpoint | None) -> RecordWriter:
         """Say what is being tried."""
         config = self._config
         record = TrialRecord(
@@ -138,14 +142,18 @@ class Trial:
             },
             backbone_digest=backbone_digest(config.backbone, models=self._models),
         )
-        attempt = AttemptRecord(provenance=take_provenance(), resumed_from=resume_from)
+        attempt = AttemptRecord(
+            provenance=take_provenance(),
+            resumed_from=None if resume_from is None else resume_from.reference,
+        )
         return RecordWriter(self._store, record, attempt)
 
     def run(
         self,
         reporter: TrialReporter,
         stop_asked: Callable[[], bool],
-        resume_from: CheckpointReference | None,
+        checkpoints: Checkpoints,
+        resume_from: WholeCheckpoint | None,
     ) -> TrialOutcome:
         """Train from the checkpoint or from scratch, and score at the end."""
         model = RewardModel(load_backbone(self._config.backbone, models=self._models), self._config)
@@ -174,7 +182,6 @@ class Trial:
             # Once the weights are partitioned, the ranks would have to encode in step.
             for each in (examples, *(benchmark.examples for benchmark in benchmarks.values())):
                 each.images.encode_all()
-        checkpoints = Checkpoints(self._store, self._identity, self._config, self._gang)
         step = resume_from.step if resume_from is not None else 0
         monitored = self._config.evaluation.monitor
         loop = TrainingLoop(

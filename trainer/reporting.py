@@ -35,6 +35,8 @@ class TrialReport(Frozen):
     """`train/loss`, `train/pairs_per_second`, `eval/<benchmark>/<metric>`."""
     checkpoint: CheckpointReference | None = None
     """Set when a checkpoint became complete with this report."""
+    note: str = ""
+    """What else is to be known of the attempt, such as a checkpoint that was refused."""
 
 
 class TrialOutcome(Frozen):

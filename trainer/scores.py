@@ -96,6 +96,15 @@ def one_row_per_response(table: pa.Table) -> pa.Table:
     return groups.take(order).select(SCORE_SCHEMA.names).cast(SCORE_SCHEMA)
 
 
-def score_key(identity: str, benchmark: str) -> str:
-    """Object key of one trial's scores on one benchmark."""
-    return f"trials/{identity}/scores/{benchmark}.parquet"
+def score_key(identity: str, benchmark: str, *, evaluation: str = "") -> str:
+    """Object key of one trial's scores on one benchmark.
+
+    Args:
+        identity: The trial's.
+        benchmark: Its name.
+        evaluation: Identity of the evaluation, of one that was made after the training: other items
+            under the same name, or other settings of scoring, then lie in another place. Absent,
+            these are the scores the training itself ended with.
+    """
+    name = f"{benchmark}/{evaluation}" if evaluation else benchmark
+    return f"trials/{identity}/scores/{name}.parquet"

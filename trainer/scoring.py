@@ -23,12 +23,12 @@ from infra.errors import InputError, MissingError
 from infra.object_store import ObjectStore
 from trainer.config import BenchmarkConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data.mixture import benchmark_items, benchmark_suite
+from trainer.data.mixture import benchmark_digest, benchmark_items, benchmark_suite
 from trainer.data.unlabelled import Row, as_items
 from trainer.evaluation.evaluate import Benchmark, evaluate
 from trainer.evaluation.metrics import benchmark_metrics
 from trainer.gangs.gang import Gang
-from trainer.identity import digest
+from trainer.identity import digest, evaluation_identity
 from trainer.members.ensemble_file import EnsembleFile, read_ensemble
 from trainer.members.member_models import GIB, available_bytes, rounds
 from trainer.members.member_tables import combine
@@ -227,7 +227,7 @@ def evaluate_model(
     benchmark_name: str,
     benchmark: BenchmarkConfig,
 ) -> dict[str, float]:
-    """Score a finished trial's model on a benchmark; writes the score table beside the others.
+    """Score a finished trial's model on a benchmark; the table lies under the evaluation's name.
 
     Args:
         store: Where the trial's files are.
@@ -239,8 +239,17 @@ def evaluate_model(
     Raises:
         MissingError: If the trial left no model.
     """
-    scorer = load_reward_model(identity, store)
+    with model_folder(store, identity) as folder:
+        model_digest = folder_digest(folder)
+        model = load_model(folder)
+    model.config = config  # how much a judge or critic writes is this evaluation's to say
+    scorer = ModelScorer(model)
     items = benchmark_items(config.data, benchmark)
     table = scorer.score(items, benchmark=benchmark_name, split=benchmark.split)
-    store.write(score_key(identity, benchmark_name), write_scores(table))
+    evaluation = evaluation_identity(
+        config,
+        model_digest=model_digest,
+        benchmark_digest=benchmark_digest(config.data, benchmark),
+    )
+    store.write(score_key(identity, benchmark_name, evaluation=evaluation), write_scores(table))
     return benchmark_metrics(table, suite=benchmark_suite(config.data, benchmark))

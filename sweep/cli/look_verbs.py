@@ -111,7 +111,8 @@ def show(
     row = ledger.sweep(sweep)
     trials = ledger.trials(row.sweep_id)
     if trial is not None:
-        _show_trial(ledger, find_trial(trials, trial), json=json)
+        view = find_trial(trials, trial)
+        _show_trial(ledger, view, _notes(ledger, row.sweep_id, view.identity), json=json)
         return
     if json:
         views = [_trial_json(view) for view in trials]
@@ -224,13 +225,25 @@ def _arms_json(trials: list[TrialView]) -> dict[str, list[str]]:
     return arms
 
 
-def _show_trial(ledger: Ledger, view: TrialView, *, json: bool) -> None:
+def _notes(ledger: Ledger, sweep_id: str, identity: str) -> list[str]:
+    """What attempts at a trial had to say besides figures."""
+    from sweep.engine.fold import NOTED_KIND
+
+    return [
+        str(decision.payload["note"])
+        for decision in ledger.decisions(sweep_id)
+        if decision.kind == NOTED_KIND and decision.payload["identity"] == identity
+    ]
+
+
+def _show_trial(ledger: Ledger, view: TrialView, notes: list[str], *, json: bool) -> None:
     attempts = ledger.attempts([view.identity])
     if json:
         print_json(
             _trial_json(view)
             | {
                 "config": view.config_json,
+                "notes": notes,
                 "attempts": [
                     {
                         "number": attempt.number,
@@ -262,3 +275,5 @@ def _show_trial(ledger: Ledger, view: TrialView, *, json: bool) -> None:
     ]
     columns = ("attempt", "state", "host", "time", "resumed at step", "error")
     print_table("", columns, rows, right=("attempt", "time", "resumed at step"))
+    for note in notes:
+        out.print(f"note: {note}", soft_wrap=True, markup=False)

@@ -29,6 +29,8 @@ PLACED_KIND = "placed"
 """Kind under which a driver records which machine an attempt was first heard from."""
 LEAVING_KIND = "leaving"
 """Kind under which a driver records that an attempt ends because its machine is taken away."""
+NOTED_KIND = "noted"
+"""Kind under which a driver records what an attempt had to say besides figures."""
 EXPECTED_KIND = "expected"
 """Kind under which a driver records what it expects trials to take, before it decides by that."""
 

@@ -24,11 +24,13 @@ PREEMPTED = "preempted"
 """A machine that was taken away."""
 DISK_FULL = "disk_full"
 """No space was left on its machine."""
-RETRYABLE_KINDS = frozenset({"communication", DISK_FULL, PREEMPTED})
+DAMAGED = "damaged"
+"""No checkpoint that could be gone on from is whole: the trial begins afresh."""
+RETRYABLE_KINDS = frozenset({"communication", DAMAGED, DISK_FULL, PREEMPTED})
 """Failures that say something of the machine, not of the trial."""
 OUT_OF_MEMORY = "out_of_memory"
 """A failure that a smaller micro batch may cure."""
-HARMLESS_KINDS = RETRYABLE_KINDS | {OUT_OF_MEMORY}
+HARMLESS_KINDS = RETRYABLE_KINDS - {DAMAGED} | {OUT_OF_MEMORY}
 """Failures before which a checkpoint was as good as any."""
 MAX_OVERTAKES = 8
 """Smaller gangs that may start before a large one that waits for its devices."""

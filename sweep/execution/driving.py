@@ -273,7 +273,7 @@ class SweepDriver:
             identity=attempt.identity,
             config=shrunk(planned.config, decision.shrinks),
             store_uri=attempt.storage,
-            resume_from=attempt.resume_from,
+            resume_from=attempt.checkpoints,
             parts=tuple(ranks_in(bundle, planned.config.machine) for bundle in bundles),
         )
         generation = self._devices.generation

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.errors import BusyError
-from sweep.engine.fold import PLACED_KIND
+from sweep.engine.fold import NOTED_KIND, PLACED_KIND
 from sweep.execution.orders import TrialNews
 from sweep.execution.patience import Patience
 from sweep.execution.placement import Bundle
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import Attempt
-from trainer.reporting import TrialOutcome
+from trainer.reporting import TrialOutcome, TrialReport
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,16 +93,23 @@ class OrderBook:
         if news.report is not None:
             if order.stop_since is not None and order.ending_since is None:
                 order.ending_since = order.heard
-            try:
-                self._ledger.record_report(news.attempt, news.report)
-            except BusyError:
-                self.drop(order)  # another driver took the trial over; it is theirs to end
+            self._take_report(order, news.report)
         elif news.outcome is not None:
             finished = TrialState.SUCCEEDED if news.outcome.finished else TrialState.PAUSED
             self.close(order, finished, outcome=news.outcome)
         elif news.fault is not None:
             fault = news.fault
             self.close(order, TrialState.FAILED, kind=fault.kind, message=fault.message)
+
+    def _take_report(self, order: OpenOrder, report: TrialReport) -> None:
+        try:
+            self._ledger.record_report(order.attempt_id, report)
+        except BusyError:
+            self.drop(order)  # another driver took the trial over; it is theirs to end
+            return
+        if report.note:
+            noted = {"identity": order.attempt.identity, "note": report.note}
+            self._ledger.record_decision(order.attempt.sweep_id, NOTED_KIND, noted)
 
     def close(
         self,

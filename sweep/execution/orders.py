@@ -20,7 +20,8 @@ class TrialOrder(Frozen):
     identity: str
     config: TrainerConfig
     store_uri: str
-    resume_from: CheckpointReference | None = None
+    resume_from: tuple[CheckpointReference, ...] = ()
+    """Newest first: where one is damaged, the next is gone on from."""
     benchmarks_only: bool = False
     """Score an already trained model on the config's benchmarks, train nothing."""
     parts: tuple[int, ...] = (1,)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import TrialView
+from sweep.records.score_places import evaluation_meaning
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.data.mixture import benchmark_digest
-from trainer.identity import canonical_json, evaluation_identity, scoring_settings
+from trainer.identity import evaluation_identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,23 +95,11 @@ def _trained_configs(
 
 def _lacking(wanted: TrainerConfig, trained: TrainerConfig) -> dict[str, BenchmarkConfig]:
     there = {
-        name: _meaning(definition, trained)
+        name: evaluation_meaning(definition, trained)
         for name, definition in trained.evaluation.benchmarks.items()
     }
     return {
         name: definition
         for name, definition in wanted.evaluation.benchmarks.items()
-        if there.get(name) != _meaning(definition, wanted)
+        if there.get(name) != evaluation_meaning(definition, wanted)
     }
-
-
-def _meaning(benchmark: BenchmarkConfig, config: TrainerConfig) -> str:
-    """A benchmark with what its source names stand for, and how the model is scored on it."""
-    sources = {name: config.data.source(name).model_dump(mode="json") for name in benchmark.parts}
-    return canonical_json(
-        {
-            "benchmark": benchmark.model_dump(mode="json"),
-            "sources": sources,
-            "scoring": scoring_settings(config),
-        }
-    )

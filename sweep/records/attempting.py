@@ -22,6 +22,9 @@ from sweep.records.rows import Attempt, Holder
 from sweep.records.schema import attempts, memberships, reports, sweeps, trials
 from trainer.reporting import CheckpointReference, TrialReport
 
+FALLBACKS = 3
+"""Checkpoints that are named beside the newest one; a trial keeps one, a pruned store may more."""
+
 # Made once: putting a statement together takes longer than SQLite takes to execute it.
 _MEMBER = (
     sa.select(memberships.c.arm, memberships.c.seed, memberships.c.config, trials)
@@ -110,6 +113,7 @@ def claim(  # noqa: PLR0913 -- who claims what
         resume_from=resume_from,
         fraction=member.fraction,
         storage=storage,
+        earlier=() if resume_from is None else _earlier(connection, identity, resume_from),
     )
     journal.append(
         connection,
@@ -120,6 +124,33 @@ def claim(  # noqa: PLR0913 -- who claims what
         payload=attempt.started_by(holder),
     )
     return attempt
+
+
+def _earlier(
+    connection: Connection, identity: str, newest: CheckpointReference
+) -> tuple[CheckpointReference, ...]:
+    """Checkpoints told of before the newest one, since the trial was last begun afresh."""
+    afresh = (
+        sa.select(sa.func.max(attempts.c.attempt_id))
+        .where(attempts.c.identity == identity, attempts.c.resumed_step.is_(None))
+        .scalar_subquery()
+    )
+    told = connection.execute(
+        sa.select(reports)
+        .where(
+            reports.c.identity == identity,
+            reports.c.attempt_id >= afresh,
+            reports.c.checkpoint_step < newest.step,
+        )
+        .order_by(reports.c.seq.desc())
+    )
+    # Of a step that was trained twice, the files are those of the second time.
+    by_step: dict[int, CheckpointReference] = {}
+    for row in told:
+        reference = checkpoint_of(row)
+        if reference is not None:
+            by_step.setdefault(reference.step, reference)
+    return tuple(by_step[step] for step in sorted(by_step, reverse=True)[:FALLBACKS])
 
 
 def record_report(

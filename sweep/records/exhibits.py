@@ -26,8 +26,8 @@ from sweep.records.describing import (
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, TrialState
 from sweep.records.rows import ArmRow, Json, SweepRow, TrialView
+from sweep.records.score_places import ScorePlaces
 from trainer.record import TrialRecord
-from trainer.scores import score_key
 
 LARGEST_TABLE = 1_000_000
 """Bytes of a score table that is attached; larger ones are only named."""
@@ -132,8 +132,9 @@ class Exhibits:
         if trial.storage is None:
             return
         store = open_store(trial.storage)
+        places = ScorePlaces(self._ledger.evaluations([trial.identity]))
         for name in _scored_on(trial):
-            data = _small(store, score_key(trial.identity, name))
+            data = _small(store, places.key(trial, name))
             if data is not None:
                 self._tracker.log_artifact(run, f"scores/{name}.parquet", data)
 

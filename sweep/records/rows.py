@@ -137,6 +137,13 @@ class Attempt:
     fraction: float
     """What the trial had reached when it was claimed."""
     storage: str
+    earlier: tuple[CheckpointReference, ...] = ()
+    """Checkpoints of the same training before that one, newest first: to fall back on."""
+
+    @property
+    def checkpoints(self) -> tuple[CheckpointReference, ...]:
+        """All that may be gone on from, newest first; none to train from the beginning."""
+        return () if self.resume_from is None else (self.resume_from, *self.earlier)
 
     def started_by(self, holder: Holder) -> dict[str, Any]:
         """What the event `attempt_started` says of it."""

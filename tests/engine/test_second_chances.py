@@ -77,6 +77,22 @@ def test_a_checkpoint_from_before_a_bug_is_spoiled_until_a_new_one_is_written(
     assert resumes() == [True]
 
 
+def test_a_trial_without_a_whole_checkpoint_begins_afresh_by_itself(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1))
+    driver.look()
+    clock.now += 5.0
+    driver.step()
+    (identity,) = driver.running
+
+    driver.running[identity].failure = "damaged"
+    driver.report()
+    (decision,) = decide(driver.view())
+
+    assert decision == StartTrial(identity=identity, resume=False, retry=True)
+
+
 @pytest.mark.parametrize("kind", ["out_of_memory", "preempted"])
 def test_what_a_smaller_batch_or_another_machine_cures_counts_against_no_budget(
     ledger: Ledger, clock: SimulatedClock, kind: str

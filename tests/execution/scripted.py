@@ -81,7 +81,7 @@ class ScriptedGang:
 
     def messages(self) -> Iterator[TrialReport | TrialOutcome]:
         """One report a step, then the outcome."""
-        first = self._order.resume_from.step if self._order.resume_from else 0
+        first = self._order.resume_from[0].step if self._order.resume_from else 0
         self._note_execution(first)
         began = time.monotonic()
         steps = int(self._script["steps"])
@@ -89,7 +89,7 @@ class ScriptedGang:
             self._wait_a_step()
             if step == self._script["fails_at"]:
                 raise DivergedTrial(f"the loss was not finite at step {step}")
-            if step == self._script["exits_at"] and self._order.resume_from is None:
+            if step == self._script["exits_at"] and not self._order.resume_from:
                 os._exit(1)
             seconds = time.monotonic() - began
             yield TrialReport(

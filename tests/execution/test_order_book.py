@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sweep.engine.fold import NOTED_KIND
 from sweep.execution.order_book import OpenOrder, OrderBook
 from sweep.execution.orders import TrialNews
 from sweep.execution.patience import Patience
@@ -65,3 +66,15 @@ def test_an_order_that_writes_its_checkpoint_has_the_grace_once_more_and_not_for
         clock.now += 2.0
 
         assert book.close_overdue(PATIENCE) == [order]
+
+
+def test_what_an_attempt_notes_besides_figures_is_in_the_log_of_decisions(tmp_path: Path) -> None:
+    clock = SimulatedClock(100.0)
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        book, order = begun(ledger, clock)
+        said = report(7).model_copy(update={"note": "the checkpoint at step 9 was refused"})
+
+        book.take_in(news(order, said))
+
+        (noted,) = [each for each in ledger.decisions(SWEEP) if each.kind == NOTED_KIND]
+        assert noted.payload == {"identity": identity_of(0), "note": said.note}

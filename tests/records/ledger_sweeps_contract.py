@@ -46,6 +46,28 @@ class LedgerSweepsContract:
         assert taken is not None
         assert taken.resume_from is None
 
+    def test_a_claim_names_the_checkpoints_before_the_newest_one_to_fall_back_on(
+        self, ledger: Ledger, clock: SimulatedClock
+    ) -> None:
+        register(ledger)
+        # The last is of an attempt that fell back on the first.
+        for number, step in enumerate((10, 20, 30, 20)):
+            lost = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger(f"{number}"), TTL)
+            assert lost is not None
+            ledger.record_report(lost.attempt_id, report(step, checkpoint=checkpoint(step)))
+            clock.now += TTL + 1
+
+        taken = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("two"), TTL)
+        assert taken is not None
+        clock.now += TTL + 1
+        ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("three"), TTL, afresh=True)
+        clock.now += TTL + 1
+        anew = ledger.claim(identity_of(0), "head-1a2b3c4d", stranger("four"), TTL)
+
+        assert taken.checkpoints == (checkpoint(20), checkpoint(10))
+        assert anew is not None
+        assert anew.checkpoints == ()
+
     def test_a_sweep_is_found_by_id_name_and_prefix(
         self, ledger: Ledger, clock: SimulatedClock
     ) -> None:

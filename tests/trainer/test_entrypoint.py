@@ -14,13 +14,15 @@ import torch
 from infra.object_store import LocalStore
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import Paradigm, TrainerConfig
-from trainer.data.mixture import benchmark_items, training_items
+from trainer.data.mixture import benchmark_digest, benchmark_items, training_items
 from trainer.gangs.gang import Gang
 from trainer.gangs.ranks import run_trial
+from trainer.head_config import CriticConfig
+from trainer.identity import evaluation_identity
 from trainer.model.model_files import fetch_model
 from trainer.reporting import TrialOutcome
 from trainer.scores import read_scores, score_key
-from trainer.scoring import load_reward_model
+from trainer.scoring import evaluate_model, load_reward_model
 from trainer.training.batch_feed import rank_chunks
 from trainer.training.data_order import training_order
 
@@ -179,6 +181,32 @@ def test_one_and_two_ranks_score_the_same_model_identically(
     train(small_config(backbone_folder, machine={"workers": 2}, **still), store, "two")
 
     assert scores_of(store, "one").equals(scores_of(store, "two"))
+
+
+def test_scores_made_under_other_settings_lie_beside_those_the_training_ended_with(
+    backbone_folder: Path, store: LocalStore
+) -> None:
+    config = small_config(
+        backbone_folder, paradigm="critic", critic={"max_critique_tokens": 6}, data={"pairs": 8}
+    )
+    outcome, _ = train(config, store, "t")
+    own = scores_of(store, "t")
+    benchmark = config.evaluation.benchmarks["validation"]
+    digest = benchmark_digest(config.data, benchmark)
+
+    def scored(words: int) -> pa.Table:
+        asked = config.model_copy(update={"critic": CriticConfig(max_critique_tokens=words)})
+        evaluate_model(store, "t", asked, "validation", benchmark)
+        name = evaluation_identity(
+            asked, model_digest=str(outcome.model_digest), benchmark_digest=digest
+        )
+        return read_scores(store.read(score_key("t", "validation", evaluation=name)))
+
+    few, same = scored(1), scored(6)
+
+    assert scores_of(store, "t").equals(own)
+    assert np.allclose(same["score"].to_numpy(), own["score"].to_numpy(), atol=1e-5)
+    assert not np.allclose(few["score"].to_numpy(), own["score"].to_numpy(), atol=1e-5)
 
 
 def test_low_precision_stays_close_and_never_ties(backbone_folder: Path, store: LocalStore) -> None:

@@ -56,7 +56,8 @@ class RankLaunch(Frozen):
     config: TrainerConfig
     store_uri: str
     identity: str
-    resume_from: CheckpointReference | None
+    resume_from: tuple[CheckpointReference, ...]
+    """Newest first."""
     benchmarks_only: bool
     rank: int
     local_rank: int | None = None

@@ -15,7 +15,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import connection, get_context, spawn
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -110,7 +110,7 @@ class TrialProcess:
         *,
         store_uri: str,
         identity: str,
-        resume_from: CheckpointReference | None = None,
+        resume_from: Sequence[CheckpointReference] = (),
         benchmarks_only: bool = False,
         part: GangPart | None = None,
     ) -> None:
@@ -138,7 +138,7 @@ class TrialProcess:
                 config=config,
                 store_uri=store_uri,
                 identity=identity,
-                resume_from=resume_from,
+                resume_from=tuple(resume_from),
                 benchmarks_only=benchmarks_only,
                 rank=rank,
                 local_rank=local,
@@ -244,7 +244,7 @@ def run_trial(
     store_uri: str,
     identity: str,
     reporter: TrialReporter,
-    resume_from: CheckpointReference | None = None,
+    resume_from: Sequence[CheckpointReference] = (),
 ) -> TrialOutcome:
     """Train one reward model in ranks of this machine and wait for it.
 

@@ -2,7 +2,8 @@
 
 The manifest is written last and holds the sha256 of every file; its own digest is the reference
 others keep. Shards are pickles by DeepSpeed's nature, so nothing is loaded whose digest is not
-the one recorded. Without a manifest there is no checkpoint.
+the one recorded. Without a manifest there is no checkpoint; one that is not whole is refused, and
+the one before it is taken.
 Files are hashed and uploaded by a thread while training goes on; the manifest is written where all
 ranks meet again.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from infra.errors import CorruptObjectError, InputError, MissingObjectError
+from infra.errors import CorruptObjectError, DamagedTrial, InputError, MissingObjectError
 from infra.frozen import Frozen
 from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
@@ -55,6 +57,32 @@ class _Pending:
     step: int
     local: tempfile.TemporaryDirectory[str]
     digests: Future[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeCheckpoint:
+    """A checkpoint on this disk, every file of it as its manifest says."""
+
+    reference: CheckpointReference
+    local: tempfile.TemporaryDirectory[str]
+    refused: tuple[str, ...]
+    """Newer ones that were not whole, and why."""
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done when it was made."""
+        return self.reference.step
+
+    @property
+    def note(self) -> str:
+        """What is to be said of those that were refused; empty where none was."""
+        if not self.refused:
+            return ""
+        return f"{'; '.join(self.refused)}; trained on from step {self.step}"
+
+    def discard(self) -> None:
+        """Remove its files from this disk; silent when they are gone."""
+        self.local.cleanup()
 
 
 class Checkpoints:
@@ -130,16 +158,46 @@ class Checkpoints:
     def _folder(self, step: int) -> str:
         return f"{self._prefix}step-{step}/"
 
-    def load(self, engine: DeepSpeedEngine, reference: CheckpointReference) -> int:
-        """Continue from a checkpoint; returns its step.
+    def fetch(self, references: Sequence[CheckpointReference]) -> WholeCheckpoint:
+        """Bring the first of these checkpoints that is whole onto this disk.
+
+        Every rank takes part, and all of them take the same one: what is damaged for one of them
+        is refused by all.
+
+        Args:
+            references: As they were recorded, newest first.
 
         Raises:
-            CorruptObjectError: If the manifest or a shard is not what was recorded.
-            MissingObjectError: If it is not there.
+            DamagedTrial: If none is whole.
             InputError: If the ranks or the ZeRO stage are not those it was saved with.
         """
+        refused: list[str] = []
+        for reference in references:
+            local = tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-")
+            reason = self._download(reference, Path(local.name))
+            reasons = [part.decode() for part in self._gang.gather(reason.encode())]
+            if not any(reasons):
+                return WholeCheckpoint(reference, local, tuple(refused))
+            local.cleanup()
+            why = next(each for each in reasons if each)
+            refused.append(f"the checkpoint at step {reference.step} was refused: {why}")
+        raise DamagedTrial(f"{'; '.join(refused)}; no other is left, so train from the beginning")
+
+    def _download(self, reference: CheckpointReference, local: Path) -> str:
+        """Every file of a checkpoint into a folder; why it is not whole, or nothing."""
         folder = self._folder(reference.step)
-        manifest = read_manifest(self._store, folder, reference)
+        try:
+            manifest = read_manifest(self._store, folder, reference)
+            self._check_layout(manifest)
+            for relative, digest in manifest.files.items():
+                self._store.download(folder + relative, local / relative)
+                if _file_sha256(local / relative) != digest:
+                    return f"{folder}{relative} is not the file its manifest names"
+        except (CorruptObjectError, MissingObjectError) as error:
+            return str(error)
+        return ""
+
+    def _check_layout(self, manifest: Manifest) -> None:
         machine = self._config.machine
         if (manifest.world_size, manifest.zero_stage) != (self._gang.size, machine.zero_stage):
             raise InputError(
@@ -148,19 +206,13 @@ class Checkpoints:
                 f"stage {machine.zero_stage}; set machine.workers and machine.zero_stage back, or "
                 "start without a checkpoint"
             )
-        with tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-") as name:
-            local = Path(name)
-            for relative, digest in manifest.files.items():
-                self._store.download(folder + relative, local / relative)
-                if _file_sha256(local / relative) != digest:
-                    raise CorruptObjectError(
-                        f"{folder}{relative} is not the file its manifest names; "
-                        "start from another checkpoint or from scratch"
-                    )
-            engine.load(local)
-            mine = local / "random" / f"rank-{self._gang.rank}.safetensors"
-            _restore_random_states(load_file(mine))
-        return manifest.step
+
+    def load(self, engine: DeepSpeedEngine, whole: WholeCheckpoint) -> None:
+        """Take the state of a checkpoint into an engine; its files on this disk go."""
+        folder = Path(whole.local.name)
+        engine.load(folder)
+        _restore_random_states(load_file(folder / f"random/rank-{self._gang.rank}.safetensors"))
+        whole.discard()
 
     def delete_all(self) -> None:
         """Remove every checkpoint, once the model is saved."""
@@ -186,18 +238,17 @@ def read_manifest(store: ObjectStore, folder: str, reference: CheckpointReferenc
 
     Raises:
         CorruptObjectError: If it is not the one the reference was made from.
+        MissingObjectError: If there is none.
     """
     try:
         data = store.read(f"{folder}manifest.json")
     except MissingObjectError as error:
-        raise MissingObjectError(
-            f"there is no complete checkpoint at {folder}; start from another one or from scratch"
-        ) from error
+        raise MissingObjectError(f"there is no complete checkpoint at {folder}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != reference.manifest_sha256:
         raise CorruptObjectError(
             f"{folder}manifest.json has digest {found[:12]}, but {reference.manifest_sha256[:12]} "
-            "was recorded; start from another checkpoint or from scratch"
+            "was recorded"
         )
     try:
         return Manifest.model_validate_json(data)

@@ -23,7 +23,7 @@ from trainer.phases import Phase, phase_of_step, training_phases
 from trainer.prompting.examples import Examples
 from trainer.reporting import Answer, CheckpointReference, TrialReport, TrialReporter
 from trainer.training.batch_feed import BatchFeed
-from trainer.training.checkpoint import Checkpoints
+from trainer.training.checkpoint import Checkpoints, WholeCheckpoint
 from trainer.training.objective import REPORTED, Objective, StepWeights
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class LoopParts:
 class TrainingLoop:
     """One attempt's training."""
 
-    def __init__(self, parts: LoopParts, *, resume_from: CheckpointReference | None) -> None:
+    def __init__(self, parts: LoopParts, *, resume_from: WholeCheckpoint | None) -> None:
         config = parts.config
         self._phases = training_phases(config)
         # A checkpoint at the end of a phase was made in it, so that is where it is read.
@@ -83,6 +83,7 @@ class TrainingLoop:
         if resume_from is not None:
             parts.checkpoints.load(self.engine, resume_from)
         self._parts = parts
+        self._resumed = resume_from
         self._objective = Objective(config)
         self._feed = BatchFeed(parts.examples, config, parts.gang)
         self._evaluations = evaluation_steps(config)
@@ -110,6 +111,8 @@ class TrainingLoop:
             self._feed.close()
 
     def _run(self) -> bool:
+        if self._resumed is not None and self._resumed.note and self._tell_refused() == "stop":
+            return False
         if self.step == 0 and 0 in self._evaluations and self._report() == "stop":
             return False
         while self.step < self._parts.config.total_steps:
@@ -121,6 +124,11 @@ class TrainingLoop:
                 return False
         self._complete()
         return True
+
+    def _tell_refused(self) -> Answer:
+        """Tell which checkpoints were refused, and which one the training stands on instead."""
+        assert self._resumed is not None
+        return self._say({}, self._resumed.reference, note=self._resumed.note)
 
     def _next_phase(self) -> None:
         self.engine.end()
@@ -191,7 +199,9 @@ class TrainingLoop:
         if reference is not None:
             self._say({}, reference)
 
-    def _say(self, metrics: dict[str, float], reference: CheckpointReference | None) -> Answer:
+    def _say(
+        self, metrics: dict[str, float], reference: CheckpointReference | None, *, note: str = ""
+    ) -> Answer:
         parts = self._parts
         stop = False
         if parts.gang.leads:
@@ -201,6 +211,7 @@ class TrainingLoop:
                 seconds=time.monotonic() - parts.started,
                 metrics=metrics,
                 checkpoint=reference,
+                note=note,
             )
             stop = parts.reporter.report(report) == "stop"
         return "stop" if parts.gang.share(int(stop)) else "continue"

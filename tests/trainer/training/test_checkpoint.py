@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.errors import CorruptObjectError, DivergedTrial, InputError, MissingObjectError
+from infra.errors import DamagedTrial, DivergedTrial, InputError
 from infra.object_store import LocalStore
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import TrainerConfig
@@ -72,7 +72,7 @@ def test_a_resumed_training_repeats_the_unbroken_one_bit_by_bit(
 
     resumed = Notebook()
     outcome = run_trial(
-        config, store_uri=broken.uri, identity="t", reporter=resumed, resume_from=reference
+        config, store_uri=broken.uri, identity="t", reporter=resumed, resume_from=[reference]
     )
 
     later = [report.step for report in unbroken.reports if report.step > 10]
@@ -102,22 +102,22 @@ def test_what_is_not_the_recorded_checkpoint_is_refused(
             store_uri=store.uri,
             identity="t",
             reporter=Notebook(),
-            resume_from=reference,
+            resume_from=[reference],
         )
 
     with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 2 at stage 0"):
         resume(reference, workers=2)
     with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 1 at stage 2"):
         resume(reference, zero_stage=2)
-    with pytest.raises(MissingObjectError, match="no complete checkpoint"):
+    with pytest.raises(DamagedTrial, match=r"at step 7 was refused.*no complete checkpoint"):
         resume(CheckpointReference(step=7, manifest_sha256=reference.manifest_sha256))
-    with pytest.raises(CorruptObjectError, match="was recorded"):
+    with pytest.raises(DamagedTrial, match="was recorded"):
         resume(CheckpointReference(step=10, manifest_sha256="0" * 64))
     shard = next(key for key in store.keys("trials/t/checkpoints/step-10/") if key.endswith(".pt"))
     data = bytearray(store.read(shard))
     data[len(data) // 2] ^= 1
     store.write(shard, bytes(data))
-    with pytest.raises(CorruptObjectError, match="is not the file its manifest names"):
+    with pytest.raises(DamagedTrial, match="is not the file its manifest names"):
         resume(reference)
 
 
@@ -177,7 +177,7 @@ def test_a_training_that_diverges_leaves_the_last_good_checkpoint(
         store_uri=store.uri,
         identity="t",
         reporter=Notebook(),
-        resume_from=reference,
+        resume_from=[reference],
     )
 
     assert reference.step == 10
@@ -202,7 +202,7 @@ def test_a_stop_between_two_reports_leaves_a_checkpoint_there_that_resumes_bit_b
     outcome, told = stopped_after(10, TrialProcess(config, store_uri=broken.uri, identity="t"))
     reference = told[-1].checkpoint
     assert reference is not None
-    run_trial(config, store_uri=broken.uri, identity="t", reporter=resumed, resume_from=reference)
+    run_trial(config, store_uri=broken.uri, identity="t", reporter=resumed, resume_from=[reference])
 
     assert 11 not in report_steps(config)
     assert (outcome.finished, outcome.step, reference.step) == (False, 11, 11)
