@@ -1,4 +1,8 @@
-"""`python -m trainer CONFIG.yaml --out FOLDER`: train one reward model, alone, without a sweep."""
+"""`python -m trainer CONFIG.yaml --out FOLDER`: train one reward model, alone, without a sweep.
+
+`machine: auto` in the file settles workers, ZeRO stage, micro batch and checkpointing for this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from infra.settings import load_settings
 from trainer.catalog import backbone_digest
 from trainer.config import TrainerConfig
 from trainer.data.mixture import data_digests
+from trainer.devices import AUTO, devices_here, layout_text, settled_on
 from trainer.gangs.ranks import run_trial
 from trainer.identity import training_identity
 from trainer.reporting import Answer, TrialReport
@@ -33,9 +38,10 @@ class ConsoleReporter:
 
 
 def read_config(path: Path) -> TrainerConfig:
-    """A trainer config from a YAML file.
+    """A trainer config from a YAML file; `machine: auto` is settled for this machine.
 
     Raises:
+        InputError: If nothing fits this machine.
         MissingError: If there is no such file.
         SpecError: Naming everything wrong in it.
     """
@@ -45,8 +51,11 @@ def read_config(path: Path) -> TrainerConfig:
         raise MissingError(f"expected a trainer config at {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(str(path), [Problem(path="", message=f"not YAML: {error}")]) from error
+    settles = isinstance(values, dict) and values.get("machine") == AUTO
+    if settles:
+        values = {name: value for name, value in values.items() if name != "machine"}
     try:
-        return TrainerConfig.model_validate(values or {})
+        config = TrainerConfig.model_validate(values or {})
     except ValidationError as error:
         raise SpecError(
             str(path),
@@ -57,6 +66,10 @@ def read_config(path: Path) -> TrainerConfig:
                 for each in error.errors()
             ],
         ) from None
+    if settles:
+        config = settled_on(devices_here(), config)
+        sys.stdout.write(f"machine: {layout_text(config)}\n")
+    return config
 
 
 def train(config: TrainerConfig, folder: Path) -> None:

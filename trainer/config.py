@@ -185,6 +185,9 @@ class MachineConfig(Frozen):
     """DeepSpeed ZeRO stage."""
     micro_batch_pairs: PositiveInt | None = None
     """Pairs a rank handles at once; the whole share of the batch when absent."""
+    micro_batch_tokens: PositiveInt | None = None
+    """Tokens a rank handles at once, instead of a number of pairs: as many pairs as they hold, at
+    least one. Where lengths differ widely, memory then follows from this alone."""
     threads: PositiveInt = 1
     """CPU threads of a rank."""
     needs_gpu: bool = False
@@ -196,6 +199,16 @@ class MachineConfig(Frozen):
     allow it, never, or always - which refuses backbones that do not."""
     reuse_states: bool = True
     """Where only the head trains: compute pooled states once and share them between trials."""
+
+    @model_validator(mode="after")
+    def _one_micro_batch(self) -> MachineConfig:
+        if self.micro_batch_pairs is not None and self.micro_batch_tokens is not None:
+            raise ValueError(
+                f"micro batches are formed by pairs or by tokens, got micro_batch_pairs "
+                f"{self.micro_batch_pairs} and micro_batch_tokens {self.micro_batch_tokens}; "
+                "leave one of them out"
+            )
+        return self
 
 
 class TrainerConfig(Frozen):

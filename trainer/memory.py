@@ -22,6 +22,12 @@ three to four times as wide."""
 CHECKPOINTED_FLOATS = 1.0
 """The same where every layer is computed again in backward: its input."""
 
+PROCESS_GIB = 0.6
+"""Of a rank and its libraries before it holds a model, without an accelerator."""
+
+ACCELERATOR_GIB = 1.5
+"""Of an accelerator: its context and workspaces."""
+
 SLACK = 1.15
 """What allocators lose to pieces that fit nothing."""
 
@@ -75,7 +81,9 @@ def estimate_memory(
     gradients = trained / ranks if stage >= 2 else trained
     # AdamW keeps two moments; ZeRO keeps its part of the weights flat beside them.
     states = 2 * trained if stage == 0 else 3 * trained / ranks
-    micro = machine.micro_batch_pairs or config.strategy.batch_pairs // ranks
+    micro: float = machine.micro_batch_pairs or config.strategy.batch_pairs // ranks
+    if machine.micro_batch_tokens is not None:
+        micro = min(micro, max(1.0, machine.micro_batch_tokens / row_tokens))
     return MemoryEstimate(
         weights=4.0 * weights,
         gradients=4.0 * gradients,
@@ -139,6 +147,7 @@ def _layouts(config: TrainerConfig, max_workers: int) -> Iterator[MachineConfig]
                             "workers": workers,
                             "zero_stage": stage,
                             "micro_batch_pairs": None if micro == share else micro,
+                            "micro_batch_tokens": None,
                             "gradient_checkpointing": checkpointing,
                         }
                     )

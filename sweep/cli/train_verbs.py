@@ -45,7 +45,7 @@ class SilentReporter:
         return "continue"
 
 
-def train(
+def train(  # noqa: PLR0917 -- typer declares options in signatures
     file: SweepFile,
     point: Annotated[
         list[str] | None, typer.Option(help="AXIS=LEVEL, away from the baseline; repeatable.")
@@ -55,16 +55,28 @@ def train(
     to: Annotated[
         Path | None, typer.Option("--out", help="Folder to leave the trial's files in.")
     ] = None,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--machine-auto",
+            help="Settle workers, ZeRO stage, micro batch and checkpointing for this machine.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train one trial of a sweep file on this machine, without Ray."""
     from trainer.catalog import backbone_digest
     from trainer.data.mixture import data_digests
+    from trainer.devices import devices_here, layout_text, settled_on
     from trainer.gangs.ranks import run_trial
     from trainer.identity import training_identity
 
     workplace = open_workplace()
     config = point_config(file, point or (), overrides or ()).model_copy(update={"seed": seed})
+    if auto:
+        config = settled_on(devices_here(), config)
+        if not json:
+            out.print(f"machine: {layout_text(config)}")
     backbone = backbone_digest(config.backbone, models=workplace.settings.models)
     if backbone is None:
         raise MissingError(f"the backbone {config.backbone} is not on this machine")

@@ -12,7 +12,13 @@ MOST_SHRINKS = 4
 
 
 def smaller_sizes(config: TrainerConfig) -> tuple[int, ...]:
-    """Micro batches to try one after another, in pairs per rank; none when it is one pair."""
+    """Micro batches to try one after another, in pairs per rank, or in tokens where these count.
+
+    None when it is one pair.
+    """
+    tokens = config.machine.micro_batch_tokens
+    if tokens is not None:
+        return tuple(tokens >> times for times in range(1, MOST_SHRINKS + 1) if tokens >> times)
     share = config.strategy.batch_pairs // config.machine.workers
     size = config.machine.micro_batch_pairs or share
     sizes: list[int] = []
@@ -30,7 +36,8 @@ def shrunk(config: TrainerConfig, times: int) -> TrainerConfig:
     """
     if times == 0:
         return config
-    machine = config.machine.model_copy(
-        update={"micro_batch_pairs": smaller_sizes(config)[times - 1]}
+    counted = (
+        "micro_batch_pairs" if config.machine.micro_batch_tokens is None else "micro_batch_tokens"
     )
+    machine = config.machine.model_copy(update={counted: smaller_sizes(config)[times - 1]})
     return config.model_copy(update={"machine": machine})

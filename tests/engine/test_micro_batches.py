@@ -47,6 +47,15 @@ def test_every_size_divides_and_is_at_most_half_the_one_before(
         assert smaller.strategy.batch_pairs == config.strategy.batch_pairs
 
 
+def test_where_tokens_are_counted_the_budget_is_halved() -> None:
+    config = apply_patch(TrainerConfig(), {"machine.micro_batch_tokens": 4100})
+
+    machine = shrunk(config, 2).machine
+
+    assert smaller_sizes(config) == (2050, 1025, 512, 256)
+    assert (machine.micro_batch_tokens, machine.micro_batch_pairs) == (1025, None)
+
+
 @pytest.mark.parametrize("kind", ["out_of_memory", "bug"])
 def test_running_out_of_memory_is_tried_again_smaller_and_a_bug_is_not(
     ledger: Ledger, clock: SimulatedClock, kind: str

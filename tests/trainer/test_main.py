@@ -16,13 +16,15 @@ def test_a_config_file_becomes_a_model_folder(
     backbone_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(small_config(backbone_folder).model_dump(mode="json")))
+    values = small_config(backbone_folder).model_dump(mode="json") | {"machine": "auto"}
+    path.write_text(yaml.safe_dump(values))
 
     code = main([str(path), "--out", str(tmp_path / "out")])
 
     told = capsys.readouterr().out
     assert code == 0
     assert "train/loss" in told
+    assert told.startswith("machine: 1 worker, ZeRO stage 0, 8 of 8 pairs at once, no gradient")
     folder = Path(told.splitlines()[-1].removeprefix("model: "))
     assert load_model(folder).head is not None
 

@@ -40,6 +40,14 @@ class Gang:
         """Whether the flag is set on any rank."""
         return bool(self.total(torch.tensor([int(flag)], device=self.device)).item())
 
+    def most(self, value: int) -> int:
+        """The largest of the ranks' numbers."""
+        if self.size == 1:
+            return value
+        tensor = torch.tensor([value], device=self.device)
+        distributed.all_reduce(tensor, op=distributed.ReduceOp.MAX)
+        return int(tensor.item())
+
     def gather(self, data: bytes) -> list[bytes]:
         """Every rank's bytes, by rank, on every rank; lengths may differ."""
         if self.size == 1:

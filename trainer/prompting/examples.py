@@ -36,6 +36,18 @@ class Example:
     response_tokens: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much of a batch one item takes."""
+
+    rows: int
+    """Into which it is laid."""
+    longest: int
+    """Tokens of the longest of them."""
+    tokens: int
+    """Of all of them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenizedExample(Example):
     """One item, tokenized."""
@@ -74,6 +86,11 @@ class KnownStates:
     response_tokens: list[int]
     starts: list[int]
     """Of each item: its first branch; and the end."""
+
+    def tokens(self, index: int) -> int:
+        """Of an item's prompt and its responses."""
+        first, end = self.starts[index], self.starts[index + 1]
+        return self.prompt_tokens[first] + sum(self.response_tokens[first:end])
 
 
 class Examples:
@@ -155,6 +172,19 @@ class Examples:
             oldest = next(iter(self._known))
             self._known_tokens -= _tokens(self._known.pop(oldest))
         return taken
+
+    def extents(self, indices: Sequence[int]) -> list[Extent]:
+        """How much of a batch each of these items takes; tokenizes those that are not yet."""
+        if self._states is not None:
+            lengths = [self._states.tokens(index) for index in indices]
+            return [Extent(rows=1, longest=length, tokens=length) for length in lengths]
+        shares = self._backbone.shares_prompts and (self._share or self._padded)
+        extents = []
+        for example in self.take(indices):
+            trees = [example.tree] if shares else example.tree.separate()
+            lengths = [tree.tokens for tree in trees]
+            extents.append(Extent(rows=len(trees), longest=max(lengths), tokens=sum(lengths)))
+        return extents
 
     @property
     def cut(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ from trainer.evaluation.evaluate import work
 from trainer.gangs.gang import Gang
 from trainer.prompting.examples import Batch, Examples
 from trainer.training.data_order import micro_batches, training_order
+from trainer.training.token_batches import spread, token_batches
 
 
 class BatchFeed:
@@ -29,23 +30,39 @@ class BatchFeed:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rmsweep-prepare")
         self._prepared: Future[None] | None = None
 
-    def step(self, step: int) -> Iterator[Batch]:
-        """This rank's micro batches of one optimizer step.
+    def step(self, step: int) -> Iterator[tuple[Batch, bool]]:
+        """This rank's micro batches of one optimizer step, and whether each is the last.
+
+        Every rank takes part, and every rank has as many.
 
         Raises:
             DataError: If one of its items cannot be used.
         """
-        chunks = self.chunks(step)
-        for number, chunk in enumerate(chunks):
+        self._wait()
+        chunks = self._chunks(step)
+        for number, chunk in enumerate(chunks, start=1):
             self._wait()
             batch = self._examples.model_batch(chunk)
-            following = chunks[number + 1] if number + 1 < len(chunks) else self._after(step)
+            last = number == len(chunks)
+            following = self._after(step) if last else chunks[number]
             if following:
                 self._prepared = self._thread.submit(self._examples.prepare, following)
-            yield batch
+            yield batch, last
 
-    def chunks(self, step: int) -> list[list[int]]:
+    def _chunks(self, step: int) -> list[list[int]]:
         """Item indices of this rank's micro batches."""
+        chunks = self._dealt(step)
+        budget = self._config.machine.micro_batch_tokens
+        if budget is None:
+            return chunks
+        (share,) = chunks
+        examples = self._examples
+        extents = examples.extents(share)
+        batches = token_batches(share, extents, budget=budget, padded=examples.padded)
+        return spread(batches, self._gang.most(len(batches)))
+
+    def _dealt(self, step: int) -> list[list[int]]:
+        """This rank's items as micro batches of pairs; all in one where tokens are counted."""
         examples = self._examples
         indices = self.order.step(step)
         return rank_chunks(
@@ -65,7 +82,7 @@ class BatchFeed:
     def _after(self, step: int) -> list[int]:
         if step + 1 >= self._config.total_steps:
             return []
-        return self.chunks(step + 1)[0]
+        return self._dealt(step + 1)[0]
 
     def _wait(self) -> None:
         prepared, self._prepared = self._prepared, None

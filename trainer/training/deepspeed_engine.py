@@ -56,9 +56,6 @@ class DeepSpeedEngine:
         self._phase = phase
         self._gang = gang
         self._clips_itself = config.machine.zero_stage == 0
-        share = config.strategy.batch_pairs // gang.size
-        micro = config.machine.micro_batch_pairs or share
-        self.micro_batches = share // micro
         model.begin_phase(phase.freeze)
         groups = parameter_groups(model, model.backbone, config.strategy)
         if not groups:
@@ -70,19 +67,26 @@ class DeepSpeedEngine:
             model=model,
             model_parameters=self._trained,
             optimizer=optimizer,
-            config=_settings(config, micro, self.micro_batches, gang.size),
+            config=_settings(config, gang.size),
             dist_init_required=False,
         )
         self.module = self._engine.module
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 -- the model's own
-        """The model, under DeepSpeed's hooks."""
-        return self._engine(*args, **kwargs)
+    def __call__(self, batch: Any, *, last: bool, **kwargs: Any) -> Any:  # noqa: ANN401 -- the model's own
+        """The model, under DeepSpeed's hooks.
+
+        Args:
+            batch: Of one micro batch.
+            last: Whether it is the step's last one, after whose backward ranks exchange gradients.
+            kwargs: The model's own.
+        """
+        self._engine.set_gradient_accumulation_boundary(last)
+        return self._engine(batch, **kwargs)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Adds a micro batch's part of the step's loss; parts of all ranks add up."""
-        # DeepSpeed averages over ranks and micro batches; the parts are already shares of a sum.
-        self._engine.backward(loss * (self._gang.size * self.micro_batches))
+        # DeepSpeed averages over ranks; the parts are already shares of a sum.
+        self._engine.backward(loss * self._gang.size)
 
     def step(self, step: int) -> float:
         """After the last micro batch of this step: clip, update, return the gradient norm."""
@@ -129,12 +133,13 @@ class DeepSpeedEngine:
         self._engine.destroy()
 
 
-def _settings(config: TrainerConfig, micro: int, accumulation: int, size: int) -> dict[str, Any]:
+def _settings(config: TrainerConfig, size: int) -> dict[str, Any]:
     stage = config.machine.zero_stage
     return {
-        "train_batch_size": micro * accumulation * size,
-        "train_micro_batch_size_per_gpu": micro,
-        "gradient_accumulation_steps": accumulation,
+        # Steps differ in their number of micro batches, so DeepSpeed is told which one is the last.
+        "train_batch_size": config.strategy.batch_pairs,
+        "train_micro_batch_size_per_gpu": config.strategy.batch_pairs // size,
+        "gradient_accumulation_steps": 1,
         "gradient_clipping": config.strategy.gradient_clipping if stage else 0.0,
         "zero_optimization": {"stage": stage},
         "zero_allow_untested_optimizer": True,

@@ -147,16 +147,18 @@ class TrainingLoop:
         indices = self._feed.order.step(self.step)
         weights = StepWeights.of([items[index] for index in indices], parts.config.strategy)
         sums = torch.zeros_like(self._sums)
-        for number, batch in enumerate(self._feed.step(self.step)):
-            outputs = self.engine(batch, always_encode_images=self._always_encode)
+        for batch, last in self._feed.step(self.step):
+            outputs = self.engine(batch, last=last, always_encode_images=self._always_encode)
             loss, told = self._objective(outputs, batch.examples, weights)
             self.engine.backward(loss)
             sums += told
-            if number < self.engine.micro_batches - 1:
+            if not last:
                 self.engine.next_micro_batch()
         self._norm = self.engine.step(self.step)
         self.step += 1
-        if not (math.isfinite(self._norm) and bool(torch.isfinite(sums[0]))):
+        # The norm is everybody's, the loss a rank's own: all must leave together, or those that go
+        # on would wait for the others in another collective.
+        if not math.isfinite(self._norm) or parts.gang.any(not bool(torch.isfinite(sums[0]))):
             self._complete()  # a checkpoint under way is from before: what one can go back to
             raise DivergedTrial(
                 f"at step {self.step} the loss was {float(sums[0]):.4g} and the gradient norm "

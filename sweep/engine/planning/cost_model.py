@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
+from trainer.token_counts import TokenCounts, mean_tokens
 
 UNPROVEN = 3.0
 """Factor by which an uncorrected estimate may be wrong either way."""
@@ -77,26 +78,6 @@ H100 = DeviceRate(
     seconds_to_start=90.0,
 )
 DEVICE_RATES = {rate.name: rate for rate in (CPU_CORE, A100, H100)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenCounts:
-    """Typical tokens of one pair of a source."""
-
-    prompt: int
-    image: int
-    response: int
-    critique: int
-
-
-_GENERATED = TokenCounts(prompt=30, image=16, response=8, critique=14)
-_TOKENS = {
-    "scenes": _GENERATED,
-    "digits": _GENERATED,
-    "text": TokenCounts(prompt=40, image=0, response=16, critique=14),
-}
-_REAL = TokenCounts(prompt=150, image=700, response=300, critique=120)
-"""Instruction data with photographs, such as the paper's mixes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,29 +175,6 @@ def _language_flops(config: TrainerConfig, entry: BackboneEntry, tokens: TokenCo
 def _vision_flops(entry: BackboneEntry, tokens: TokenCounts) -> float:
     """Operations of the vision tower's forward; four patches make one image token."""
     return 2.0 * entry.vision_parameters * 4 * tokens.image
-
-
-def mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
-    """Typical tokens of a pair, over the sources it is drawn from."""
-    counts = [
-        (weight, _TOKENS.get(config.data.source(name).kind, _real_or_tiny(entry)))
-        for name, weight in config.data.mix.items()
-    ]
-    total = sum(weight for weight, _ in counts)
-
-    def mean(name: str) -> int:
-        return round(sum(weight * float(getattr(count, name)) for weight, count in counts) / total)
-
-    return TokenCounts(
-        prompt=mean("prompt"),
-        image=mean("image"),
-        response=mean("response"),
-        critique=mean("critique"),
-    )
-
-
-def _real_or_tiny(entry: BackboneEntry) -> TokenCounts:
-    return _GENERATED if entry.hub_id is None else _REAL
 
 
 def _items(config: TrainerConfig, benchmark: str) -> int:

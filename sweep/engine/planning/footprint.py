@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.engine.planning.cost_model import TokenCounts, mean_tokens
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
-from trainer.memory import GIB, estimate_memory, settle_machine
+from trainer.memory import ACCELERATOR_GIB, GIB, PROCESS_GIB, estimate_memory, settle_machine
+from trainer.token_counts import mean_tokens, row_tokens
 
-_RUNTIME_GIB = {"cpu-core": 0.6}
-"""Of the process and its libraries; an accelerator holds its context and workspaces."""
-_ACCELERATOR_GIB = 1.5
 _WEIGHT = 4
 _MOMENTS = 8
 """Bytes of Adam's two moments."""
@@ -38,7 +35,7 @@ def footprint(config: TrainerConfig, *, device: str) -> Footprint:
     entry = lookup(config.backbone)
     tokens = mean_tokens(config, entry)
     estimate = estimate_memory(
-        config, entry, row_tokens=_row(config, tokens), image_tokens=tokens.image
+        config, entry, row_tokens=row_tokens(config, tokens), image_tokens=tokens.image
     )
     trained = _trained_parameters(config, entry)
     return Footprint(
@@ -86,7 +83,7 @@ def fitting_layout(
         entry,
         gib=gib - _runtime_gib(device),
         max_workers=max_workers,
-        row_tokens=_row(config, tokens),
+        row_tokens=row_tokens(config, tokens),
         image_tokens=tokens.image,
     )
     before = config.machine.model_dump()
@@ -94,17 +91,7 @@ def fitting_layout(
 
 
 def _runtime_gib(device: str) -> float:
-    return _RUNTIME_GIB.get(device, _ACCELERATOR_GIB)
-
-
-def _row(config: TrainerConfig, tokens: TokenCounts) -> int:
-    """Tokens of one item: its prompt and image once, and all that hangs off them."""
-    row = tokens.prompt + tokens.image + 2 * tokens.response
-    if config.paradigm == "critic":
-        row += 2 * tokens.critique
-    if config.paradigm == "generative":
-        row += 2 * tokens.response  # both orders
-    return row
+    return PROCESS_GIB if device == "cpu-core" else ACCELERATOR_GIB
 
 
 def _trained_parameters(config: TrainerConfig, entry: BackboneEntry) -> int:
