@@ -52,6 +52,12 @@ class Layout:
         """
         return self._pairing[0]
 
+    @cached_property
+    def repeated(self) -> list[str]:
+        """Items of rows that name a response and presentation which has a row already."""
+        frame = self.rows.select(list(ROW_KEY)).to_pandas()
+        return [str(item) for item in frame.loc[frame.duplicated(), "item_id"]]
+
     def margins(self, scores: Floats) -> Floats:
         """Score of the chosen minus that of the rejected response, `(T, P)`.
 

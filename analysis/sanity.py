@@ -96,6 +96,7 @@ def check_sanity(
             *_leaks(test, validation, outcomes.benchmark, selection),
             *_twins(outcomes),
             *_unscored(outcomes),
+            *_repeated(tables, (outcomes.benchmark, selection)),
         ),
     )
 
@@ -193,3 +194,17 @@ def _unscored(outcomes: Outcomes) -> list[str]:
         + (", which leaves none; it is in no comparison" if (arm, seed) not in scored else "")
         for (arm, seed), count in outcomes.unscored.items()
     ]
+
+
+def _repeated(tables: SweepTables, benchmarks: Sequence[str]) -> list[str]:
+    """Responses that score tables hold more than once."""
+    said = []
+    for benchmark in benchmarks:
+        _, layouts = tables.blocks(benchmark)
+        items = max((layout.repeated for layout in layouts), key=len, default=[])
+        if items:
+            said.append(
+                f"{len(items):,} rows on {benchmark}, such as of item {items[0]}, score a response "
+                "a second time; the scores of one response are averaged, and count once"
+            )
+    return said

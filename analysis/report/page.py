@@ -21,6 +21,7 @@ from analysis.short_names import with_short_names
 from analysis.slices import By, ImageCheck, SliceTable, image_check, slice_table
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
+from analysis.text_twins import TextTwin, text_twins
 from sweep.records.rows import TrialView
 
 SLICED_ARMS = 7
@@ -67,6 +68,7 @@ class SweepPage:
     slices: tuple[SliceTable, ...]
     sliced_arms: tuple[str, ...]
     images: ImageCheck | None
+    twins: tuple[TextTwin, ...]
     failures: tuple[Failure, ...]
     unknowns: tuple[str, ...]
     recipe: tuple[RecipeRow, ...]
@@ -121,6 +123,7 @@ def build_page(
         images=image_check(
             tables, ablation.outcomes.only(shown[:CHECKED_ARMS]), convention=convention
         ),
+        twins=tuple(text_twins(tables, ablation.outcomes, ablation.baseline)),
         failures=_failures(tables.trial_views),
         unknowns=tuple(words.unknowns(tables, ablation)),
         recipe=_recipe(tables, ablation),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SERIES = 6
 """Lines that are told apart; further arms are drawn in one quiet colour."""
+FAR = 4
+"""Values so many times apart are drawn on a logarithmic scale."""
 _INK, _MUTED, _LINE = "#010101", "#010102", "#010103"
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -141,6 +143,8 @@ def _draw_curves(
     axis: Axes, curves: pd.DataFrame, *, factor: float, highlighted: Sequence[str], name: str
 ) -> list[tuple[float, float, str, str]]:
     """The lines; where each highlighted one ends: value, percent of training, arm, colour."""
+    from matplotlib.ticker import LogLocator
+
     ends = []
     for place, (arm, rows) in enumerate(curves.groupby("arm", sort=False)):
         number = highlighted.index(arm) if arm in highlighted else None
@@ -159,7 +163,11 @@ def _draw_curves(
         )  # fmt: skip
         ends.append((float(mean.iloc[-1]), float(100 * mean.index[-1]), str(arm), colour))
     own = factor * curves.loc[curves["arm"].isin(list(highlighted)), "value"]
-    if len(own):  # losses of other paradigms have other units and would flatten the rest
+    if len(own) and own.min() > 0 and own.max() > FAR * own.min():
+        axis.set_yscale("log", subs=[])  # losses of other paradigms have other units
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+    elif len(own):  # arms that are not highlighted shall not flatten the rest
         room = max(0.06 * (own.max() - own.min()), 1e-9)
         axis.set_ylim(own.min() - room, own.max() + room)
     axis.set_xlabel("training done, %", color=_MUTED)
@@ -174,9 +182,14 @@ def _draw_curves(
 
 def _label_ends(axis: Axes, ends: list[tuple[float, float, str, str]]) -> None:
     """Names at the lines' ends, moved apart where they would overlap."""
-    low, high = axis.get_ylim()
+    straight = axis.get_yscale() == "linear"
+    low, high = axis.get_ylim() if straight else map(math.log10, axis.get_ylim())
+    values = [value if straight else math.log10(value) for value, *_ in ends]
     gap = (high - low) * 0.075
-    places = apart([value for value, *_ in ends], gap=gap, high=high)
+    places = apart(values, gap=gap, high=high)
+    high = max([high, *(place + gap / 2 for place in places)])
+    if not straight:
+        low, high, places = 10**low, 10**high, [10**place for place in places]
     for (value, fraction, name, colour), place in zip(ends, places, strict=True):
         shown = name if len(name) <= 26 else name[:25] + "\N{HORIZONTAL ELLIPSIS}"
         axis.annotate(
@@ -184,7 +197,7 @@ def _label_ends(axis: Axes, ends: list[tuple[float, float, str, str]]) -> None:
             fontsize=8.5, va="center", annotation_clip=False, parse_math=False,
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "relpos": (0, 0.5)},
         )  # fmt: skip
-    axis.set_ylim(low, max([high, *(place + gap / 2 for place in places)]))
+    axis.set_ylim(low, high)
 
 
 def apart(values: Sequence[float], *, gap: float, high: float) -> list[float]:

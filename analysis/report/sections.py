@@ -133,7 +133,9 @@ def slices(page: SweepPage) -> Section:
 def images(page: SweepPage) -> Section:
     """What is left without the right images."""
     tables = [] if page.images is None else [report_tables.images_table(page.images)]
-    return _section("images", "Image check", page, tables=tables, shown=page.images is not None)
+    if page.twins:
+        tables.append(report_tables.twins_table(page.twins, page.ablation.baseline))
+    return _section("images", "Image check", page, tables=tables, shown=bool(tables))
 
 
 def cost(page: SweepPage) -> Section:

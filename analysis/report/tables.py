@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analysis.ablation import Ablation
 from analysis.report.text_tables import TextTable
 from analysis.report.words import accuracy_text, p_value, points
 from analysis.slices import MACRO_DRAWS, ImageCheck, SliceTable
 from analysis.statistics.paired import Interval
+from analysis.text_twins import TextTwin
 
 
 def effects_table(ablation: Ablation) -> TextTable:
@@ -114,6 +117,27 @@ def images_table(check: ImageCheck) -> TextTable:
         rows=rows,
         right=(1, 2, 3),
         label="images",
+    )
+
+
+def twins_table(twins: Sequence[TextTwin], baseline: str) -> TextTable:
+    """One row per arm trained on text alone: accuracy on pairs with an image, and the gap."""
+    rows = [
+        [
+            twin.arm,
+            accuracy_text(twin.accuracy),
+            points(twin.gap.difference) if twin.gap is not None else "",
+            _ends((twin.gap.general or twin.gap.fixed) if twin.gap is not None else None),
+        ]
+        for twin in twins
+    ]
+    return TextTable(
+        caption=f"Arms trained on text alone, on the {twins[0].pairs:,} pairs with an image.",
+        head=["arm", "accuracy", f"{baseline} minus it, points", "95% interval"],
+        rows=rows,
+        right=(1, 2, 3),
+        notes=["What the baseline has more comes from the images it was trained on."],
+        label="text-twins",
     )
 
 

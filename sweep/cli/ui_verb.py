@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +23,9 @@ from sweep.cli.workplace import open_workplace
 
 START_SECONDS = 180.0
 """MLflow's server needs 15 s here on a quiet machine."""
+
+_NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Without it MLflow starts nine processes for jobs nobody here asks for, 250 MB each."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,6 +53,7 @@ def ui(
         return
     if not _free(port):
         raise InputError(f"port {port} is taken on 127.0.0.1; name another with --port")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # MLflow's server ends with us
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking),
@@ -56,6 +62,7 @@ def ui(
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=os.environ | _NO_JOBS,
     )
     try:
         base = f"http://127.0.0.1:{port}"
@@ -65,7 +72,10 @@ def ui(
         server.wait()
     finally:
         server.terminate()
-        server.wait(timeout=20)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def _free(port: int) -> bool:

@@ -22,7 +22,7 @@ from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.engine.simulation import open_ledger
-from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
+from trainer.config import BenchmarkConfig, DataConfig, EvaluationConfig, TrainerConfig
 from trainer.evaluation.metrics import benchmark_metrics
 from trainer.identity import digest
 from trainer.reporting import TrialOutcome, TrialReport
@@ -46,6 +46,8 @@ class MadeArm:
     """How a seed's trial ends when it does not succeed; `pending` is never started."""
     scale: float = 1.0
     """Unit of its scores; models are free to choose theirs."""
+    trained_on: Mapping[str, float] = field(default_factory=dict)
+    """Weights of its sources; the default ones when empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,8 @@ class Recipe:
     per_group: int = 2
     label_margins: bool = False
     """Whether labels say by how much: 1, 2 or 3."""
+    text_groups: int = 0
+    """Groups without an image, of the source `text`; all others are of `scenes`."""
     leaked_groups: int = 0
     """Test groups that are validation groups too."""
     benchmarks: Mapping[str, BenchmarkConfig] = field(
@@ -174,6 +178,7 @@ def score_rows(
     is_chosen = response == best
     score = np.repeat(level, 2) + np.where(is_chosen, 0.5, -0.5) * np.repeat(margin, 2)
     count = 2 * items
+    texts = groups < recipe.text_groups
     origin = np.where(groups < recipe.leaked_groups, "validation", definition.split)
     named = [f"{split}-scene-{group:05d}" for split, group in zip(origin, groups, strict=True)]
     return pa.Table.from_pydict(
@@ -183,8 +188,8 @@ def score_rows(
             "item_id": np.repeat([f"{definition.split}-{i:05d}" for i in range(items)], 2),
             "group_id": np.repeat(named, 2),
             "category": np.repeat(category, 2),
-            "source": ["scenes"] * count,
-            "modality": ["image"] * count,
+            "source": np.repeat(np.where(texts, "text", "scenes"), 2),
+            "modality": np.repeat(np.where(texts, "text", "image"), 2),
             "response": response,
             "rank": np.where(is_chosen, 1, 2),
             "score": arm.scale * score + 3.0 * (arm.scale - 1.0),
@@ -207,7 +212,9 @@ def _arm_row(arm: MadeArm) -> ArmRow:
 
 def _trial_row(recipe: Recipe, arm: MadeArm, seed: int) -> TrialRow:
     config = TrainerConfig(
-        seed=seed, evaluation=EvaluationConfig(benchmarks=dict(recipe.benchmarks))
+        seed=seed,
+        data=DataConfig(weights=dict(arm.trained_on)) if arm.trained_on else DataConfig(),
+        evaluation=EvaluationConfig(benchmarks=dict(recipe.benchmarks)),
     ).model_dump(mode="json")
     identity = digest({"name": recipe.name, "point": dict(arm.point), "seed": seed})
     return TrialRow(identity=identity, arm=arm.name, seed=seed, config_json=config)

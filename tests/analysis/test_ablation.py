@@ -14,6 +14,7 @@ from analysis.report.words import unknowns
 from analysis.report.writing import write_report
 from analysis.slices import image_check, slice_table
 from analysis.tables import read_sweep
+from analysis.text_twins import text_twins
 from infra.errors import InputError
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.spec.axis_spec import AxisSpec
@@ -262,3 +263,26 @@ def test_shuffled_images_tell_what_the_text_alone_gives(tmp_path: Path) -> None:
         assert arm.blind.value < 0.65 < arm.seeing.value
         assert arm.drop is not None
         assert arm.drop.difference > 0.1
+
+
+def test_an_arm_trained_on_text_alone_tells_what_training_on_images_brings(tmp_path: Path) -> None:
+    both = {"scenes": 1.0, "text": 1.0}
+    arms = [
+        MadeArm(name="baseline", point={"data_mix": "both"}, trained_on=both),
+        MadeArm(
+            name="data_mix=text",
+            point={"data_mix": "text"},
+            trained_on={"text": 1.0},
+            ability=0.1,
+        ),
+        MadeArm(name="data_mix=scenes", point={"data_mix": "scenes"}),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, text_groups=50))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    (twin,) = text_twins(tables, ablate(tables).outcomes, "baseline")
+
+    assert (twin.arm, twin.pairs) == ("data_mix=text", 300)
+    assert twin.gap is not None
+    assert 0.1 < twin.gap.difference < 0.5
+    assert text_twins(tables, ablate(tables).outcomes, "data_mix=text") == []

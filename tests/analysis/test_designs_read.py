@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from analysis.ablation import ablate
@@ -17,6 +18,7 @@ from analysis.sanity import check_sanity
 from analysis.tables import SweepTables, read_sweep
 from infra.object_store import LocalStore
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
+from trainer.scores import read_scores, score_key, write_scores
 
 
 def _sweep(tmp_path: Path, recipe: Recipe) -> SweepTables:
@@ -206,6 +208,21 @@ def test_arms_that_are_right_on_the_very_same_pairs_are_suspect(tmp_path: Path) 
     (warning,) = check_sanity(tables, ablate(tables).outcomes).warnings
 
     assert "baseline and head=b are right on the very same pairs" in warning
+
+
+def test_a_response_that_is_scored_twice_is_counted_once_and_said(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=60, seeds=1))
+    (trial,) = read_sweep(made.ledger, made.sweep_id).succeeded()
+    key = score_key(trial.identity, "test")
+    table = read_scores(made.store.read(key))
+    made.store.write(key, write_scores(pa.concat_tables([table, table.slice(0, 3)])))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    outcomes = ablate(tables).outcomes
+
+    (warning,) = check_sanity(tables, outcomes).warnings
+
+    assert warning.startswith("3 rows on test, such as of item test-00000, score a response")
+    assert len(outcomes.pairs) == 60
 
 
 def test_a_sweep_without_any_result_has_nothing_to_check(tmp_path: Path) -> None:
