@@ -14,7 +14,7 @@ from infra.tracking import View
 
 LONGEST = 5000
 """Letters of a tag."""
-_SECTION = "ours"
+_AXES, _FIGURES = "axes", "figures"
 
 
 def view_state(view: View) -> str:
@@ -42,11 +42,16 @@ def _state(view: View, params: list[str]) -> dict[str, Any]:
         ],
         "runsHiddenMode": "SHOWALL",
         "isAccordionReordered": True,  # else MLflow puts this section below its own
-        "compareRunSections": [
-            {"uuid": _SECTION, "name": "The sweep", "display": True, "isReordered": True,
-             "deleted": False, "isGenerated": False}
-        ],
+        # As wide as the page: eight axes do not fit into a third of it.
+        "compareRunSections": [_section(_AXES, "The sweep", 1), _section(_FIGURES, "Figures", 3)],
         "compareRunCharts": _charts(view, params, metrics),
+    }
+
+
+def _section(key: str, name: str, columns: int) -> dict[str, Any]:
+    return {
+        "uuid": key, "name": name, "columns": columns, "display": True, "isReordered": True,
+        "deleted": False, "isGenerated": False,
     }  # fmt: skip
 
 
@@ -63,8 +68,13 @@ def _charts(view: View, params: list[str], metrics: list[str]) -> list[dict[str,
          "displayName": name}
         for name in map(fit, view.curves)
     ]  # fmt: skip
-    shared = {"metricSectionId": _SECTION, "runsCountToCompare": 30, "deleted": False}
+    shared = {"runsCountToCompare": 30, "deleted": False, "isGenerated": False}
     return [
-        {**chart, **shared, "isGenerated": False, "uuid": f"{_SECTION}-{number}"}
+        {
+            **chart,
+            **shared,
+            "metricSectionId": _AXES if chart["type"] == "PARALLEL" else _FIGURES,
+            "uuid": f"chart-{number}",
+        }
         for number, chart in enumerate(charts)
     ]

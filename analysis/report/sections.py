@@ -134,7 +134,7 @@ def images(page: SweepPage) -> Section:
     """What is left without the right images."""
     tables = [] if page.images is None else [report_tables.images_table(page.images)]
     if page.twins:
-        tables.append(report_tables.twins_table(page.twins, page.ablation.baseline))
+        tables.append(report_tables.twins_table(page.twins, str(page.ablation.baseline)))
     return _section("images", "Image check", page, tables=tables, shown=bool(tables))
 
 
