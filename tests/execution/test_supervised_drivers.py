@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -97,7 +96,7 @@ def test_a_killed_driver_is_followed_by_one_that_goes_on_and_no_other_follows_th
     again = supervise(home)
     said, complained = again.communicate(timeout=LONGEST_SECONDS)
     assert again.returncode == 0, complained
-    assert json.loads(said.splitlines()[-1])["state"] == "succeeded"
+    assert '"state": "succeeded"' in said
     assert len(ledger.attempts([trial.identity])) == 2
 
 
