@@ -48,28 +48,34 @@ def fetch(client: Any, place: Place, path: Path) -> None:  # noqa: ANN401 -- bot
         answer = client.get_object(**place)
         size = int(answer["ContentLength"])
         with closing(answer["Body"]) as body:
-            first = _take(body, file, 0, min(size, PART_BYTES))
-            # The rest comes in parts; what of it is on its way already is dropped.
-            rest = (
-                _fetch_rest(client, place, file, size, answer["ETag"]) if first.size < size else []
-            )
-        _compare(answer, [first, *rest], file, place["Key"])
+            if size <= PART_BYTES:
+                parts = [_take(body, file, 0, size)]
+            else:
+                parts = _fetch_parts(client, place, file, answer)
+        _compare(answer, parts, file, place["Key"])
         aside.replace(path)
     finally:
         os.close(file)
         aside.unlink(missing_ok=True)
 
 
-def _fetch_rest(client: Any, place: Place, file: int, size: int, tag: str) -> list[_Part]:  # noqa: ANN401
+def _fetch_parts(client: Any, place: Place, file: int, answer: dict[str, Any]) -> list[_Part]:  # noqa: ANN401
+    """All parts of a large object: the first from the answer that is here, the others beside it."""
+    size, tag = int(answer["ContentLength"]), answer["ETag"]
+
     def part(start: int) -> _Part:
         count = min(PART_BYTES, size - start)
         # Of the same object, should another take its place meanwhile.
-        answer = client.get_object(**place, Range=f"bytes={start}-{start + count - 1}", IfMatch=tag)
-        with closing(answer["Body"]) as body:
+        told = client.get_object(**place, Range=f"bytes={start}-{start + count - 1}", IfMatch=tag)
+        with closing(told["Body"]) as body:
             return _take(body, file, start, count)
 
     with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="parts") as threads:
-        return list(threads.map(part, range(PART_BYTES, size, PART_BYTES)))
+        rest = threads.map(part, range(PART_BYTES, size, PART_BYTES))
+        first = _take(answer["Body"], file, 0, PART_BYTES)
+        # The rest of the object is on its way in this answer, too, as far as buffers hold it.
+        answer["Body"].close()
+        return [first, *rest]
 
 
 def _take(body: Any, file: int, start: int, size: int) -> _Part:  # noqa: ANN401
