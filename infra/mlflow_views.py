@@ -38,7 +38,6 @@ def _state(view: View, params: list[str]) -> dict[str, Any]:
         "selectedColumns": [
             *(f"metrics.`{name}`" for name in metrics),
             *(f"params.`{name}`" for name in params),
-            "tags.`sweep.verdict`",
         ],
         "runsHiddenMode": "SHOWALL",
         "isAccordionReordered": True,  # else MLflow puts this section below its own
