@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -192,7 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INPUT_IS_WRONG
     for difference in sender.differences(here):
         _say(f"note: {difference}")
-    return supervise(sweep_id, SWEEP_FILE)
+    file = str(Path(SWEEP_FILE).absolute())
+    with tempfile.TemporaryDirectory(prefix="rmsweep-job-", ignore_cleanup_errors=True) as own:
+        # Ray may put a job's folder up anew, which takes it from under whoever runs in it.
+        os.chdir(own)
+        return supervise(sweep_id, file)
 
 
 def supervise(sweep_id: str, file: str) -> int:
