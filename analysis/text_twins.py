@@ -12,9 +12,12 @@ from analysis.outcomes import Outcomes, contrasts
 from analysis.statistics.intervals import Accuracy, arm_accuracy
 from analysis.statistics.paired import Comparison
 from analysis.tables import SweepTables
+from sweep.records.rows import Json
+from trainer.config import DataConfig
 
 TEXT = "text"
 """The modality of an item without a picture."""
+_MIX = ("weights", "add_in", "leave_out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +56,11 @@ def text_twins(tables: SweepTables, outcomes: Outcomes, baseline: str | None) ->
 
 
 def _trained_on(tables: SweepTables) -> dict[str, set[str]]:
-    """Sources of every arm's training data."""
-    found = {}
-    for view in tables.succeeded():
-        data = view.config_json.get("data", {})
-        named = {name for name, weight in data.get("weights", {}).items() if weight}
-        found[view.arm] = (named | set(data.get("add_in", ()))) - set(data.get("leave_out", ()))
-    return found
+    """Sources of every arm's training data; all its seeds have the same."""
+    views = {view.arm: view for view in tables.succeeded()}
+    return {arm: _mixed(view.config_json.get("data", {})) for arm, view in views.items()}
+
+
+def _mixed(data: Json) -> set[str]:
+    # Alone: what else was written, perhaps by another version, does not matter here.
+    return set(DataConfig.model_validate({key: data[key] for key in _MIX if key in data}).mix)

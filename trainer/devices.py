@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from infra.errors import InputError
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
-from trainer.memory import ACCELERATOR_GIB, GIB, PROCESS_GIB, settle_machine
+from trainer.memory import GIB, process_gib, settle_machine
 from trainer.token_counts import mean_tokens, row_tokens
 
 AUTO = "auto"
@@ -57,11 +57,10 @@ def settled_on(devices: Devices, config: TrainerConfig) -> TrainerConfig:
     """
     entry = lookup(config.backbone)
     counts = mean_tokens(config, entry)
-    taken = ACCELERATOR_GIB if devices.accelerated else PROCESS_GIB
     machine = settle_machine(
         config,
         entry,
-        gib=devices.gib - taken,
+        gib=devices.gib - process_gib(accelerated=devices.accelerated),
         max_workers=devices.count,
         row_tokens=row_tokens(config, counts),
         image_tokens=counts.image,
@@ -95,6 +94,4 @@ def _look() -> Devices:
 
 
 if __name__ == "__main__":
-    seen = _look()
-    told = {"count": seen.count, "gib": seen.gib, "accelerated": seen.accelerated}
-    sys.stdout.write(f"{json.dumps(told)}\n")
+    sys.stdout.write(f"{json.dumps(asdict(_look()))}\n")

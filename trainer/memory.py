@@ -39,6 +39,11 @@ VISION_ASPECT = 40
 """Width of a vision tower in units of its depth: 1280 / 32 and 1024 / 24 in the real ones."""
 
 
+def process_gib(*, accelerated: bool) -> float:
+    """What a device holds before a rank has a model on it."""
+    return ACCELERATOR_GIB if accelerated else PROCESS_GIB
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEstimate:
     """Bytes of one rank by what they are for."""

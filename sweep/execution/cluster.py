@@ -198,7 +198,7 @@ def _nodes() -> tuple[Node, ...]:
 
 
 def _cluster_key() -> str:
-    return str(ray._private.worker.global_worker.gcs_client.cluster_id.hex())
+    return str(worker.global_worker.gcs_client.cluster_id.hex())
 
 
 def _silence() -> None:

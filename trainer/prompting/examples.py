@@ -178,10 +178,9 @@ class Examples:
         if self._states is not None:
             lengths = [self._states.tokens(index) for index in indices]
             return [Extent(rows=1, longest=length, tokens=length) for length in lengths]
-        shares = self._backbone.shares_prompts and (self._share or self._padded)
         extents = []
         for example in self.take(indices):
-            trees = [example.tree] if shares else example.tree.separate()
+            trees = [example.tree] if self._shares_trunks else example.tree.separate()
             lengths = [tree.tokens for tree in trees]
             extents.append(Extent(rows=len(trees), longest=max(lengths), tokens=sum(lengths)))
         return extents
@@ -211,9 +210,13 @@ class Examples:
     def _rows(self, trees: Sequence[Tree]) -> TreeBatch:
         backbone = self._backbone
         if not self.padded:
-            return lay_trees(trees, width=backbone.attention_width, share=self._share)
-        share = backbone.shares_prompts and (self._share or self._padded)
-        return pad_trees(trees, pad_token_id=backbone.pad_token_id, share=share)
+            return lay_trees(trees, width=backbone.attention_width, share=self._shares_trunks)
+        return pad_trees(trees, pad_token_id=backbone.pad_token_id, share=self._shares_trunks)
+
+    @property
+    def _shares_trunks(self) -> bool:
+        """Whether branches of an item hang off one trunk; else each is a row of its own."""
+        return self._backbone.shares_prompts and (self._share or self._padded)
 
     def _pooled(self, indices: Sequence[int]) -> PooledBatch:
         states = self._states

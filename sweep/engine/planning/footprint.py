@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
-from trainer.memory import ACCELERATOR_GIB, GIB, PROCESS_GIB, estimate_memory, settle_machine
+from trainer.devices import Devices, settled_on
+from trainer.memory import GIB, estimate_memory, process_gib
 from trainer.token_counts import mean_tokens, row_tokens
 
 _WEIGHT = 4
@@ -39,7 +40,7 @@ def footprint(config: TrainerConfig, *, device: str) -> Footprint:
     )
     trained = _trained_parameters(config, entry)
     return Footprint(
-        device_gib=estimate.total / GIB + _runtime_gib(device),
+        device_gib=estimate.total / GIB + process_gib(accelerated=_is_accelerator(device)),
         stored_gib=entry.parameters * _WEIGHT / GIB,
         checkpoint_gib=(entry.parameters * _WEIGHT + trained * _MOMENTS) / GIB,
     )
@@ -61,11 +62,7 @@ class Layouts:
         """
         if footprint(config, device=self.device).device_gib <= self.gib:
             return config
-        layout = fitting_layout(
-            config, device=self.device, gib=self.gib, max_workers=self.max_workers
-        )
-        machine = config.machine.model_copy(update=layout)
-        return config.model_copy(update={"machine": machine})
+        return _settled(config, device=self.device, gib=self.gib, max_workers=self.max_workers)
 
 
 def fitting_layout(
@@ -76,22 +73,19 @@ def fitting_layout(
     Raises:
         InputError: If nothing fits; says how much the smallest layout would take.
     """
-    entry = lookup(config.backbone)
-    tokens = mean_tokens(config, entry)
-    settled = settle_machine(
-        config,
-        entry,
-        gib=gib - _runtime_gib(device),
-        max_workers=max_workers,
-        row_tokens=row_tokens(config, tokens),
-        image_tokens=tokens.image,
-    )
+    settled = _settled(config, device=device, gib=gib, max_workers=max_workers)
     before = config.machine.model_dump()
-    return {key: value for key, value in settled.model_dump().items() if value != before[key]}
+    after = settled.machine.model_dump()
+    return {key: value for key, value in after.items() if value != before[key]}
 
 
-def _runtime_gib(device: str) -> float:
-    return PROCESS_GIB if device == "cpu-core" else ACCELERATOR_GIB
+def _settled(config: TrainerConfig, *, device: str, gib: float, max_workers: int) -> TrainerConfig:
+    devices = Devices(count=max_workers, gib=gib, accelerated=_is_accelerator(device))
+    return settled_on(devices, config)
+
+
+def _is_accelerator(device: str) -> bool:
+    return device != "cpu-core"
 
 
 def _trained_parameters(config: TrainerConfig, entry: BackboneEntry) -> int:
