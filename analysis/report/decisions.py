@@ -10,10 +10,11 @@ from analysis.factorial import factorial
 from analysis.importance import importance as axis_importance
 from analysis.pareto import ParetoArm, pareto
 from analysis.report.page import SweepPage
+from analysis.report.pictures import front_picture
 from analysis.report.plots import Scale, accuracy_scale, apart, round_scale
 from analysis.report.sections import Section, template, text
 from analysis.report.text_tables import TextTable
-from analysis.report.words import accuracy_text, hours, p_value, percent, points
+from analysis.report.words import accuracy_text, cost_unit, hours, p_value, percent, points
 from analysis.sanity import Sanity, check_sanity
 
 FRONT_HEIGHT = 260
@@ -105,7 +106,14 @@ def cost_front(page: SweepPage) -> Section:
     made = text(name, title, prose=said, tables=[table])
     heading, _, rest = made.html.partition("</h2>")
     html = Markup(heading) + Markup("</h2>") + drawn + Markup(rest)
-    return Section(name=name, title=title, html=html, prose=said, tables=[table])
+    return Section(
+        name=name,
+        title=title,
+        html=html,
+        prose=said,
+        tables=[table],
+        picture=lambda: front_picture(found, page.ablation.benchmark),
+    )
 
 
 def sanity(page: SweepPage) -> Section:
@@ -185,8 +193,8 @@ def _biases(found: Sanity) -> list[TextTable]:
 
 def _front_plot(page: SweepPage, found: tuple[ParetoArm, ...]) -> Markup:
     shown = [arm for arm in page.ablation.arms if arm.accuracy is not None]
-    longest = max(60.0, *(arm.device_seconds for arm in found))
-    unit, word = (3600.0, "device-hours") if longest >= 7200 else (60.0, "device-minutes")
+    longest = max(1.0, *(arm.device_seconds for arm in found))
+    unit, word = cost_unit(longest)
     costs = round_scale(0.0, 1.08 * longest / unit, FRONT_WIDTH, margin=44)
     heights: Scale = accuracy_scale(shown, width=FRONT_HEIGHT)
     front = [arm for arm in found if arm.on_front]

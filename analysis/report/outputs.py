@@ -6,8 +6,10 @@ the cells - the richest form is taken that needs no script.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
@@ -28,6 +30,10 @@ class Piece:
     title: str = ""
     headline: str = ""
     """The answer, where the piece is a sweep's summary."""
+    picture: bytes = b""
+    """Its plot as PNG, where it has one."""
+    verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What may be said of every arm, by sweep."""
 
 
 def pieces(executed: ExecutedNotebook) -> list[Piece]:
@@ -45,9 +51,9 @@ def pieces(executed: ExecutedNotebook) -> list[Piece]:
     return found
 
 
-def _shown(data: Mapping[str, str]) -> Piece:
+def _shown(data: Mapping[str, Any]) -> Piece:
     if MIME in data:
-        section: Mapping[str, str] = data[MIME]  # type: ignore[assignment]
+        section: Mapping[str, Any] = data[MIME]
         return Piece(
             html=Markup(section["html"]),  # rendered, and escaped, by its template
             markdown=data.get("text/markdown", ""),
@@ -56,6 +62,8 @@ def _shown(data: Mapping[str, str]) -> Piece:
             name=section["name"],
             title=section["title"],
             headline=section["headline"],
+            picture=base64.b64decode(section["picture"]),
+            verdicts=section["verdicts"],
         )
     if "text/html" in data:
         html = f'<div class="scroll own">{data["text/html"]}</div>'

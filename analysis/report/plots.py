@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -21,14 +21,35 @@ from analysis.effects import Effect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SERIES = 6
 """Lines that are told apart; further arms are drawn in one quiet colour."""
 FAR = 4
 """Values so many times apart are drawn on a logarithmic scale."""
-_INK, _MUTED, _LINE = "#010101", "#010102", "#010103"
+SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "rmsweep", "font.size": 9.5}
+"""Of matplotlib, while it makes and saves a figure."""
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Palette:
+    """Colours of a drawing."""
+
+    ink: str
+    muted: str
+    line: str
+    series: tuple[str, ...]
+
+
+PAGE = Palette(
+    ink="#010101",
+    muted="#010102",
+    line="#010103",
+    series=tuple(f"#02000{number}" for number in range(SERIES)),
+)
+"""Marks that become the page's own colours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +121,34 @@ def learning_curves(
     """Monitored accuracy and training loss over the training, as SVG; none without reports.
 
     Args:
+        curves: As `curves_figure`.
+        monitored: Likewise.
+        highlighted: Likewise.
+        prefix: Of the element ids, which must be unique on a page.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+        # Text is drawn by the reader's browser; what our own font lacks does not matter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = curves_figure(curves, monitored=monitored, highlighted=highlighted, palette=PAGE)
+        if figure is None:
+            return None
+        sink = io.StringIO()
+        figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(sink.getvalue(), "Learning curves by arm", prefix)
+
+
+def curves_figure(
+    curves: pd.DataFrame, *, monitored: str, highlighted: Sequence[str], palette: Palette
+) -> Figure | None:
+    """Monitored accuracy and training loss over the training; none without reports.
+
+    Args:
         curves: Columns `frames.CURVE_COLUMNS`.
         monitored: Metric of the left panel, such as `eval/validation/accuracy`.
         highlighted: Arms with a line of their own, at most `SERIES`.
-        prefix: Of the element ids, which must be unique on a page.
+        palette: Colours of lines and words.
     """
     panels = [
         (metric, label, factor)
@@ -115,40 +160,38 @@ def learning_curves(
     ]
     if not panels:
         return None
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "rmsweep", "font.size": 9.5}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        # Text is drawn by the reader's browser; what our own font lacks does not matter.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(7.5 if len(panels) == 1 else 10.4, 3.3), layout="constrained")
-        axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axis, (metric, label, factor) in zip(axes, panels, strict=True):
-            name = metric.replace("/", "-")
-            part = curves[curves["metric"] == metric]
-            ends = _draw_curves(
-                axis, part, factor=factor, highlighted=highlighted[:SERIES], name=name
-            )
-            if axis is axes[0]:
-                _label_ends(axis, ends)
-            axis.set_xlim(0, 102)
-            axis.set_title(label, loc="left", color=_INK, fontsize=9.5)
-        sink = io.StringIO()
-        figure.savefig(sink, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(sink.getvalue(), "Learning curves by arm", prefix)
+    figure = Figure(figsize=(7.5 if len(panels) == 1 else 10.4, 3.3), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (metric, label, factor) in zip(axes, panels, strict=True):
+        part = curves[curves["metric"] == metric]
+        ends = _draw_curves(
+            axis, part, factor=factor, highlighted=highlighted[:SERIES], palette=palette
+        )
+        if axis is axes[0]:
+            _label_ends(axis, ends)
+        axis.set_xlim(0, 102)
+        axis.set_title(label, loc="left", color=palette.ink, fontsize=9.5)
+    return figure
 
 
 def _draw_curves(
-    axis: Axes, curves: pd.DataFrame, *, factor: float, highlighted: Sequence[str], name: str
+    axis: Axes,
+    curves: pd.DataFrame,
+    *,
+    factor: float,
+    highlighted: Sequence[str],
+    palette: Palette,
 ) -> list[tuple[float, float, str, str]]:
     """The lines; where each highlighted one ends: value, percent of training, arm, colour."""
     from matplotlib.ticker import LogLocator
 
     ends = []
+    name = str(curves["metric"].iloc[0]).replace("/", "-")
     for place, (arm, rows) in enumerate(curves.groupby("arm", sort=False)):
         number = highlighted.index(arm) if arm in highlighted else None
-        colour = _MUTED if number is None else f"#02000{number}"
+        colour = palette.muted if number is None else palette.series[number]
         for seed, one in rows.groupby("seed"):
             axis.plot(
                 100 * one["fraction"], factor * one["value"], color=colour, lw=0.7, alpha=0.45,
@@ -170,14 +213,19 @@ def _draw_curves(
     elif len(own):  # arms that are not highlighted shall not flatten the rest
         room = max(0.06 * (own.max() - own.min()), 1e-9)
         axis.set_ylim(own.min() - room, own.max() + room)
-    axis.set_xlabel("training done, %", color=_MUTED)
-    axis.tick_params(colors=_MUTED, length=3)
-    axis.grid(axis="y", color=_LINE, lw=0.6)
+    axis.set_xlabel("training done, %", color=palette.muted)
+    style_axis(axis, palette, grid="y")
+    return ends
+
+
+def style_axis(axis: Axes, palette: Palette, *, grid: Literal["x", "y"]) -> None:
+    """Quiet ticks, a grid across what is read off, no box."""
+    axis.tick_params(colors=palette.muted, length=3)
+    axis.grid(axis=grid, color=palette.line, lw=0.6)
     axis.set_axisbelow(True)
     for side, spine in axis.spines.items():
         spine.set_visible(side == "bottom")
-        spine.set_color(_LINE)
-    return ends
+        spine.set_color(palette.line)
 
 
 def _label_ends(axis: Axes, ends: list[tuple[float, float, str, str]]) -> None:
@@ -218,9 +266,10 @@ def _inline(svg: str, label: str, prefix: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{prefix}", body)
-    for colour, variable in ((_INK, "ink"), (_MUTED, "muted"), (_LINE, "line")):
+    named = {PAGE.ink: "ink", PAGE.muted: "muted", PAGE.line: "line"}
+    named |= {colour: f"series-{number}" for number, colour in enumerate(PAGE.series)}
+    for colour, variable in named.items():
         body = body.replace(colour, f"var(--{variable})")
-    body = re.sub(r"#02000(\d)", r"var(--series-\1)", body)
     return body.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 

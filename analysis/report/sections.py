@@ -6,7 +6,8 @@ file. So a report is changed by changing its notebook.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from analysis.ensembles.choosing import choose_ensemble
 from analysis.report import tables as report_tables
 from analysis.report import words as report_words
 from analysis.report.page import SweepPage, prominent_arms
+from analysis.report.pictures import curves_picture, effects_picture
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from analysis.slices import MACRO_DRAWS
 from infra.errors import InputError
@@ -43,6 +45,10 @@ class Section:
     tables: Sequence[TextTable] = field(default_factory=tuple)
     headline: str = ""
     """The answer, where this is a sweep's summary."""
+    picture: Callable[[], bytes] | None = None
+    """Draws its plot as PNG; no bytes where there is nothing to draw."""
+    verdicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`report.tables.verdicts` by sweep, where it shows them."""
 
     def markdown(self) -> str:
         """Heading, sentences, tables; nothing where there is nothing to say."""
@@ -71,6 +77,8 @@ class Section:
                 "title": self.title,
                 "html": str(self.html),
                 "headline": self.headline,
+                "picture": base64.b64encode(self.picture() if self.picture else b"").decode(),
+                "verdicts": self.verdicts,
             },
         }
 
@@ -99,7 +107,8 @@ def effects(page: SweepPage) -> Section:
     """Every level against the baseline's, axis by axis."""
     found = [effect.sentence for axis in page.ablation.axes for effect in axis.levels]
     tables = [report_tables.effects_table(page.ablation)] if found else []
-    return _section("effects", "Effects", page, prose=found[:MANY], tables=tables)
+    made = _section("effects", "Effects", page, prose=found[:MANY], tables=tables)
+    return replace(made, picture=lambda: effects_picture(page))
 
 
 def arms(page: SweepPage) -> Section:
@@ -109,12 +118,14 @@ def arms(page: SweepPage) -> Section:
         best = dict.fromkeys(prominent_arms(page.ablation)[:MANY])
         listed = tuple(arm for arm in listed if arm.arm in best)
     tables = [report_tables.arms_table(page.ablation)]
-    return _section("arms", "Arms", page, tables=tables, more={"arms": listed})
+    made = _section("arms", "Arms", page, tables=tables, more={"arms": listed})
+    return replace(made, verdicts={page.tables.sweep_id: report_tables.verdicts(page.ablation)})
 
 
 def curves(page: SweepPage) -> Section:
     """Learning curves; nothing where no trial reported more than once."""
-    return _section("curves", "Learning curves", page, shown=page.curves is not None)
+    made = _section("curves", "Learning curves", page, shown=page.curves is not None)
+    return replace(made, picture=lambda: curves_picture(page))
 
 
 def slices(page: SweepPage) -> Section:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from analysis.ablation import Ablation
+from analysis.ablation import Ablation, ArmResult
 from analysis.report.text_tables import TextTable
 from analysis.report.words import accuracy_text, p_value, points
 from analysis.slices import MACRO_DRAWS, ImageCheck, SliceTable
@@ -70,6 +71,35 @@ def arms_table(ablation: Ablation) -> TextTable:
         notes=_basis(ablation),
         label="arms",
     )
+
+
+def verdicts(ablation: Ablation) -> dict[str, Any]:
+    """What may be said of every arm, for programs and trackers; differences are of accuracies.
+
+    Returns:
+        `benchmark`, `baseline` and `arms`: by name, those told apart from the baseline first.
+    """
+    told = {}
+    for arm in sorted(ablation.arms, key=_not_told_apart):
+        effect = arm.against_baseline
+        if effect is None or effect.comparison is None or effect.verdict is None:
+            continue
+        held, verdict = effect.comparison, effect.verdict
+        interval = held.general or held.fixed
+        told[arm.arm] = {
+            "verdict": verdict.text,
+            "difference": held.difference,
+            "interval": None if interval is None else [interval.low, interval.high],
+            "p_holm": verdict.fixed_p if held.general is None else verdict.general_p,
+            "q": effect.q_value,
+            "sentence": effect.sentence,
+        }
+    return {"benchmark": ablation.benchmark, "baseline": ablation.baseline, "arms": told}
+
+
+def _not_told_apart(arm: ArmResult) -> bool:
+    verdict = arm.against_baseline.verdict if arm.against_baseline is not None else None
+    return verdict is None or not verdict.claims
 
 
 def slices_table(table: SliceTable, arms: tuple[str, ...]) -> TextTable:

@@ -149,6 +149,13 @@ def hours(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
 
 
+def cost_unit(longest: float) -> tuple[float, str]:
+    """Seconds of the unit, and its name, in which costs up to this many seconds are drawn."""
+    if longest < 120:
+        return 1.0, "device-seconds"
+    return (60.0, "device-minutes") if longest < 7200 else (3600.0, "device-hours")
+
+
 def moment(seconds: float | None) -> str:
     """A time in UTC."""
     if seconds is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from analysis.report.sections import style, template
 from infra.errors import DiskFullError, InputError, StoreError
 from infra.object_store import ObjectStore
 from infra.provenance import take_provenance
+from sweep.records.exhibits import VERDICTS
 from sweep.records.ledger import Ledger
 from sweep.records.rows import SweepRow
 
@@ -101,7 +103,8 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
         # The name given is kept for the first form, whatever its suffix.
         paths.append(path if number == 0 else path.with_suffix(SUFFIXES[form]))
         _write(paths[-1], forms[form])
-    _publish(ledger, store, rows, forms, headline)
+    files: dict[str, bytes] = {f"report{SUFFIXES[form]}": data for form, data in forms.items()}
+    _publish(ledger, store, rows, files | _pictures(shown, rows), headline, _verdicts(shown))
     return ReportResult(
         path=paths[0],
         paths=tuple(paths),
@@ -152,22 +155,41 @@ def _forms(
     }
 
 
+def _pictures(shown: Sequence[Piece], rows: Sequence[SweepRow]) -> dict[str, bytes]:
+    """Plots by file name: `effects.png`, or `effects-3fa2c1.png` in a report of several sweeps."""
+    return {
+        f"{piece.name.rpartition('-')[0] if len(rows) == 1 else piece.name}.png": piece.picture
+        for piece in shown
+        if piece.picture
+    }
+
+
+def _verdicts(shown: Sequence[Piece]) -> dict[str, Any]:
+    return {sweep: said for piece in shown for sweep, said in piece.verdicts.items()}
+
+
 def _publish(
     ledger: Ledger,
     store: ObjectStore,
     rows: Sequence[SweepRow],
-    forms: dict[Format, bytes],
+    files: Mapping[str, bytes],
     headline: str,
+    verdicts: Mapping[str, Any],
 ) -> None:
-    files = {}
-    for form, data in forms.items():
-        key = f"reports/{rows[0].sweep_id}{SUFFIXES[form]}"
-        store.write(key, data)
-        files[f"report{SUFFIXES[form]}"] = key
+    """Keep the report in the store and have trackers attach it to every sweep's run."""
     said = headline.splitlines()
+    written: dict[str, str] = {}
+    for name, data in files.items():
+        ending = name.removeprefix("report") if name.startswith("report.") else f"-{name}"
+        written[name] = f"reports/{rows[0].sweep_id}{ending}"
+        store.write(written[name], data)
     for number, row in enumerate(rows):
         answer = said[number] if number < len(said) else headline
-        payload = {"files": files, "store": store.uri, "headline": answer}
+        payload: dict[str, Any] = {"files": dict(written), "store": store.uri, "headline": answer}
+        if row.sweep_id in verdicts:
+            key = f"reports/{row.sweep_id}-{VERDICTS}"
+            store.write(key, json.dumps(verdicts[row.sweep_id], indent=1).encode())
+            payload["files"][VERDICTS] = key
         ledger.enqueue_publication(row.sweep_id, "report", payload)
 
 

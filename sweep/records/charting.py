@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from infra.tracking import MetricPoint, View
-from sweep.records.describing import objective_name
+from sweep.records.describing import VERDICT, objective_name
 from sweep.records.rows import ReportView, SweepRow, TrialView
 
 FINAL = 0
@@ -35,7 +35,7 @@ def by_progress(name: str, value: float, report: ReportView) -> list[MetricPoint
 
 
 def arms_view(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> View:
-    """The arms of a sweep over its axes: the objective first, then accuracy on other items."""
+    """The arms of a sweep over its axes: what a report says of them, the objective, accuracies."""
     measured = {name for trials in members.values() for trial in trials for name in trial.metrics}
     objective = shown(objective_name(sweep))
     others = sorted(name for name in measured if re.fullmatch(r"eval/[^/]+/accuracy", name))
@@ -45,5 +45,6 @@ def arms_view(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> Vi
         best_by=objective,
         params=list(sweep.spec_json.get("axes") or {}),
         metrics=list(dict.fromkeys([objective, *others]))[:VIEWED],
+        tag_columns=[VERDICT],
         curves=[f"by_progress/{name}" for name in (objective, "train/loss")],
     )

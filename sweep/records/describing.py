@@ -10,11 +10,13 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from sweep.records.lifecycle import TrialState
-from sweep.records.rows import ArmRow, Spent, SweepRow, TrialView
+from sweep.records.rows import ArmRow, Json, Spent, SweepRow, TrialView
 from trainer.record import TrialRecord
 
 LISTED = 12
 """Arms a description names."""
+VERDICT = "sweep.verdict"
+"""Tag of an arm's run."""
 HOW_TO_LOOK = """\
 Every sweep is a run, its arms are runs below it, their seeds below those.
 
@@ -24,6 +26,7 @@ Every sweep is a run, its arms are runs below it, their seeds below those.
 | single trainings | `tags."sweep.kind" = 'trial'` |
 | one axis | `tags."sweep.axis" = 'head'` |
 | what failed | `tags."sweep.state" = 'failed'` |
+| arms a report tells apart | `tags."sweep.verdict" LIKE '%in general'` |
 
 A sweep's page links to its arms, as a list and as charts. Params are the axes; all settings are in
 `sweep.yaml` and `config.yaml`. `slices/...` is accuracy by category, `by_progress/...` has a step
@@ -50,6 +53,23 @@ def ranked_arms(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> 
         measured,
         key=lambda arm: (2 * len(measured[arm]) < fullest, -sign * statistics.fmean(measured[arm])),
     )
+
+
+def verdict_tags(said: Json | None, benchmark: str) -> dict[str, str]:
+    """What a report says of an arm, to be read in a list of arms.
+
+    Args:
+        said: Of the arm, as the report's `verdicts.json` has it; none of the baseline.
+        benchmark: Whose items it was judged on.
+    """
+    if said is None:
+        return {VERDICT: "baseline"}
+    ends = said["interval"]
+    within = f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})" if ends else ""
+    return {
+        VERDICT: str(said["verdict"]),
+        "sweep.difference": f"{100 * said['difference']:+.1f} points on {benchmark}{within}",
+    }
 
 
 def sweep_note(

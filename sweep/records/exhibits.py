@@ -5,6 +5,7 @@ Weights and large tables stay in the object store; a tracker gets cards, links a
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -22,6 +23,7 @@ from sweep.records.describing import (
     objective_name,
     ranked_arms,
     sweep_note,
+    verdict_tags,
 )
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, TrialState
@@ -33,6 +35,10 @@ LARGEST_TABLE = 1_000_000
 """Bytes of a score table that is attached; larger ones are only named."""
 ATTACHED_TRIALS = 300
 """Trials of a sweep that get a card and their tables; of larger sweeps only the registered ones."""
+TAGGED_ARMS = 300
+"""Arms that carry what a report says of them; a tag takes a server 45 ms."""
+VERDICTS = "verdicts.json"
+"""Name of a report's file that says of every arm how it stands to the baseline."""
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +85,23 @@ class Exhibits:
             page=lambda arm: pages.get(arm, ""),
         )
         self._tracker.set_tags(run, {projection.NOTE: note})
+
+    def tag_arms(self, content: Json) -> None:
+        """What a report says of arms, on their runs: a list of arms shows which ones differ."""
+        key = publication_files(content).get(VERDICTS)
+        if key is None:
+            return
+        try:
+            data = open_store(content.get("store") or self._sweep.storage).read(key)
+        except (MissingObjectError, InputError) as error:
+            _log.warning("arms are shown without verdicts: %s", error)
+            return
+        said: Json = json.loads(data)
+        for name in [said["baseline"], *said["arms"]][:TAGGED_ARMS]:
+            if name in self._arms:
+                facts = projection.arm_facts(self._sweep, self._arms[name])
+                tags = verdict_tags(said["arms"].get(name), str(said["benchmark"]))
+                self._tracker.set_tags(self._tracker.ensure_run(facts), tags)
 
     def register_best(self) -> None:
         """The best arm's models, once the sweep is over; their weights stay where they are."""

@@ -238,6 +238,7 @@ class _Batch:
                 self._tracker.log_artifact(run, f"{kind}/{name}", store.read(key))
             except (MissingObjectError, InputError) as error:
                 _log.warning("left out of the tracker: %s", error)
+        self._exhibits.tag_arms(content)
         if "headline" in content:
             label = f"sweep.{kind}.{content.get('name', kind)}"
             self._tracker.set_tags(run, {label: str(content["headline"])})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from PIL import Image
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
@@ -45,8 +48,27 @@ def test_every_form_is_written_beside_the_page_and_kept_in_the_store(tmp_path: P
     assert made.sweep_id in node.cells[2].source
     assert not any(cell.get("outputs") for cell in node.cells)
     kept = made.ledger.publications(made.sweep_id)[-1].payload["files"]
-    assert sorted(kept) == ["report.html", "report.ipynb", "report.md", "report.tex"]
+    assert sorted(kept) == [
+        "curves.png", "effects.png", "front.png", "report.html", "report.ipynb", "report.md",
+        "report.tex", "verdicts.json",
+    ]  # fmt: skip
     assert all(made.store.exists(key) for key in kept.values())
+
+
+def test_a_report_leaves_plots_and_verdicts_for_a_tracker(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.2, "c": 1.0}), items=200))
+
+    _all_forms(made)
+
+    kept = made.ledger.publications(made.sweep_id)[-1].payload["files"]
+    for name in ("effects.png", "curves.png", "front.png"):
+        assert Image.open(io.BytesIO(made.store.read(kept[name]))).size[0] > 1000
+    said = json.loads(made.store.read(kept["verdicts.json"]))
+    assert said["baseline"] == "baseline"
+    assert list(said["arms"]) == ["head=b", "head=c"]
+    assert said["arms"]["head=b"]["verdict"] == "worse in general"
+    assert said["arms"]["head=c"]["verdict"] == "not distinguishable"
+    assert said["arms"]["head=b"]["interval"][1] < 0
 
 
 def test_a_hostile_level_is_text_in_every_form(tmp_path: Path) -> None:

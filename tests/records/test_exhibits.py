@@ -24,6 +24,20 @@ from trainer.scores import score_key
 pytest.importorskip("mlflow")
 
 
+VERDICTS = {
+    "benchmark": "test",
+    "baseline": "baseline",
+    "arms": {
+        "head.layers=3": {
+            "verdict": "better in general", "difference": 0.041, "interval": [0.012, 0.07]
+        },
+        "an arm that is no more": {
+            "verdict": "not distinguishable", "difference": 0.0, "interval": None
+        },
+    },
+}  # fmt: skip
+
+
 @pytest.fixture
 def published(ledger: Ledger, tracker: Tracker, store: LocalStore) -> dict[str, Any]:
     """A finished sweep of two arms, of which the second is better, with a report."""
@@ -35,9 +49,9 @@ def published(ledger: Ledger, tracker: Tracker, store: LocalStore) -> dict[str, 
         run_trial(ledger, number, accuracy, store)
     store.write("reports/r.html", b"<p>yes</p>")
     ledger.set_sweep_state(SWEEP, SweepState.SUCCEEDED)
-    ledger.enqueue_publication(
-        SWEEP, "report", {"files": {"report.html": "reports/r.html"}, "headline": "depth | helps"}
-    )
+    store.write("reports/v.json", json.dumps(VERDICTS).encode())
+    files = {"report.html": "reports/r.html", "verdicts.json": "reports/v.json"}
+    ledger.enqueue_publication(SWEEP, "report", {"files": files, "headline": "depth | helps"})
     publish(ledger, tracker, SWEEP)
     return runs(tracker)
 
@@ -97,6 +111,16 @@ def test_the_best_arms_models_are_listed_once_and_their_weights_stay(
     assert {metric.key: metric.value for metric in first.metrics} == {
         "eval/validation/accuracy": 0.8
     }
+
+
+def test_arms_carry_what_a_report_says_of_them(published: dict[str, Any]) -> None:
+    better = published[f"{SWEEP}/arm/head.layers=3"].data.tags
+    baseline = published[f"{SWEEP}/arm/baseline"].data.tags
+
+    assert better["sweep.verdict"] == "better in general"
+    assert better["sweep.difference"] == "+4.1 points on test (+1.2 to +7.0)"
+    assert baseline["sweep.verdict"] == "baseline"
+    assert "sweep.difference" not in baseline
 
 
 def test_a_trial_carries_its_card_and_its_scores(published: dict[str, Any]) -> None:
@@ -165,7 +189,8 @@ def test_a_sweeps_arms_open_on_their_axes_and_accuracies(
     client, experiment = tracker._client, tracker._experiment  # type: ignore[attr-defined]
     state = json.loads(client.get_experiment(experiment).tags[f"mlflow.sharedViewState.{SWEEP}"])
 
-    assert state["selectedColumns"][:2] == [
+    assert state["selectedColumns"][:3] == [
+        "tags.`sweep.verdict`",
         "metrics.`eval/validation/accuracy`",
         "params.`head.layers`",
     ]
