@@ -1,4 +1,4 @@
-"""What could make a good number worthless: confidence, length, position, leaks, twins, noise.
+"""What could make a good number worthless: confidence, length, position, leaks, twins, formulas.
 
 Every figure states what it rests on; a warning says what was seen and what to look at. Invariant:
 temperatures are fitted on validation items and judged on test items.
@@ -6,8 +6,9 @@ temperatures are fitted on validation items and judged on test items.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -15,8 +16,16 @@ from analysis.alignment import Margins
 from analysis.outcomes import Outcomes
 from analysis.statistics.calibration import Calibration, calibrate, fit_temperature
 from analysis.statistics.paired import Comparison, compare_differences
+from analysis.statistics.resampling import (
+    Resampled,
+    group_bootstrap,
+    group_permutation,
+    seed_permutation,
+)
 from analysis.tables import SweepTables
 
+RESAMPLED_ARMS = 3
+"""Arms whose difference from the baseline is tested by resampling as well."""
 CALIBRATED_ARMS = 24
 """Arms that are calibrated at most; a report shows no more."""
 
@@ -61,12 +70,28 @@ class PositionBias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resampling:
+    """An arm against the baseline by tests that assume no distribution."""
+
+    arm: str
+    comparison: Comparison
+    bootstrap: Resampled
+    """Interval for these models, whole groups drawn."""
+    groups: Resampled
+    """Test for these models: signs of whole groups flipped."""
+    seeds: Resampled
+    """Test for new seeds: signs of whole seeds flipped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sanity:
     """All checks of a sweep on one benchmark."""
 
     calibration: tuple[ArmCalibration, ...]
     length: tuple[LengthBias, ...]
     position: tuple[PositionBias, ...]
+    resampled: tuple[Resampling, ...]
+    """Of the first arms that are not the baseline."""
     warnings: tuple[str, ...]
     """In words, the gravest first."""
 
@@ -92,6 +117,7 @@ def check_sanity(
             bias for arm in shown if (bias := _length_bias(arm, test, outcomes)) is not None
         ),
         position=_position_bias(tables, outcomes.benchmark),
+        resampled=tuple(islice(resampled(shown, tables.baseline, outcomes), RESAMPLED_ARMS)),
         warnings=(
             *_leaks(test, validation, outcomes.benchmark, selection),
             *_twins(outcomes),
@@ -140,6 +166,27 @@ def _length_bias(arm: str, test: Margins, outcomes: Outcomes) -> LengthBias | No
         ),
         longer_better=float(longer.mean()),
     )
+
+
+def resampled(
+    arms: Sequence[str], baseline: str | None, outcomes: Outcomes
+) -> Iterator[Resampling]:
+    """Arms against the baseline without a formula, where they share seeds and pairs."""
+    for arm in arms:
+        seeds = sorted(set(outcomes.seeds(arm)) & set(outcomes.seeds(str(baseline))))
+        if arm == baseline or not seeds:
+            continue
+        differences = outcomes.of(arm, seeds) - outcomes.of(str(baseline), seeds)
+        if not np.isfinite(differences).all(axis=0).any():
+            continue
+        held = compare_differences(differences, outcomes.codes, convention=outcomes.convention)
+        yield Resampling(
+            arm=arm,
+            comparison=held,
+            bootstrap=group_bootstrap(differences, outcomes.codes),
+            groups=group_permutation(differences, outcomes.codes),
+            seeds=seed_permutation(held.per_seed),
+        )
 
 
 def _position_bias(tables: SweepTables, benchmark: str) -> tuple[PositionBias, ...]:

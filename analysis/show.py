@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.report.comparison import comparison
-from analysis.report.decisions import cost_front, importance, interactions, sanity
+from analysis.report.decisions import cost_front, importance, interactions
 from analysis.report.paper import beside_ours, paper_noise, paper_overview, paper_table
 from analysis.report.sections import (
     Section,
@@ -20,6 +20,7 @@ from analysis.report.sections import (
     text,
     unknowns,
 )
+from analysis.report.trust import sanity
 
 __all__ = [
     "Section", "arms", "beside_ours", "comparison", "cost", "cost_front", "curves", "effects",

@@ -6,6 +6,7 @@ together, and a difference that does not survive that is not called one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -116,6 +117,21 @@ def slice_table(outcomes: Outcomes, baseline: str | None, by: By = "category") -
         cells=cells,
         macro=_macro(outcomes, labels, names),
     )
+
+
+def slice_tables(
+    outcomes: Outcomes, baseline: str | None, ways: Sequence[By]
+) -> tuple[SliceTable, ...]:
+    """Accuracy by slice, one table for each way that cuts the pairs otherwise than those before."""
+    found: list[SliceTable] = []
+    seen: set[bytes] = set()
+    for by in ways:
+        table = slice_table(outcomes, baseline, by=by)
+        cut = pd.factorize(slice_labels(outcomes, by)[0])[0].tobytes() if table else b""
+        if table is not None and cut not in seen:
+            seen.add(cut)
+            found.append(table)
+    return tuple(found)
 
 
 def slice_labels(outcomes: Outcomes, by: By) -> tuple[NDArray[np.object_], list[str]]:

@@ -1,8 +1,6 @@
-"""Sections that weigh a sweep: importance, interactions, accuracy against cost, sanity checks."""
+"""Sections that weigh a sweep: importance, interactions, accuracy against cost."""
 
 from __future__ import annotations
-
-import math
 
 from markupsafe import Markup
 
@@ -12,10 +10,9 @@ from analysis.pareto import ParetoArm, pareto
 from analysis.report.page import SweepPage
 from analysis.report.pictures import front_picture
 from analysis.report.plots import Scale, accuracy_scale, apart, round_scale
-from analysis.report.sections import Section, template, text
+from analysis.report.sections import Section, nothing, template, text
 from analysis.report.text_tables import TextTable
-from analysis.report.words import accuracy_text, cost_unit, hours, p_value, percent, points
-from analysis.sanity import Sanity, check_sanity
+from analysis.report.words import accuracy_text, cost_unit, hours, p_value, percent
 
 FRONT_HEIGHT = 260
 FRONT_WIDTH = 640
@@ -26,7 +23,7 @@ def importance(page: SweepPage) -> Section:
     name, title = f"importance-{page.anchor}", "Which axes matter"
     found = axis_importance(page.tables)
     if found is None:
-        return _nothing(name, title)
+        return nothing(name, title)
     table = TextTable(
         caption=f"Share of what decides whether an arm is among the best; {found.basis}.",
         head=["axis", "share, %", "p (shuffled)", "above chance"],
@@ -51,7 +48,7 @@ def interactions(page: SweepPage) -> Section:
     name, title = f"interactions-{page.anchor}", "Interactions"
     found = factorial(page.tables, page.ablation.outcomes)
     if found is None:
-        return _nothing(name, title)
+        return nothing(name, title)
     said = []
     if found.not_estimable:
         said.append(f"This design cannot tell apart: {', '.join(found.not_estimable)}.")
@@ -75,7 +72,7 @@ def cost_front(page: SweepPage) -> Section:
     name, title = f"front-{page.anchor}", "Accuracy against cost"
     found = pareto(page.tables, page.ablation.arms)
     if len(found) < 2:
-        return _nothing(name, title)
+        return nothing(name, title)
     front = [arm for arm in found if arm.on_front]
     said = [
         "On the front, cheapest first: "
@@ -116,81 +113,6 @@ def cost_front(page: SweepPage) -> Section:
     )
 
 
-def sanity(page: SweepPage) -> Section:
-    """What could make a good number worthless: leaks, twins, length, position, confidence."""
-    name, title = f"sanity-{page.anchor}", "Can the numbers be trusted?"
-    if not page.ablation.outcomes.arms:
-        return _nothing(name, title)
-    found = check_sanity(page.tables, page.ablation.outcomes, page.sliced_arms)
-    said = list(found.warnings[:20]) or ["No leak, no twin and no missing score was found."]
-    return text(name, title, prose=said, tables=[*_calibration(found), *_biases(found)])
-
-
-def _calibration(found: Sanity) -> list[TextTable]:
-    rows = []
-    for arm in found.calibration:
-        scaled = arm.scaled
-        rows.append(
-            [
-                arm.arm,
-                f"{arm.raw.nll:.3f}",
-                percent(arm.raw.ece),
-                f"{scaled.nll:.3f}" if scaled is not None else "",
-                percent(scaled.ece) if scaled is not None else "",
-                ", ".join("none" if math.isinf(t) else f"{t:.2f}" for t in arm.temperatures),
-            ]
-        )
-    if not rows:
-        return []
-    return [
-        TextTable(
-            caption="Confidence: how well margins tell how often a model is right.",
-            head=["arm", "NLL", "ECE, %", "NLL scaled", "ECE scaled, %", "temperatures"],
-            rows=rows,
-            right=(1, 2, 3, 4),
-            notes=[
-                "Scaled: each model's margins divided by the temperature that fits validation "
-                "best. Always saying 50% has an NLL of 0.693."
-            ],
-            label="calibration",
-        )
-    ]
-
-
-def _biases(found: Sanity) -> list[TextTable]:
-    tables = []
-    if found.length:
-        tables.append(
-            TextTable(
-                caption="Length: how much more often the longer response wins than the labels say.",
-                head=["arm", "excess, points", "95% these models", "longer is better, %"],
-                rows=[
-                    [
-                        bias.arm,
-                        points(bias.excess.difference),
-                        ""
-                        if bias.excess.fixed is None
-                        else f"{points(bias.excess.fixed.low)} to {points(bias.excess.fixed.high)}",
-                        percent(bias.longer_better),
-                    ]
-                    for bias in found.length
-                ],
-                right=(1, 2, 3),
-                label="length-bias",
-            )
-        )
-    if found.position:
-        tables.append(
-            TextTable(
-                caption="Position: how much more often than half the first response wins.",
-                head=["arm", "points, by seed"],
-                rows=[[bias.arm, ", ".join(map(points, bias.per_seed))] for bias in found.position],
-                label="position-bias",
-            )
-        )
-    return tables
-
-
 def _front_plot(page: SweepPage, found: tuple[ParetoArm, ...]) -> Markup:
     shown = [arm for arm in page.ablation.arms if arm.accuracy is not None]
     longest = max(1.0, *(arm.device_seconds for arm in found))
@@ -208,8 +130,3 @@ def _front_plot(page: SweepPage, found: tuple[ParetoArm, ...]) -> Markup:
             names=dict(zip((arm.arm for arm in front), places, strict=True)),
         )
     )  # fmt: skip
-
-
-def _nothing(name: str, title: str) -> Section:
-    """A section that is not shown: the sweep does not bear it."""
-    return Section(name=name, title=title, html=Markup(""))

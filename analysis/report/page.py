@@ -18,7 +18,7 @@ from analysis.ablation import Ablation, ablate
 from analysis.report import words
 from analysis.report.plots import SERIES, Scale, accuracy_scale, effect_scale, learning_curves
 from analysis.short_names import with_short_names
-from analysis.slices import By, ImageCheck, SliceTable, image_check, slice_table
+from analysis.slices import By, ImageCheck, SliceTable, image_check, slice_tables
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
 from analysis.text_twins import TextTwin, text_twins
@@ -26,7 +26,7 @@ from sweep.records.rows import TrialView
 
 SLICED_ARMS = 7
 """More arms than this do not fit a page's width side by side."""
-SLICED_BY: tuple[By, ...] = ("category", "source", "length", "margin")
+SLICED_BY: tuple[By, ...] = ("category", "source", "modality", "length", "margin")
 DRAWN_ARMS = 60
 """Arms whose learning curves are drawn, the best on validation."""
 CHECKED_ARMS = 60
@@ -110,7 +110,6 @@ def build_page(
     usd_per_hour = tables.sweep.spec_json.get("budget", {}).get("usd_per_gpu_hour")
     # Only what is shown is computed and corrected for; it was chosen on validation items.
     sliced = ablation.outcomes.only(shown[:SLICED_ARMS])
-    slices = [slice_table(sliced, ablation.baseline, by=by) for by in SLICED_BY]
     return SweepPage(
         tables=tables,
         ablation=ablation,
@@ -118,7 +117,7 @@ def build_page(
         axis_scales={axis.axis: effect_scale(axis.levels) for axis in ablation.axes},
         arm_scale=accuracy_scale(ablation.arms),
         curves=Markup(svg) if svg else None,  # drawn, and escaped, by matplotlib
-        slices=tuple(table for table in slices if table is not None),
+        slices=slice_tables(sliced, ablation.baseline, SLICED_BY),
         sliced_arms=tuple(shown[:SLICED_ARMS]),
         images=image_check(
             tables, ablation.outcomes.only(shown[:CHECKED_ARMS]), convention=convention

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analysis.effects import Effect
 from analysis.pareto import ParetoArm
 from analysis.report.page import DRAWN_ARMS, SweepPage, prominent_arms
@@ -47,10 +49,8 @@ def effects_picture(page: SweepPage) -> bytes:
     every = [effect for axis in page.ablation.axes for effect in axis.levels if effect.comparison]
     if not every:
         return b""
-    shown = every
-    if len(every) > ROWS:
-        kept = sorted(every, key=_how_far)[:ROWS]
-        shown = [effect for effect in every if effect in kept]
+    kept = sorted(range(len(every)), key=lambda number: _how_far(every[number]))[:ROWS]
+    shown = [every[number] for number in sorted(kept)]
     return _png(lambda: _effects_figure(page, shown, len(every)))
 
 
@@ -168,14 +168,16 @@ def _front_figure(arms: Sequence[ParetoArm], benchmark: str) -> Figure:
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     axis = figure.subplots()
     front = [arm for arm in arms if arm.on_front]
-    for arm in arms:
-        colour = PAPER.series[1] if arm.on_front else PAPER.muted
-        value = 100 * arm.accuracy.value
+    for placed, colour, marker in (
+        ([arm for arm in arms if not arm.on_front], PAPER.muted, "s"),
+        (front, PAPER.series[1], "o"),
+    ):
+        values = np.array([100 * arm.accuracy.value for arm in placed])
         axis.errorbar(
-            arm.device_seconds / unit, value,
-            yerr=[[value - 100 * arm.accuracy.low], [100 * arm.accuracy.high - value]],
-            marker="o" if arm.on_front else "s", mfc=colour if arm.on_front else "white",
-            color=colour, lw=0.9, ms=6 if arm.on_front else 4.5, zorder=2 + arm.on_front,
+            [arm.device_seconds / unit for arm in placed], values,
+            yerr=[values - [100 * arm.accuracy.low for arm in placed],
+                  [100 * arm.accuracy.high for arm in placed] - values],
+            fmt=marker, mfc=colour if marker == "o" else "white", color=colour, lw=0.9, ms=5,
         )  # fmt: skip
     axis.plot(
         [arm.device_seconds / unit for arm in front], [100 * arm.accuracy.value for arm in front],

@@ -129,7 +129,7 @@ def curves(page: SweepPage) -> Section:
 
 
 def slices(page: SweepPage) -> Section:
-    """Accuracy by category, source, length and margin."""
+    """Accuracy by category, source, modality, length and margin."""
     tables = [report_tables.slices_table(table, page.sliced_arms) for table in page.slices]
     return _section(
         "slices",
@@ -215,6 +215,11 @@ def text(
     """A section of one's own: sentences and tables."""
     html = _rendered("text", {"name": name, "title": title, "prose": prose, "tables": tables})
     return Section(name=name, title=title, html=html, prose=prose, tables=tables)
+
+
+def nothing(name: str, title: str) -> Section:
+    """A section that is not shown: the sweep does not bear it."""
+    return Section(name=name, title=title, html=Markup(""))
 
 
 @cache

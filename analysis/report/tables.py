@@ -7,20 +7,19 @@ from typing import Any
 
 from analysis.ablation import Ablation, ArmResult
 from analysis.report.text_tables import TextTable
-from analysis.report.words import accuracy_text, p_value, points
+from analysis.report.words import accuracy_text, between, p_value, points
 from analysis.slices import MACRO_DRAWS, ImageCheck, SliceTable
-from analysis.statistics.paired import Interval
 from analysis.text_twins import TextTwin
 
 
 def effects_table(ablation: Ablation) -> TextTable:
-    """One row per level of every axis: difference, both intervals, corrected p, verdict."""
+    """One row per level of every axis: difference, both intervals, corrected p and q, verdict."""
     rows = []
     for axis in ablation.axes:
         for effect in axis.levels:
             held, verdict = effect.comparison, effect.verdict
             if held is None or verdict is None:
-                rows.append([effect.name, effect.reference, "", "", "", "", effect.note])
+                rows.append([effect.name, effect.reference, "", "", "", "", "", effect.note])
                 continue
             corrected = verdict.general_p if verdict.general_p is not None else verdict.fixed_p
             rows.append(
@@ -28,9 +27,10 @@ def effects_table(ablation: Ablation) -> TextTable:
                     effect.name,
                     effect.reference,
                     points(held.difference),
-                    _ends(held.general),
-                    _ends(held.fixed),
+                    between(held.general),
+                    between(held.fixed),
                     p_value(corrected),
+                    p_value(effect.q_value),
                     verdict.text,
                 ]
             )
@@ -43,10 +43,11 @@ def effects_table(ablation: Ablation) -> TextTable:
             "95% new seeds and items",
             "95% these models",
             "p (Holm)",
+            "q (BH)",
             "verdict",
         ],
         rows=rows,
-        right=(2, 3, 4, 5),
+        right=(2, 3, 4, 5, 6),
         notes=_basis(ablation),
         label="effects",
     )
@@ -157,7 +158,7 @@ def twins_table(twins: Sequence[TextTwin], baseline: str) -> TextTable:
             twin.arm,
             accuracy_text(twin.accuracy),
             points(twin.gap.difference) if twin.gap is not None else "",
-            _ends((twin.gap.general or twin.gap.fixed) if twin.gap is not None else None),
+            between((twin.gap.general or twin.gap.fixed) if twin.gap is not None else None),
         ]
         for twin in twins
     ]
@@ -180,7 +181,3 @@ def _basis(ablation: Ablation) -> list[str]:
         if effect.comparison is not None
     }
     return [f"{basis[:1].upper()}{basis[1:]}." for basis in sorted(bases)[:4]]
-
-
-def _ends(interval: Interval | None) -> str:
-    return "" if interval is None else f"{points(interval.low)} to {points(interval.high)}"

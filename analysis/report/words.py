@@ -14,7 +14,8 @@ from markupsafe import Markup
 from analysis.ablation import Ablation
 from analysis.effects import Effect
 from analysis.statistics.intervals import Accuracy
-from analysis.statistics.paired import Scope
+from analysis.statistics.paired import Interval, Scope
+from analysis.statistics.resampling import Resampled
 from analysis.tables import SweepTables
 from sweep.records.lifecycle import SweepState
 
@@ -112,6 +113,13 @@ def points(value: float | None) -> str:
         return "\N{EN DASH}"
     text = f"{100 * value:+.1f}"
     return ("0.0" if text in ("+0.0", "-0.0") else text).replace("-", "\N{MINUS SIGN}")
+
+
+def between(interval: Interval | Resampled | None) -> str:
+    """`-1.6 to +5.7`, in points with true minuses; nothing where there is no interval."""
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    return f"{points(interval.low)} to {points(interval.high)}"
 
 
 def typeset(text: str) -> str:

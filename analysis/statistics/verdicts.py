@@ -100,7 +100,9 @@ def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict
 
 def _below(comparison: Comparison) -> str:
     bound = equivalence_bound(comparison)
-    return "" if bound is None else f"; if there is a difference, it is below {100 * bound:.1f}"
+    return (
+        "" if bound is None else f"; if there is a difference, it is below {100 * bound:.1f} points"
+    )
 
 
 def _within(interval: Interval | None) -> str:

@@ -12,7 +12,7 @@ from analysis.ablation import ablate, best_arm
 from analysis.outcomes import Outcomes
 from analysis.report.words import unknowns
 from analysis.report.writing import write_report
-from analysis.slices import image_check, slice_table
+from analysis.slices import image_check, slice_table, slice_tables
 from analysis.tables import read_sweep
 from analysis.text_twins import text_twins
 from infra.errors import InputError
@@ -158,6 +158,17 @@ def test_a_weakness_in_one_category_shows_there_and_nowhere_else(tmp_path: Path)
     value, low, high = table.macro["head=b"]
     assert low < value < high
     assert slice_table(ablation.outcomes, ablation.baseline, by="source") is None
+
+
+def test_a_cut_that_another_one_makes_already_is_shown_once(tmp_path: Path) -> None:
+    recipe = Recipe(arms=one_axis({"a": 1.0, "b": 0.6}), items=120, seeds=1, text_groups=20)
+    made = make_sweep(tmp_path, recipe)
+    outcomes = ablate(read_sweep(made.ledger, made.sweep_id)).outcomes
+
+    tables = slice_tables(outcomes, "baseline", ("modality", "source", "category", "modality"))
+
+    assert [table.by for table in tables] == ["modality", "category"]
+    assert tables[0].slices == ("image", "text")
 
 
 def test_slices_by_length_tell_where_the_better_response_is_the_longer(tmp_path: Path) -> None:

@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from analysis.ablation import ablate
 from analysis.factorial import factorial
 from analysis.importance import importance
+from analysis.outcomes import Outcomes
 from analysis.pareto import pareto
-from analysis.sanity import check_sanity
+from analysis.sanity import check_sanity, resampled
 from analysis.tables import SweepTables, read_sweep
 from infra.object_store import LocalStore
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
@@ -181,6 +183,33 @@ def test_temperatures_are_fitted_on_validation_and_confidence_is_judged_on_test(
     assert loud.scaled.ece < 0.08
     assert loud.scaled.nll == pytest.approx(ours.scaled.nll, abs=0.1)
     assert loud.temperatures[0] == pytest.approx(40 * ours.temperatures[0], rel=0.35)
+
+
+def test_differences_are_tested_without_a_formula_too(tmp_path: Path) -> None:
+    arms = one_axis({"a": 1.0, "b": 0.3, "c": 1.0, "d": 1.1, "e": 1.2})
+    tables = _sweep(tmp_path, Recipe(arms=arms, items=200, seeds=6))
+
+    worse, *others = check_sanity(tables, ablate(tables).outcomes).resampled
+
+    assert [each.arm for each in (worse, *others)] == ["head=b", "head=c", "head=d"]
+    assert worse.groups.p_value is not None
+    assert worse.groups.p_value < 0.01
+    assert worse.seeds.p_value == pytest.approx(2 / 2**6)
+    assert worse.comparison.fixed is not None
+    assert worse.bootstrap.low == pytest.approx(worse.comparison.fixed.low, abs=0.02)
+
+
+def test_arms_without_a_seed_or_a_pair_in_common_are_not_resampled() -> None:
+    values = np.array([[1.0, 0.0, np.nan], [np.nan, np.nan, 1.0], [1.0, 1.0, 1.0]])
+    outcomes = Outcomes(
+        benchmark="test",
+        trials=(("baseline", 0), ("no pair", 0), ("no seed", 1)),
+        pairs=pd.DataFrame({"group_id": list("xyz")}),
+        values=values,
+        convention="ties are wrong",
+    )
+
+    assert not list(resampled(["baseline", "no pair", "no seed"], "baseline", outcomes))
 
 
 def test_a_fair_model_has_no_length_bias_and_no_warning(tmp_path: Path) -> None:

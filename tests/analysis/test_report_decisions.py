@@ -68,7 +68,11 @@ def test_the_front_is_drawn_named_and_escaped(grid: SweepPage) -> None:
 def test_sanity_says_what_was_looked_for(grid: SweepPage) -> None:
     section = show.sanity(grid)
 
-    assert "Confidence" in section.markdown()
+    said = section.markdown()
+    assert "Confidence" in said
+    assert "Without a formula" in said
+    reliability = said.partition("Reliability")[2].partition("Confidence")[0]
+    assert [row for row in reliability.splitlines() if row.startswith("| 10 |")]
     assert "ECE" in section.latex()
 
 
