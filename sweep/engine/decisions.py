@@ -25,7 +25,7 @@ from sweep.engine.decision_kinds import (
     Wait,
 )
 from sweep.engine.rungs import Judgement, judge
-from sweep.engine.view import SweepView, TrialStanding
+from sweep.engine.view import DISK_FULL, SweepView, TrialStanding
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 HOPELESS_AFTER = 3
@@ -218,9 +218,12 @@ def _waiting_for(view: SweepView, running: tuple[TrialStanding, ...], admission:
         parts.append(f"{_trials(elsewhere)} running in other sweeps")
     if admission.refused:
         parts.append(admission.refused)
-    resting = sum(trial.not_before > view.observation.now for trial in view.resting)
-    if resting:
-        parts.append(f"{_trials(resting)} put off: no space was left on the machine")
+    resting = [trial for trial in view.resting if trial.not_before > view.observation.now]
+    full = sum(trial.failures[-1] == DISK_FULL for trial in resting)
+    if full:
+        parts.append(f"{_trials(full)} put off: no space was left on the machine")
+    if len(resting) > full:
+        parts.append(f"{_trials(len(resting) - full)} put off: the machine failed")
     waits = admission.waiting or admission.oversized
     if waits is not None:
         parts.append(

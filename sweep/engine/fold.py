@@ -200,7 +200,9 @@ class SweepFold:
             self._tally.start_anew()
             for trial in self._books.trials:
                 if trial.failures:
-                    self._books.put(replace(trial, failures=(), setbacks=0))
+                    self._books.put(
+                        replace(trial, failures=(), setbacks=0, losses=0, not_before=0.0)
+                    )
 
     def _stop(self, _: Event) -> None:
         self._stop_requested = True

@@ -8,9 +8,9 @@ from typing import Any
 
 from sweep.engine.budgets.tally import failure_kind
 from sweep.engine.view import (
-    DISK_FULL,
-    DISK_FULL_PAUSES,
     HARMLESS_KINDS,
+    PAUSES,
+    PREEMPTED,
     RETRYABLE_KINDS,
     TrialStanding,
 )
@@ -51,6 +51,7 @@ def reported(trial: TrialStanding, said: Mapping[str, Any], *, key: str) -> Tria
         step=said["step"],
         furthest=max(trial.furthest, said["step"]),
         setbacks=0 if further else trial.setbacks,
+        losses=0 if further else trial.losses,
         fraction=said["fraction"],
         seconds=said["seconds"],
         metrics={**trial.metrics, **said["metrics"]},
@@ -87,12 +88,18 @@ def ended(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
         device_seconds=trial.device_seconds + paid,
         failures=trial.failures + failed,
         setbacks=setbacks,
-        not_before=event.time + _pause(setbacks) if DISK_FULL in failed else 0.0,
+        losses=trial.losses + (PREEMPTED in failed),
+        not_before=_not_before(event.time, failed, setbacks),
         spoiled=trial.spoiled or not HARMLESS_KINDS.issuperset(failed),
         error_message=said.get("error_message"),
         waiting_since=event.seq,
     )
 
 
-def _pause(setbacks: int) -> float:
-    return DISK_FULL_PAUSES[min(setbacks, len(DISK_FULL_PAUSES)) - 1]
+def _not_before(time: float, failed: tuple[str, ...], setbacks: int) -> float:
+    """When what ended now may be tried again; 0 for at once."""
+    for kind in failed:
+        if kind in PAUSES:
+            pauses = PAUSES[kind]
+            return time + pauses[min(setbacks, len(pauses)) - 1]
+    return 0.0

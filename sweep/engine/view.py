@@ -26,7 +26,9 @@ DISK_FULL = "disk_full"
 """No space was left on its machine."""
 DAMAGED = "damaged"
 """No checkpoint that could be gone on from is whole: the trial begins afresh."""
-RETRYABLE_KINDS = frozenset({"communication", DAMAGED, DISK_FULL, PREEMPTED})
+COMMUNICATION = "communication"
+"""A rank or its actor vanished, or a collective or a service did not answer in time."""
+RETRYABLE_KINDS = frozenset({COMMUNICATION, DAMAGED, DISK_FULL, PREEMPTED})
 """Failures that say something of the machine, not of the trial."""
 OUT_OF_MEMORY = "out_of_memory"
 """A failure that a smaller micro batch may cure."""
@@ -37,8 +39,16 @@ MAX_OVERTAKES = 8
 MAX_RETRIES = 3
 """Further attempts a trial gets after machines failed it, counted anew when it gets further than
 ever: one that trains for days on machines that come and go is lost often and is not at fault."""
-DISK_FULL_PAUSES = (30.0, 120.0, 480.0)
-"""Seconds before the attempts after a full disk: it is not freed by trying again at once."""
+MAX_LOSSES = 10
+"""The same for machines that were taken away, which come on top. Not without end: a trial whose
+memory has its actor killed is told as one whose machine is gone."""
+PAUSES: Mapping[str, tuple[float, ...]] = {
+    PREEMPTED: (5.0, 20.0, 60.0, 180.0, 300.0),
+    COMMUNICATION: (5.0, 20.0, 60.0),
+    DISK_FULL: (30.0, 120.0, 480.0),
+}
+"""Seconds before the attempts after a failure of a machine, by its kind; the last one repeats.
+What fails a machine lasts longer than a try: four tries in 90 s were over before it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +94,10 @@ class TrialStanding:
     """Step of its latest report but for those that repeat what an earlier attempt had done."""
     setbacks: int = 0
     """Times machines failed it since it last got further, or since the sweep was last started."""
+    losses: int = 0
+    """... of which so many by being taken away."""
     not_before: float = 0.0
-    """Time until which it is not tried again: no space was left on its machine."""
+    """Time until which it is not tried again, so that what failed its machine may pass."""
     error_message: str | None = None
     device_seconds: float = 0.0
     """Cost of its ended attempts that this sweep paid for."""
@@ -119,7 +131,8 @@ class TrialStanding:
             return False
         of_machine = sum(kind in RETRYABLE_KINDS for kind in self.failures)
         final = of_machine + self.ran_out < len(self.failures)
-        return final or self.setbacks > MAX_RETRIES or self.ran_out > self.shrinks
+        worn_out = self.setbacks - self.losses > MAX_RETRIES or self.losses > MAX_LOSSES
+        return final or worn_out or self.ran_out > self.shrinks
 
     @property
     def ran_out(self) -> int:

@@ -17,6 +17,7 @@ from sweep.engine.decision_kinds import (
     to_dict,
 )
 from sweep.engine.decisions import decide
+from sweep.engine.view import PAUSES
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.replay.working import SimulatedClock
@@ -27,14 +28,14 @@ from tests.engine.simulation import TTL, SimulatedDriver, SimulatedSweep
 
 @pytest.mark.parametrize(
     ("kind", "attempts"),
-    [("communication", 4), ("preempted", 4), ("diverged", 1), ("bug", 1), ("data", 1)],
+    [("communication", 4), ("preempted", 11), ("diverged", 1), ("bug", 1), ("data", 1)],
 )
 def test_only_failures_of_the_machine_are_retried_and_not_for_ever(
     ledger: Ledger, clock: SimulatedClock, kind: str, attempts: int
 ) -> None:
     driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, fails={0: kind}))
 
-    end = run_to_the_end(driver)
+    end = run_to_the_end(driver, seconds=20.0)
 
     assert order_of(driver).count(0) == attempts
     assert end == EndSweep(state=SweepState.FAILED, reason=f"1 of 2 trials failed ({kind} 1)")
@@ -47,6 +48,7 @@ def test_a_retry_goes_on_from_the_checkpoint(ledger: Ledger, clock: SimulatedClo
     driver.step()
     next(iter(driver.running.values())).failure = "communication"
     driver.report()
+    clock.now += PAUSES["communication"][0]
 
     (decision,) = decide(driver.view())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from sweep.engine.replay import replay
+from sweep.engine.view import PAUSES, RETRYABLE_KINDS
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec
@@ -44,6 +46,8 @@ class Sweeps(RuleBasedStateMachine):
         self.sweeps: list[SimulatedSweep] = []
         self.drivers: list[SimulatedDriver | None] = []
         self.succeeded: set[str] = set()
+        self.begun: list[float] = []
+        """When sweeps were started, which forgets what failed before."""
 
     @initialize(
         seconds=st.lists(st.floats(1.0, 20.0), min_size=3, max_size=6),
@@ -85,6 +89,7 @@ class Sweeps(RuleBasedStateMachine):
         driver = self.drivers[which]
         if driver is None or driver.ended is not None:
             new = SimulatedDriver(self.sweeps[which])
+            self.begun.append(self.clock.now)
             new.look()
             self.drivers[which] = new
 
@@ -95,7 +100,10 @@ class Sweeps(RuleBasedStateMachine):
             if driver is not None:
                 driver.step()
 
-    @rule(which=st.integers(0, 1), kind=st.sampled_from(["bug", "diverged", "communication"]))
+    @rule(
+        which=st.integers(0, 1),
+        kind=st.sampled_from(["bug", "diverged", *sorted(RETRYABLE_KINDS)]),
+    )
     def a_trial_fails(self, which: int, kind: str) -> None:
         driver = self.drivers[which]
         if driver is not None and driver.running:
@@ -146,6 +154,19 @@ class Sweeps(RuleBasedStateMachine):
             if limit is not None:
                 spent = self.ledger.spent(sweep.sweep_id).device_seconds
                 assert spent <= limit * 3600 + INTERVAL * CAPACITY
+
+    @invariant()
+    def a_failed_machine_is_given_its_pause(self) -> None:
+        identities = {trial.identity for sweep in self.sweeps for trial in sweep.trials}
+        attempts = self.ledger.attempts(identities)
+        for identity in identities:
+            of_one = [each for each in attempts if each.identity == identity]
+            for before, later in itertools.pairwise(of_one):
+                failure = before.error_kind if before.state == TrialState.FAILED else None
+                pause = PAUSES.get(failure or "", (0.0,))[0]
+                ended = before.ended or later.started
+                anew = any(ended <= begun <= later.started for begun in self.begun)
+                assert anew or later.started >= ended + pause
 
     def teardown(self) -> None:
         try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from sweep.engine.decision_kinds import EndSweep, StartTrial, Wait
 from sweep.engine.decisions import decide
 from sweep.engine.trial_events import ended, reported
-from sweep.engine.view import TrialStanding
+from sweep.engine.view import MAX_LOSSES, MAX_RETRIES, PAUSES, TrialStanding
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.rows import Event
@@ -18,13 +21,8 @@ from sweep.spec.sweep_spec import ArmBudgetSpec, BudgetSpec
 from tests.engine.scenarios import sweep_of
 from tests.engine.simulation import SimulatedDriver
 
-_LOST = Event(
-    seq=1,
-    time=0.0,
-    kind="attempt_finished",
-    sweep_id="s",
-    identity="a",
-    payload={"state": "failed", "error_kind": "preempted", "device_seconds": 1.0},
+TRIAL = TrialStanding(
+    identity="a", arm="a", seed=0, workers=1, seconds_estimate=1.0, position=0, total_steps=100
 )
 
 
@@ -37,7 +35,9 @@ def test_starting_a_sweep_again_whose_machines_were_taken_goes_on_from_the_check
     clock.now += 5.0
     driver.step()
     while driver.ended is None:
-        next(iter(driver.running.values())).failure = "preempted"
+        for work in driver.running.values():
+            work.failure = "preempted"
+        clock.now += max(PAUSES["preempted"])
         driver.step()
 
     (decision,) = decide(SimulatedDriver(sweep).view())
@@ -68,6 +68,7 @@ def test_a_checkpoint_from_before_a_bug_is_spoiled_until_a_new_one_is_written(
     driver = SimulatedDriver(sweep)
     driver.look()
     broken_off("preempted")
+    clock.now += PAUSES["preempted"][0]
     assert resumes() == [False]
     driver.look()
     driver.step()
@@ -112,22 +113,73 @@ def test_what_a_smaller_batch_or_another_machine_cures_counts_against_no_budget(
     assert driver.ended == EndSweep(state=SweepState.SUCCEEDED, reason="all trials succeeded")
 
 
-def test_a_trial_that_gets_further_is_lost_as_often_as_machines_come_and_go() -> None:
-    trial = TrialStanding(
-        identity="a", arm="a", seed=0, workers=1, seconds_estimate=1.0, position=0, total_steps=100
+def failed(trial: TrialStanding, kind: str, *, at: float = 0.0) -> TrialStanding:
+    event = Event(
+        seq=1,
+        time=at,
+        kind="attempt_finished",
+        sweep_id="s",
+        identity="a",
+        payload={"state": "failed", "error_kind": kind, "device_seconds": 1.0},
     )
-    for step in (*range(1, 31), 30, 30, 29):
+    return ended(trial, event, ours=True)
+
+
+def told(trial: TrialStanding, step: int) -> TrialStanding:
+    said = {"step": step, "fraction": step / 100, "seconds": 1.0, "metrics": {}}
+    return reported(trial, said, key="eval/x")
+
+
+def test_a_trial_that_gets_further_is_lost_as_often_as_machines_come_and_go() -> None:
+    trial = TRIAL
+    for step in (*range(1, 31), *[30, 29] * (MAX_LOSSES // 2)):
         assert not trial.given_up
-        told = {"step": step, "fraction": step / 100, "seconds": 1.0, "metrics": {}}
-        trial = ended(reported(trial, told, key="eval/x"), _LOST, ours=True)
+        trial = failed(told(trial, step), "preempted")
 
     assert trial.given_up
 
 
-def test_a_full_disk_is_tried_again_after_pauses_that_grow_and_is_given_up_in_the_end(
-    ledger: Ledger, clock: SimulatedClock
+@given(
+    st.lists(
+        st.sampled_from([*sorted(PAUSES), "damaged", "step"]), max_size=MAX_LOSSES + MAX_RETRIES + 2
+    )
+)
+def test_machines_taken_away_use_up_no_retry_and_every_failure_in_a_row_waits_no_less(
+    course: list[str],
 ) -> None:
-    driver = SimulatedDriver(sweep_of(ledger, clock, 1, fails={0: "disk_full"}))
+    trial, step, in_a_row = TRIAL, 0, Counter[str]()
+    longest: dict[str, float] = {}
+    for number, what in enumerate(course):
+        now = 1000.0 * number
+        if what == "step":
+            step += 1
+            trial, in_a_row, longest = told(trial, step), Counter(), {}
+            continue
+        trial = failed(trial, what, at=now)
+        in_a_row[what] += 1
+        pause = max(0.0, trial.not_before - now)
+        assert (pause > 0.0) == (what in PAUSES)
+        assert pause >= longest.get(what, 0.0)
+        longest[what] = pause
+        others = in_a_row.total() - in_a_row["preempted"]
+        worn_out = others > MAX_RETRIES or in_a_row["preempted"] > MAX_LOSSES
+        assert trial.given_up == worn_out
+        if worn_out:
+            return
+
+
+@pytest.mark.parametrize(
+    ("kind", "pauses", "said"),
+    [
+        ("disk_full", [30, 120, 480], "no space was left on the machine"),
+        ("communication", [5, 20, 60], "the machine failed"),
+        ("preempted", [5, 20, 60, 180, *[300] * 6], "the machine failed"),
+    ],
+)
+def test_what_fails_a_machine_is_waited_for_longer_each_time_and_given_up_in_the_end(
+    ledger: Ledger, clock: SimulatedClock, kind: str, pauses: list[int], said: str
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, fails={0: kind}))
     driver.look()
     began = []
     while driver.ended is None:
@@ -135,13 +187,42 @@ def test_a_full_disk_is_tried_again_after_pauses_that_grow_and_is_given_up_in_th
         driver.step()
         (waits,) = decide(driver.view()) or (None,)
         if isinstance(waits, Wait):
-            assert "put off: no space was left on the machine" in waits.reason
+            assert f"1 trial put off: {said}" in waits.reason
             assert waits.until is not None
             clock.now = waits.until - 0.1
             assert not [*driver.look(), *driver.running][1:]
             clock.now += 0.2
             driver.look()
 
-    assert [round(b - a) for a, b in pairwise(began)] == [30, 120, 480]
+    assert [round(b - a) for a, b in pairwise(began)] == pauses
     assert driver.ended.state is SweepState.FAILED
-    assert "disk_full 1" in driver.ended.reason
+    assert f"{kind} 1" in driver.ended.reason
+
+
+def test_others_go_on_while_a_trial_waits_for_its_machine(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, capacity=1))
+    driver.look()
+    first, second = (trial.identity for trial in driver.sweep.trials)
+
+    driver.running[first].failure = "communication"
+    driver.step()
+
+    assert [*driver.running] == [second]
+
+
+def test_starting_a_sweep_again_waits_for_nothing(ledger: Ledger, clock: SimulatedClock) -> None:
+    sweep = sweep_of(ledger, clock, 1)
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    next(iter(driver.running.values())).failure = "disk_full"
+    driver.step()
+    assert not driver.running
+    ledger.request_stop(sweep.sweep_id)
+    driver.look()
+    assert driver.ended is not None
+
+    (decision,) = decide(SimulatedDriver(sweep).view())
+
+    assert isinstance(decision, StartTrial)
