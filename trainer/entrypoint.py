@@ -94,10 +94,12 @@ def score_benchmarks(config: TrainerConfig, *, store: ObjectStore, identity: str
         MissingError: When the trial left no model.
     """
     started = time.monotonic()
-    metrics: dict[str, float] = {}
-    for name, benchmark in config.evaluation.benchmarks.items():
-        scored = evaluate_model(store, identity, config, name, benchmark)
-        metrics |= {f"eval/{name}/{metric}": value for metric, value in scored.items()}
+    scored = evaluate_model(store, identity, config, config.evaluation.benchmarks)
+    metrics = {
+        f"eval/{name}/{metric}": value
+        for name, values in scored.items()
+        for metric, value in values.items()
+    }
     seconds = time.monotonic() - started
     return TrialOutcome(
         finished=True,

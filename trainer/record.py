@@ -43,6 +43,16 @@ def record_key(identity: str) -> str:
     return f"trials/{identity}/record.json"
 
 
+def read_record(store: ObjectStore, identity: str) -> TrialRecord:
+    """What a trial wrote of itself.
+
+    Raises:
+        StoreError: If it cannot be had.
+        ValidationError: If it is no record.
+    """
+    return TrialRecord.model_validate_json(store.read(record_key(identity)))
+
+
 def metrics_key(identity: str) -> str:
     """Where the reports of a trial lie, one JSON object per line."""
     return f"trials/{identity}/metrics.jsonl"

@@ -224,17 +224,18 @@ def evaluate_model(
     store: ObjectStore,
     identity: str,
     config: TrainerConfig,
-    benchmark_name: str,
-    benchmark: BenchmarkConfig,
-) -> dict[str, float]:
-    """Score a finished trial's model on a benchmark; the table lies under the evaluation's name.
+    benchmarks: Mapping[str, BenchmarkConfig],
+) -> dict[str, dict[str, float]]:
+    """Score a finished trial's model; each table lies under its evaluation's name.
 
     Args:
         store: Where the trial's files are.
         identity: The trial's.
-        config: Its `data` says what the benchmark's source names mean.
-        benchmark_name: Names the table.
-        benchmark: What to score.
+        config: Its `data` says what the benchmarks' source names mean.
+        benchmarks: What to score, by name.
+
+    Returns:
+        Metrics by benchmark.
 
     Raises:
         MissingError: If the trial left no model.
@@ -244,12 +245,15 @@ def evaluate_model(
         model = load_model(folder)
     model.config = config  # how much a judge or critic writes is this evaluation's to say
     scorer = ModelScorer(model)
-    items = benchmark_items(config.data, benchmark)
-    table = scorer.score(items, benchmark=benchmark_name, split=benchmark.split)
-    evaluation = evaluation_identity(
-        config,
-        model_digest=model_digest,
-        benchmark_digest=benchmark_digest(config.data, benchmark),
-    )
-    store.write(score_key(identity, benchmark_name, evaluation=evaluation), write_scores(table))
-    return benchmark_metrics(table, suite=benchmark_suite(config.data, benchmark))
+    metrics = {}
+    for name, benchmark in benchmarks.items():
+        items = benchmark_items(config.data, benchmark)
+        table = scorer.score(items, benchmark=name, split=benchmark.split)
+        evaluation = evaluation_identity(
+            config,
+            model_digest=model_digest,
+            benchmark_digest=benchmark_digest(config.data, benchmark),
+        )
+        store.write(score_key(identity, name, evaluation=evaluation), write_scores(table))
+        metrics[name] = benchmark_metrics(table, suite=benchmark_suite(config.data, benchmark))
+    return metrics

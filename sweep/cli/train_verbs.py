@@ -200,6 +200,6 @@ def _evaluated(
             return dict(known.metrics), True
     use_all_threads()
     store = workplace.store(view.storage or "auto")
-    metrics = evaluate_model(store, view.identity, config, name, wanted)
+    metrics = evaluate_model(store, view.identity, config, {name: wanted})[name]
     workplace.ledger.record_evaluation(view.identity, name, identity, metrics)
     return metrics, False

@@ -19,6 +19,7 @@ from sweep.execution.ray_watch import RayWatch
 from sweep.execution.reuse import Evaluation
 from sweep.execution.tuning import execute_orders
 from sweep.records.ledger import Ledger
+from sweep.records.score_places import BenchmarkDigests
 from trainer.config import MachineConfig
 
 
@@ -39,6 +40,7 @@ class EvaluationDispatcher:
         self._interrupted = interrupted
         self._waiting = deque(enumerate(evaluations))
         self._live: dict[int, Evaluation] = {}
+        self._digests = BenchmarkDigests()
         self._cluster = cluster
         self._places = max(1, device_count([_one_worker(e) for e in evaluations], cluster))
 
@@ -102,7 +104,7 @@ class EvaluationDispatcher:
                 for name, value in metrics.items()
                 if name.startswith(prefix)
             }
-            identity = evaluation.identity_on(benchmark)
+            identity = evaluation.identity_on(benchmark, self._digests)
             self._ledger.record_evaluation(evaluation.identity, benchmark, identity, found)
 
 

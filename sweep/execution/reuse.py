@@ -1,22 +1,30 @@
-"""What a reused model still lacks: benchmarks this sweep asks for and its training did not score.
+"""What a trained model still lacks: scores this sweep asks for and its training did not leave.
 
 An identity covers no benchmark, so a trial may have succeeded in another sweep that measured less,
-or let its judge write less before it was scored. Scoring it is all that is missing; nothing is
-trained again.
+or let its judge write less before it was scored, or on a benchmark's file that has changed since.
+Scoring it is all that is missing; nothing is trained again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from infra.errors import InputError, StoreError
+from infra.object_store import open_store
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import TrialView
-from sweep.records.score_places import evaluation_meaning
+from sweep.records.score_places import BenchmarkDigests, evaluation_meaning
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
-from trainer.data.mixture import benchmark_digest
 from trainer.identity import evaluation_identity
+from trainer.record import read_record
+
+READERS = 16
+"""Records read at once: one is a few kB, and a store may take 10 ms to find it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +37,12 @@ class Evaluation:
     config: TrainerConfig
     """With the benchmarks to score, and no others."""
 
-    def identity_on(self, benchmark: str) -> str:
+    def identity_on(self, benchmark: str, digests: BenchmarkDigests) -> str:
         """Name of the model's scores on one of its benchmarks; reads what the digest needs."""
-        definition = self.config.evaluation.benchmarks[benchmark]
         return evaluation_identity(
             self.config,
             model_digest=self.model_digest,
-            benchmark_digest=benchmark_digest(self.config.data, definition),
+            benchmark_digest=digests.of(self.config, benchmark),
         )
 
 
@@ -54,25 +61,68 @@ def evaluation_of(trial: TrialView, benchmarks: dict[str, BenchmarkConfig]) -> E
 
 
 def missing_evaluations(ledger: Ledger, sweep_id: str) -> list[Evaluation]:
-    """Every succeeded trial of a sweep that lacks benchmarks the sweep asks for, with those."""
+    """Every succeeded trial of a sweep that lacks benchmarks the sweep asks for, with those.
+
+    What a training was scored on is in its record, by content: where a benchmark's file has changed
+    since, it is lacking. A record or a file that cannot be read here tells of no change.
+    """
     succeeded = [t for t in ledger.trials(sweep_id) if t.state is TrialState.SUCCEEDED]
     trained = _trained_configs(ledger, sweep_id, [t for t in succeeded if t.reused])
-    scored = {(row.identity, row.evaluation_identity) for row in ledger.evaluations(trained)}
+    known = ledger.evaluations([trial.identity for trial in succeeded])
+    scored = {(row.identity, row.evaluation_identity) for row in known}
+    digests = BenchmarkDigests()
     found = []
-    for trial in succeeded:
-        if trial.identity not in trained:
-            continue  # trained by this very sweep, with its benchmarks
+    for trial, recorded in zip(succeeded, _recorded_digests(succeeded), strict=True):
         config = TrainerConfig.model_validate(trial.config_json)
-        lacking = _lacking(config, trained[trial.identity])
+        lacking = {
+            name: definition
+            for name, definition in config.evaluation.benchmarks.items()
+            if _is_lacking(name, config, trained.get(trial.identity, config), recorded, digests)
+        }
+        if not lacking:
+            continue
         wanted = evaluation_of(trial, lacking)
         left = {
             name: definition
             for name, definition in lacking.items()
-            if (trial.identity, wanted.identity_on(name)) not in scored
+            if (trial.identity, wanted.identity_on(name, digests)) not in scored
         }
         if left:
             found.append(evaluation_of(trial, left))
     return found
+
+
+def _is_lacking(
+    name: str,
+    wanted: TrainerConfig,
+    trained: TrainerConfig,
+    recorded: Mapping[str, str],
+    digests: BenchmarkDigests,
+) -> bool:
+    """Whether a training left no scores on what a benchmark of the wanted config is now."""
+    definition = trained.evaluation.benchmarks.get(name)
+    asked = evaluation_meaning(wanted.evaluation.benchmarks[name], wanted)
+    if definition is None or evaluation_meaning(definition, trained) != asked:
+        return True
+    try:
+        return name in recorded and recorded[name] != digests.of(wanted, name)
+    except InputError:
+        return False
+
+
+def _recorded_digests(trials: Sequence[TrialView]) -> list[dict[str, str]]:
+    """Of every trial, what its benchmarks held when it was trained; empty where nobody knows."""
+    with ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(_recorded, trials))
+
+
+def _recorded(trial: TrialView) -> dict[str, str]:
+    if trial.storage is None:
+        return {}
+    try:
+        return read_record(open_store(trial.storage), trial.identity).benchmark_digests
+    except (StoreError, InputError, ValidationError):
+        return {}
 
 
 def _trained_configs(
@@ -91,15 +141,3 @@ def _trained_configs(
             if paid_by.get(trial.identity) == other:
                 configs[trial.identity] = TrainerConfig.model_validate(trial.config_json)
     return configs
-
-
-def _lacking(wanted: TrainerConfig, trained: TrainerConfig) -> dict[str, BenchmarkConfig]:
-    there = {
-        name: evaluation_meaning(definition, trained)
-        for name, definition in trained.evaluation.benchmarks.items()
-    }
-    return {
-        name: definition
-        for name, definition in wanted.evaluation.benchmarks.items()
-        if there.get(name) != evaluation_meaning(definition, wanted)
-    }

@@ -21,7 +21,7 @@ from sweep.records.exhibits import Exhibits, publication_files
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import ArmRow, Event, Holder, Json, ReportView, SweepRow, TrialView
-from trainer.record import TrialRecord, record_key
+from trainer.record import TrialRecord, read_record
 
 EVENTS_PER_BATCH = 500
 LEASE_SECONDS = 120.0
@@ -248,8 +248,7 @@ def _record_of(trial: TrialView) -> TrialRecord | None:
     if trial.storage is None:
         return None
     try:
-        data = open_store(trial.storage).read(record_key(trial.identity))
-        return TrialRecord.model_validate_json(data)
+        return read_record(open_store(trial.storage), trial.identity)
     except (StoreError, InputError, ValidationError) as error:
         _log.info("no record of trial %s to be had: %s", trial.identity[:12], error)
         return None

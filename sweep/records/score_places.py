@@ -29,6 +29,25 @@ def evaluation_meaning(benchmark: BenchmarkConfig, config: TrainerConfig) -> str
     )
 
 
+class BenchmarkDigests:
+    """Content digests of benchmarks as their data is now, each made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, config: TrainerConfig, name: str) -> str:
+        """Of one benchmark of a config.
+
+        Raises:
+            InputError: If its data cannot be read here.
+        """
+        benchmark = config.evaluation.benchmarks[name]
+        meaning = evaluation_meaning(benchmark, config)
+        if meaning not in self._known:
+            self._known[meaning] = benchmark_digest(config.data, benchmark)
+        return self._known[meaning]
+
+
 class ScorePlaces:
     """Where the score tables of a sweep's trials lie."""
 
@@ -38,23 +57,30 @@ class ScorePlaces:
         for row in evaluations:
             known = self._evaluations.setdefault((row.identity, row.benchmark), [])
             known.append(row.evaluation_identity)
-        self._digests: dict[str, str] = {}
+        self._digests = BenchmarkDigests()
 
     def evaluation(self, trial: TrialView, benchmark: str) -> str:
         """Identity of the evaluation this sweep means; empty for the scores training ended with.
 
-        A benchmark that the sweep's file does not define was added later: the last one counts.
+        A benchmark that the sweep's file does not define was added later: the last one counts. A
+        sweep that trained the model itself means its own scores, unless the benchmark's file has
+        changed since and it was scored anew.
 
         Raises:
             InputError: If it cannot be told which of several it is, since its data is not here.
         """
         made = self._evaluations.get((trial.identity, benchmark), [])
         defined = trial.config_json.get("evaluation", {}).get("benchmarks", {})
-        if not made or (benchmark in defined and not trial.reused):
+        if not made:
             return ""
         if benchmark not in defined:
             return made[-1]
-        wanted = self._asked(trial, benchmark)
+        try:
+            wanted = self._asked(trial, benchmark)
+        except InputError:
+            if trial.reused:
+                raise
+            return ""
         return wanted if wanted in made else ""
 
     def key(self, trial: TrialView, benchmark: str) -> str:
@@ -65,18 +91,13 @@ class ScorePlaces:
     def _asked(self, trial: TrialView, name: str) -> str:
         """Identity of the evaluation a sweep's own config asks for."""
         config = TrainerConfig.model_validate(trial.config_json)
-        benchmark = config.evaluation.benchmarks[name]
-        meaning = evaluation_meaning(benchmark, config)
         try:
-            if meaning not in self._digests:
-                self._digests[meaning] = benchmark_digest(config.data, benchmark)
+            digest = self._digests.of(config, name)
         except InputError as error:
             raise InputError(
                 f"trial {trial.identity[:12]} was scored on {name!r} more than once, and which "
                 f"scores this sweep asks for follows from the data, which cannot be read: {error}"
             ) from error
         return evaluation_identity(
-            config,
-            model_digest=str(trial.model_digest),
-            benchmark_digest=self._digests[meaning],
+            config, model_digest=str(trial.model_digest), benchmark_digest=digest
         )

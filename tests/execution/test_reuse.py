@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.object_store import open_store
 from infra.settings import Settings
 from sweep.execution.registration import register
 from sweep.execution.reuse import missing_evaluations
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
+from sweep.records.score_places import BenchmarkDigests, ScorePlaces
 from tests.execution.plans import plan_of
 from tests.records.rows import outcome, stranger
+from tests.trainer.data.pair_file_writing import text_row, write_rows
 from trainer.config import TrainerConfig
+from trainer.data.mixture import benchmark_digest
 from trainer.identity import active_settings, evaluation_identity
+from trainer.record import TrialRecord, record_key
+from trainer.scores import score_key
 
 
 def judge(**settings: Any) -> TrainerConfig:  # noqa: ANN401 -- any settings
@@ -53,7 +60,7 @@ def test_a_reused_model_is_scored_anew_under_other_scoring_settings(
 
     assert set(lacking.config.evaluation.benchmarks) == {"validation", "test"}
     for benchmark in lacking.config.evaluation.benchmarks:
-        identity = lacking.identity_on(benchmark)
+        identity = lacking.identity_on(benchmark, BenchmarkDigests())
         ledger.record_evaluation(lacking.identity, benchmark, identity, {"accuracy": 0.5})
     assert missing_evaluations(ledger, second.sweep_id) == []
 
@@ -67,3 +74,65 @@ def test_settings_that_change_no_score_name_no_other_evaluation() -> None:
     assert named(judge()) == named(judge(max_written_tokens=9))
     assert named(judge(verdict="text")) != named(judge(verdict="text", max_written_tokens=9))
     assert named(critic(24)) != named(critic(9))
+
+
+def test_whoever_trained_it_a_model_is_scored_anew_where_a_benchmarks_file_has_changed(
+    ledger: Ledger, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RMSWEEP_HOME", str(tmp_path / "home"))
+    path = write_rows(tmp_path / "pairs.jsonl", [text_row(number) for number in range(4)])
+    config = TrainerConfig.model_validate(
+        {
+            "data": {
+                "sources": {
+                    "mine": {"kind": "file", "settings": {"path": str(path), "split": "test"}}
+                }
+            },
+            "evaluation": {
+                "benchmarks": {
+                    "validation": {"parts": {"scenes": 4}},
+                    "own": {"split": "test", "parts": {"mine": "all"}},
+                }
+            },
+        }
+    )
+    sweeps = [plan_of([config], name="first"), plan_of([config], name="second")]
+    for plan in sweeps:
+        register(plan, ledger, settings)
+    (trial,) = ledger.trials(sweeps[0].sweep_id)
+    attempt = ledger.claim(trial.identity, sweeps[0].sweep_id, stranger(), 60.0)
+    assert attempt is not None
+    ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, outcome())
+    leave_record(trial.identity, config, settings)
+    for plan in sweeps:
+        assert missing_evaluations(ledger, plan.sweep_id) == []
+
+    write_rows(path, [text_row(number) for number in range(1, 6)])
+
+    for plan in sweeps:
+        (lacking,) = missing_evaluations(ledger, plan.sweep_id)
+        assert set(lacking.config.evaluation.benchmarks) == {"own"}
+    identity = lacking.identity_on("own", BenchmarkDigests())
+    ledger.record_evaluation(trial.identity, "own", identity, {"accuracy": 0.5})
+    places = ScorePlaces(ledger.evaluations([trial.identity]))
+    for plan in sweeps:
+        assert missing_evaluations(ledger, plan.sweep_id) == []
+        (view,) = ledger.trials(plan.sweep_id)
+        assert places.key(view, "own") == score_key(trial.identity, "own", evaluation=identity)
+        assert places.key(view, "validation") == score_key(trial.identity, "validation")
+
+
+def leave_record(identity: str, config: TrainerConfig, settings: Settings) -> None:
+    """What the training that scored these benchmarks would have left of itself."""
+    record = TrialRecord(
+        identity=identity,
+        config=config,
+        data_digests={},
+        benchmark_digests={
+            name: benchmark_digest(config.data, benchmark)
+            for name, benchmark in config.evaluation.benchmarks.items()
+        },
+        backbone_digest=None,
+    )
+    store = open_store(settings.storage)
+    store.write(record_key(identity), record.model_dump_json().encode())

@@ -196,7 +196,7 @@ def test_scores_made_under_other_settings_lie_beside_those_the_training_ended_wi
 
     def scored(words: int) -> pa.Table:
         asked = config.model_copy(update={"critic": CriticConfig(max_critique_tokens=words)})
-        evaluate_model(store, "t", asked, "validation", benchmark)
+        evaluate_model(store, "t", asked, {"validation": benchmark})
         name = evaluation_identity(
             asked, model_digest=str(outcome.model_digest), benchmark_digest=digest
         )

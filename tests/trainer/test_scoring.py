@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 def test_a_new_benchmark_is_scored_without_training(
     config: TrainerConfig, store: tuple[LocalStore, dict[str, str]]
 ) -> None:
-    metrics = evaluate_model(store[0], "first", config, "fresh", BENCHMARK)
+    metrics = evaluate_model(store[0], "first", config, {"fresh": BENCHMARK})["fresh"]
 
     (key,) = store[0].keys("trials/first/scores/fresh/")  # named by what it was scored on and how
     table = read_scores(store[0].read(key))
@@ -128,7 +129,26 @@ def test_a_new_benchmark_is_scored_without_training(
     assert set(table["benchmark"].to_pylist()) == {"fresh"}
     assert set(table["split"].to_pylist()) == {"test"}
     with pytest.raises(MissingError, match="has no model"):
-        evaluate_model(store[0], "unknown", config, "fresh", BENCHMARK)
+        evaluate_model(store[0], "unknown", config, {"fresh": BENCHMARK})
+
+
+class StoreThatLosesModels(LocalStore):
+    """A local store whose models are gone once anything is written."""
+
+    def write(self, key: str, data: bytes) -> None:
+        shutil.rmtree(self.root / "trials" / "first" / "model", ignore_errors=True)
+        super().write(key, data)
+
+
+def test_a_model_is_loaded_once_for_all_benchmarks(
+    config: TrainerConfig, store: tuple[LocalStore, dict[str, str]], tmp_path: Path
+) -> None:
+    shutil.copytree(store[0].root, tmp_path / "losing")
+    losing = StoreThatLosesModels(tmp_path / "losing")
+
+    metrics = evaluate_model(losing, "first", config, {"fresh": BENCHMARK, "again": BENCHMARK})
+
+    assert metrics["fresh"] == metrics["again"]
 
 
 def test_an_ensemble_is_the_weighted_sum_of_normalised_scores(
