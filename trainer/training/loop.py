@@ -149,23 +149,25 @@ class TrainingLoop:
         sums = torch.zeros_like(self._sums)
         for batch, last in self._feed.step(self.step):
             outputs = self.engine(batch, last=last, always_encode_images=self._always_encode)
-            loss, told = self._objective(outputs, batch.examples, weights)
+            loss, part = self._objective(outputs, batch.examples, weights)
             self.engine.backward(loss)
-            sums += told
+            sums += part
             if not last:
                 self.engine.next_micro_batch()
         self._norm = self.engine.step(self.step)
         self.step += 1
-        # The norm is everybody's, the loss a rank's own: all must leave together, or those that go
-        # on would wait for the others in another collective.
-        if not math.isfinite(self._norm) or parts.gang.any(not bool(torch.isfinite(sums[0]))):
+        # Summed over the ranks before anybody looks, so that all leave together: those that went on
+        # would wait for the others in another collective.
+        told = parts.gang.total(sums)
+        loss = float(told[0])
+        if not (math.isfinite(self._norm) and math.isfinite(loss)):
             self._complete()  # a checkpoint under way is from before: what one can go back to
             raise DivergedTrial(
-                f"at step {self.step} the loss was {float(sums[0]):.4g} and the gradient norm "
+                f"at step {self.step} the loss was {loss:.4g} and the gradient norm "
                 f"{self._norm:.4g}; lower strategy.learning_rate or "
                 "strategy.gradient_clipping, or use fp32"
             )
-        self._sums += sums
+        self._sums += told
         self._steps_since += 1
 
     def _told_to_stop(self) -> bool:
@@ -227,8 +229,8 @@ class TrainingLoop:
             return {}
         parts = self._parts
         strategy = parts.config.strategy
-        sums = parts.gang.total(self._sums).tolist()
-        loss, critique, right, margin, weight = (value / self._steps_since for value in sums)
+        means = (value / self._steps_since for value in self._sums.tolist())
+        loss, critique, right, margin, weight = means
         pairs = self._steps_since * strategy.batch_pairs
         metrics = {
             "train/loss": loss,
