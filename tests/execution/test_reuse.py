@@ -109,10 +109,9 @@ def test_whoever_trained_it_a_model_is_scored_anew_where_a_benchmarks_file_has_c
 
     write_rows(path, [text_row(number) for number in range(1, 6)])
 
-    for plan in sweeps:
-        (lacking,) = missing_evaluations(ledger, plan.sweep_id)
-        assert set(lacking.config.evaluation.benchmarks) == {"own"}
-    identity = lacking.identity_on("own", BenchmarkDigests())
+    lacking = [missing_evaluations(ledger, plan.sweep_id)[0] for plan in sweeps]
+    assert [set(each.config.evaluation.benchmarks) for each in lacking] == [{"own"}] * 2
+    identity = lacking[0].identity_on("own", BenchmarkDigests())
     ledger.record_evaluation(trial.identity, "own", identity, {"accuracy": 0.5})
     places = ScorePlaces(ledger.evaluations([trial.identity]))
     for plan in sweeps:

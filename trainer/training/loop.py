@@ -159,11 +159,10 @@ class TrainingLoop:
         # Summed over the ranks before anybody looks, so that all leave together: those that went on
         # would wait for the others in another collective.
         told = parts.gang.total(sums)
-        loss = float(told[0])
-        if not (math.isfinite(self._norm) and math.isfinite(loss)):
+        if not (math.isfinite(self._norm) and math.isfinite(told[0])):
             self._complete()  # a checkpoint under way is from before: what one can go back to
             raise DivergedTrial(
-                f"at step {self.step} the loss was {loss:.4g} and the gradient norm "
+                f"at step {self.step} the loss was {float(told[0]):.4g} and the gradient norm "
                 f"{self._norm:.4g}; lower strategy.learning_rate or "
                 "strategy.gradient_clipping, or use fp32"
             )
