@@ -64,6 +64,7 @@ def settled_on(devices: Devices, config: TrainerConfig) -> TrainerConfig:
         max_workers=devices.count,
         row_tokens=row_tokens(config, counts),
         image_tokens=counts.image,
+        accelerated=devices.accelerated,
     )
     return TrainerConfig.model_validate(config.model_dump() | {"machine": machine.model_dump()})
 

@@ -1,8 +1,8 @@
 """How much memory a rank of a training takes, estimated from figures; imports no torch.
 
-Weights, gradients and optimizer states are counted; activations are floats kept per token, layer
-and unit of width, measured on this trainer (`python -m tests.benchmarks.memory`). The estimate is
-of device memory and leaves out what a process takes before it holds a model.
+Weights, gradients and optimizer states are counted. Activations are floats per token, layer and
+unit of width, counted from a decoder layer and measured on this trainer in every family
+(`python -m tests.benchmarks.memory`). What a process takes before it holds a model is left out.
 """
 
 from __future__ import annotations
@@ -11,16 +11,45 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.errors import InputError
-from trainer.backbone_entries import BackboneEntry
+from trainer.backbone_entries import BackboneEntry, Kind
 from trainer.config import MachineConfig, TrainerConfig
 
 GIB = 1024**3
-KEPT_FLOATS = 40.0
-"""Kept for backward per token, layer and unit of width: norms, projections, rotations, and an MLP
-three to four times as wide."""
 
-CHECKPOINTED_FLOATS = 1.0
-"""The same where every layer is computed again in backward: its input."""
+EXACT_FLOATS = 5.0
+"""Kept for backward per token, layer and unit of width, in float32 whatever the precision: both
+norms' inputs and what they are scaled to; and in some families, norms of queries and keys."""
+
+PLAIN_FLOATS = 8.0
+"""The same in the training's precision: both norms' outputs; query, key, value and output of the
+attention as it lays them out, and a copy or two on the way there and back."""
+
+MLP_FLOATS = 4.0
+"""The same per unit of the MLP's width: gate, its activation, up, and their product."""
+
+WIDEST_MLP = 5.9
+"""In units of a model's width, where an entry does not say: the widest of the catalog."""
+
+VISION_MLP = 2.7
+"""Width of a vision tower's MLP, in units of its own: Qwen's, whose gate keeps the most."""
+
+BACKWARD_SHARE = 0.4
+"""Of what a layer keeps: gradients that stand beside it while backward passes through it."""
+
+LABELLED_SHARE = 0.25
+"""Of a row's tokens, where words are trained: their logits are made."""
+
+LOGIT_FLOATS = 4.0
+"""Per labelled token and word: logits, their float32, its softmax, and the gradient."""
+
+MOST_WORDS = 152_000
+"""Of a vocabulary: Qwen's."""
+
+REDUCE_BUCKET = 500_000_000
+"""Gradients DeepSpeed copies together at ZeRO stages 1 to 3, its default."""
+
+LIVE_PARAMETERS = 1_000_000_000
+"""Parameters DeepSpeed leaves whole between uses at ZeRO stage 3, its default."""
 
 PROCESS_GIB = 0.6
 """Of a rank and its libraries before it holds a model, without an accelerator."""
@@ -28,13 +57,25 @@ PROCESS_GIB = 0.6
 ACCELERATOR_GIB = 1.5
 """Of an accelerator: its context and workspaces."""
 
-SLACK = 1.15
-"""What allocators lose to pieces that fit nothing."""
+LOST_SHARE = 0.15
+"""What an accelerator's allocator loses to pieces that fit nothing."""
+
+HEAP_LAYERS = 5.0
+"""Without an accelerator: how many layers' kept pieces fit into what lies free in the heap between
+pieces in use. Blocks under 32 MB come from there, and only its end is ever given back."""
 
 USUAL_ROW_TOKENS = 2048
 """A prompt with an image and its responses, when nothing is known of the data."""
 
-PATCHES_PER_IMAGE_TOKEN = 4
+PATCHES_PER_IMAGE_TOKEN: dict[Kind, float] = {
+    "qwen-vl": 4,
+    "internvl": 4,
+    "llava-onevision": 1.7,
+    "smolvlm": 16,
+    "text": 0,
+}
+"""How many a projector makes one token of; LLaVA-OneVision cuts off some of a tiled image's."""
+
 VISION_ASPECT = 40
 """Width of a vision tower in units of its depth: 1280 / 32 and 1024 / 24 in the real ones."""
 
@@ -52,11 +93,13 @@ class MemoryEstimate:
     gradients: float
     optimizer: float
     activations: float
+    lost: float
+    """By the allocator."""
 
     @property
     def total(self) -> float:
-        """With what allocators lose."""
-        return SLACK * (self.weights + self.gradients + self.optimizer + self.activations)
+        """Of them all."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.lost
 
 
 def estimate_memory(
@@ -65,6 +108,7 @@ def estimate_memory(
     *,
     row_tokens: int = USUAL_ROW_TOKENS,
     image_tokens: int = 0,
+    accelerated: bool = True,
 ) -> MemoryEstimate:
     """Peak of a training step.
 
@@ -74,30 +118,42 @@ def estimate_memory(
         row_tokens: Of one item, prompt once and all responses: the mean suffices, since micro
             batches are dealt by work.
         image_tokens: Of them, those of images; only a trained vision tower keeps activations.
+        accelerated: Whether the memory is an accelerator's, or a process's heap.
     """
     machine, freeze = config.machine, config.strategy.freeze
     language = backbone.parameters - backbone.vision_parameters
     trained = 0 if freeze.language_model else language
     trained += 0 if freeze.vision else backbone.vision_parameters
     stage, ranks = machine.zero_stage, machine.workers
-    # The largest piece that is whole for a moment under ZeRO-3 is about one layer, twice.
-    gathered = 2 * language / max(1, backbone.layers)
-    weights = backbone.parameters / ranks + gathered if stage == 3 else backbone.parameters
-    gradients = trained / ranks if stage >= 2 else trained
+    weights, gradients = float(backbone.parameters), float(trained)
     # AdamW keeps two moments; ZeRO keeps its part of the weights flat beside them.
-    states = 2 * trained if stage == 0 else 3 * trained / ranks
+    states = 2.0 * trained if stage == 0 else 3.0 * trained / ranks
+    if stage == 3:
+        whole = max(2 * language / max(1, backbone.layers), min(language, LIVE_PARAMETERS))
+        weights = backbone.parameters / ranks + whole
+    if stage >= 2:
+        gradients = trained / ranks
+    if stage:
+        gradients += min(trained, REDUCE_BUCKET)
     micro: float = machine.micro_batch_pairs or config.strategy.batch_pairs // ranks
     if machine.micro_batch_tokens is not None:
         micro = min(micro, max(1.0, machine.micro_batch_tokens / row_tokens))
+    kept, layer = _item_activations(config, backbone, row_tokens, image_tokens)
+    casts = 0.0
+    if config.strategy.precision == "bf16" and kept and not machine.gradient_checkpointing:
+        casts = 2.0 * (language if freeze.vision else backbone.parameters)
+    activations = casts + micro * kept
+    lost = LOST_SHARE * (4.0 * (weights + gradients + states) + activations)
     return MemoryEstimate(
         weights=4.0 * weights,
         gradients=4.0 * gradients,
         optimizer=4.0 * states,
-        activations=micro * _item_activations(config, backbone, row_tokens, image_tokens),
+        activations=activations,
+        lost=lost if accelerated else HEAP_LAYERS * micro * layer,
     )
 
 
-def settle_machine(
+def settle_machine(  # noqa: PLR0913 -- all by name
     config: TrainerConfig,
     backbone: BackboneEntry,
     *,
@@ -105,6 +161,7 @@ def settle_machine(
     max_workers: int,
     row_tokens: int = USUAL_ROW_TOKENS,
     image_tokens: int = 0,
+    accelerated: bool = True,
 ) -> MachineConfig:
     """The layout with the fewest workers that fits, then the least overhead.
 
@@ -115,6 +172,7 @@ def settle_machine(
         max_workers: Largest gang that may be asked for.
         row_tokens: As `estimate_memory`.
         image_tokens: As `estimate_memory`.
+        accelerated: As `estimate_memory`.
 
     Raises:
         InputError: If nothing fits; says how much the smallest layout would take.
@@ -123,7 +181,11 @@ def settle_machine(
     for machine in _layouts(config, max_workers):
         laid_out = config.model_copy(update={"machine": machine})
         estimate = estimate_memory(
-            laid_out, backbone, row_tokens=row_tokens, image_tokens=image_tokens
+            laid_out,
+            backbone,
+            row_tokens=row_tokens,
+            image_tokens=image_tokens,
+            accelerated=accelerated,
         )
         if estimate.total <= gib * GIB:
             return machine
@@ -160,24 +222,32 @@ def _layouts(config: TrainerConfig, max_workers: int) -> Iterator[MachineConfig]
 
 def _item_activations(
     config: TrainerConfig, backbone: BackboneEntry, row_tokens: int, image_tokens: int
-) -> float:
-    """Bytes one item keeps for backward."""
-    freeze = config.strategy.freeze
-    width = 2.0 if config.strategy.precision == "bf16" else 4.0
-    unit = backbone.hidden_size * width
-    total = 0.0
+) -> tuple[float, float]:
+    """Bytes one item takes at the peak of a step, and those its largest layer keeps."""
+    freeze, low = config.strategy.freeze, config.strategy.precision == "bf16"
+    inputs, kept, largest = 0.0, 0.0, 0.0
     if not (freeze.language_model and freeze.vision and freeze.projector):
-        total += row_tokens * unit * _kept(config, backbone.layers)
+        width, layers = backbone.hidden_size, backbone.layers
+        mlp = (backbone.mlp_size or WIDEST_MLP * width) / width
+        largest = row_tokens * width * _layer_bytes(mlp, low=low)
+        inputs, kept = 4.0 * layers * row_tokens * width, layers * largest
+        if config.paradigm == "critic" or config.judge.reasoning:
+            language = backbone.parameters - backbone.vision_parameters
+            words = min(MOST_WORDS, language / width)
+            logits = row_tokens * LABELLED_SHARE * words * 4.0 * LOGIT_FLOATS
+            kept, largest = kept + logits, max(largest, logits)
     if not freeze.vision and backbone.vision_parameters:
         # 12 weights per squared unit of width and layer give depth and width from the count.
         depth = (backbone.vision_parameters / (12 * VISION_ASPECT**2)) ** (1 / 3)
-        patches = image_tokens * PATCHES_PER_IMAGE_TOKEN
-        total += patches * VISION_ASPECT * depth * width * _kept(config, depth)
-    return total
-
-
-def _kept(config: TrainerConfig, layers: float) -> float:
-    """Floats per token and unit of width over all layers."""
+        seen = image_tokens * PATCHES_PER_IMAGE_TOKEN[backbone.kind] * VISION_ASPECT * depth
+        layer = seen * _layer_bytes(VISION_MLP, low=low)
+        inputs, kept = inputs + 4.0 * depth * seen, kept + depth * layer
+        largest = max(largest, layer)
     if config.machine.gradient_checkpointing:
-        return CHECKPOINTED_FLOATS * layers + KEPT_FLOATS
-    return KEPT_FLOATS * layers
+        kept = inputs + largest
+    return kept + BACKWARD_SHARE * largest, largest
+
+
+def _layer_bytes(mlp: float, *, low: bool) -> float:
+    """What a layer keeps per token and unit of width, its MLP being so many times as wide."""
+    return 4.0 * EXACT_FLOATS + (2.0 if low else 4.0) * (PLAIN_FLOATS + MLP_FLOATS * mlp)

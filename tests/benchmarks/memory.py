@@ -1,8 +1,9 @@
-"""Peak memory of training steps in processes of their own: ours, graph A, graph B, the estimate.
+"""Peak memory of training steps against the estimate of it, and against graphs A and B.
 
     python -m tests.benchmarks.memory
 
-The peak is what the process reached in two steps above what it held before it had a model.
+Contestants have processes of their own; their peak is what the process reached in two steps above
+what it held before it had a model. Families are measured by the tensors a step holds.
 """
 
 from __future__ import annotations
@@ -24,19 +25,30 @@ import torch
 from tests.benchmarks.measuring import report
 from tests.benchmarks.ours import OurTrainer, alone
 from tests.benchmarks.peer_graphs import PeerGraph
-from tests.benchmarks.shapes import IMAGE_TOKENS, TEXT, make_items, vision_language_model
+from tests.benchmarks.shapes import IMAGE_TOKENS, make_items, vision_language_model
+from tests.trainer.peaks import peak_bytes
+from tests.trainer.tiny_models import KINDS, VISION_KINDS, Shape, tiny_backbone
 from trainer.backbone_entries import BackboneEntry
-from trainer.config import TrainerConfig
+from trainer.catalog import MODEL_TYPES
+from trainer.config import DataConfig, TrainerConfig
+from trainer.data.mixture import training_items
 from trainer.memory import estimate_memory
 from trainer.model.backbone import Backbone
+from trainer.model.reward_model import RewardModel
+from trainer.prompting.examples import Examples
+from trainer.strategy_config import Precision
 
 CONTESTANTS = ("ours", "ours, checkpointed", "graph A", "graph B")
 PROMPT, RESPONSE, PAIRS = 35, 128, 8
 MIB = 1024**2
+WIDE = Shape(hidden_size=128, mlp_size=384, layers=4)
+"""Of families that are not shipped; MLPs in the proportion of real models."""
 
 
-def config_of(*, frozen: bool, checkpointing: bool = False) -> TrainerConfig:
-    """Two steps of eight pairs."""
+def config_of(
+    *, frozen: bool, checkpointing: bool = False, precision: Precision = "fp32"
+) -> TrainerConfig:
+    """Steps of eight pairs."""
     return TrainerConfig.model_validate(
         {
             "head": {"layers": 1},
@@ -44,6 +56,7 @@ def config_of(*, frozen: bool, checkpointing: bool = False) -> TrainerConfig:
             "machine": {"gradient_checkpointing": checkpointing},
             "strategy": {
                 "batch_pairs": PAIRS,
+                "precision": precision,
                 "freeze": {"vision": frozen, "projector": frozen},
             },
         }
@@ -86,6 +99,7 @@ def estimate(contestant: str, *, frozen: bool) -> float:
         _entry(backbone),
         row_tokens=IMAGE_TOKENS + PROMPT + 2 * RESPONSE,
         image_tokens=IMAGE_TOKENS,
+        accelerated=False,
     ).total
 
 
@@ -102,17 +116,49 @@ def measured_elsewhere(contestant: str, *, frozen: bool) -> float:
     return float(json.loads(ran.stdout.splitlines()[-1]))
 
 
+def peak_and_estimate(
+    kind: str, *, frozen: bool, checkpointing: bool, precision: Precision
+) -> tuple[float, float]:
+    """Bytes a step of a tiny model holds at its peak beside weights and moments; the estimate's."""
+    backbone = tiny_backbone(kind, shape=WIDE)
+    config = config_of(frozen=frozen, checkpointing=checkpointing, precision=precision)
+    model = RewardModel(backbone, config).train()
+    source = "scenes" if kind in VISION_KINDS else "text"
+    items = training_items(DataConfig(pairs=PAIRS, weights={source: 1.0}))
+    examples = Examples(
+        items,
+        backbone,
+        "scalar",
+        critiques=False,
+        frozen_vision=frozen,
+        chunks=[range(PAIRS)],
+    )
+    batch = examples.batch(range(PAIRS))
+    peak = peak_bytes(lambda: model(batch)["scores"].sum().backward())
+    images = [image for item in items for image in examples.images.shapes(item)]
+    estimated = estimate_memory(
+        config,
+        _entry(backbone),
+        row_tokens=sum(example.tree.tokens for example in batch.examples) // PAIRS,
+        image_tokens=sum(image.tokens for image in images) // PAIRS,
+    )
+    return peak, estimated.total - estimated.weights - estimated.optimizer
+
+
 def _entry(backbone: Backbone) -> BackboneEntry:
     parts = {name: sum(w.numel() for w in part) for name, part in backbone.parts().items()}
+    config = backbone.module.config
+    text = config.get_text_config()
     return BackboneEntry(
         family="benchmark",
         scale="tiny",
-        kind="qwen-vl",
+        kind=MODEL_TYPES.get(config.model_type, "text"),
         hub_id=None,
         parameters=sum(parts.values()),
         vision_parameters=parts["vision"] + parts["projector"],
-        hidden_size=backbone.hidden_size,
-        layers=int(str(TEXT["num_hidden_layers"])),
+        hidden_size=text.hidden_size,
+        layers=text.num_hidden_layers,
+        mlp_size=text.intermediate_size,
     )
 
 
@@ -121,6 +167,25 @@ def _high_water_mark() -> float:
         if line.startswith("VmHWM:"):
             return float(line.split()[1]) * 1024
     raise RuntimeError("this system does not tell a process's peak memory")
+
+
+def _families() -> list[dict[str, Any]]:
+    rows = []
+    for kind in KINDS:
+        for frozen in (False, True) if kind in VISION_KINDS else (True,):
+            ratios = {}
+            for checkpointing in (False, True):
+                for precision in ("fp32", "bf16"):
+                    peak, estimated = peak_and_estimate(
+                        kind, frozen=frozen, checkpointing=checkpointing, precision=precision
+                    )
+                    how = f"{precision}, checkpointed" if checkpointing else precision
+                    ratios[how] = estimated / peak
+            vision = "frozen" if frozen else "trained"
+            rows.append(
+                {"family": kind, "vision": vision if kind in VISION_KINDS else "", **ratios}
+            )
+    return rows
 
 
 def main() -> None:
@@ -148,6 +213,7 @@ def main() -> None:
                 }
             )
     report("memory", rows, options.out)
+    report("memory_families", _families(), options.out)
 
 
 if __name__ == "__main__":

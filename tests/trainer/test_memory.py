@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
-import torch
 
 from infra.errors import InputError
-from tests.trainer.tiny_models import KINDS, VISION_KINDS, tiny_backbone
+from tests.benchmarks.memory import estimate, measured_elsewhere, peak_and_estimate
+from tests.trainer.tiny_models import KINDS, VISION_KINDS
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
-from trainer.config import BackboneConfig, DataConfig, MachineConfig, TrainerConfig
-from trainer.data.mixture import training_items
+from trainer.config import BackboneConfig, TrainerConfig
 from trainer.devices import Devices, layout_text, settled_on
 from trainer.memory import GIB, estimate_memory, settle_machine
-from trainer.model.reward_model import RewardModel
-from trainer.prompting.examples import Examples, ModelBatch
+from trainer.strategy_config import Precision
 
 
 def config_of(**sections: Any) -> TrainerConfig:  # noqa: ANN401 -- any settings
@@ -106,60 +103,36 @@ def test_auto_takes_the_devices_there_are_and_what_fits_them() -> None:
         settled_on(Devices(count=2, gib=40, accelerated=True), config)
 
 
-KEPT_WITHIN = 2.1
-"""The estimate is made for MLPs three to five times as wide as the model; those of these tiny ones
-are 1.5 to 2 times as wide, and keep as much less."""
+MOST = {("smolvlm", False): 2.8}
+"""Upper bounds by family and whether vision is frozen. Real SmolVLM makes one token of 9 or 16
+patches; this tiny one of 4, so that its vision tower keeps less than is expected."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_a_forward_pass_keeps_is_within_the_estimate_in_every_family(kind: str) -> None:
-    backbone = tiny_backbone(kind)
-    shape = getattr(backbone.module.config, "text_config", backbone.module.config)
-    frozen = {"freeze": {"vision": True, "projector": True}}
-    config = TrainerConfig.model_validate({"head": {"layers": 1}, "strategy": frozen})
-    model = RewardModel(backbone, config)
-    model.begin_phase(config.strategy.freeze)
-    source = "scenes" if kind in VISION_KINDS else "text"
-    items = training_items(DataConfig(pairs=8, weights={source: 1.0}))
-    batch = Examples(
-        items, backbone, "scalar", critiques=False, frozen_vision=True, chunks=[range(8)]
-    ).batch(range(8))
-
-    kept = bytes_kept_for_backward(model.train(), batch)
-
-    tokens = sum(example.tree.tokens for example in batch.examples)
-    figures = replace(
-        entry("tiny-qwen2.5-vl", "xs"),
-        hidden_size=shape.hidden_size,
-        layers=shape.num_hidden_layers,
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "frozen"),
+    [
+        (kind, frozen)
+        for kind in KINDS
+        for frozen in (False, True)
+        if frozen or kind in VISION_KINDS
+    ],
+)
+def test_no_step_takes_more_than_the_estimate_in_any_family(
+    kind: str, frozen: bool, checkpointing: bool, precision: Precision
+) -> None:
+    peak, estimated = peak_and_estimate(
+        kind, frozen=frozen, checkpointing=checkpointing, precision=precision
     )
-    one_item = config.model_copy(update={"machine": MachineConfig(micro_batch_pairs=1)})
-    estimated = estimate_memory(one_item, figures, row_tokens=tokens).activations
-    assert 1 < estimated / kept < KEPT_WITHIN
 
-
-def bytes_kept_for_backward(model: RewardModel, batch: ModelBatch) -> int:
-    """Of all tensors a forward pass keeps, weights aside; each storage counts once."""
-    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
-    kept: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        model(batch)
-    return sum(storage.nbytes() for storage in kept.values())
+    assert 1.0 < estimated / peak < MOST.get((kind, frozen), 1.9)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("contestant", ["ours", "ours, checkpointed"])
-def test_the_estimate_is_near_the_measured_peak(contestant: str, frozen: bool) -> None:
-    from tests.benchmarks.memory import estimate, measured_elsewhere
-
+def test_the_estimate_is_near_the_measured_peak_of_a_process(contestant: str, frozen: bool) -> None:
     measured = measured_elsewhere(contestant, frozen=frozen)
 
-    assert 0.5 < estimate(contestant, frozen=frozen) / measured < 2.0
+    assert 0.9 < estimate(contestant, frozen=frozen) / measured < 1.6

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from transformers import (
     LlamaConfig,
@@ -28,26 +30,48 @@ VISION_KINDS = ("qwen2_5_vl", "qwen3_vl", "internvl", "llava_onevision", "smolvl
 TEXT_KINDS = ("llama", "qwen2")
 KINDS = (*VISION_KINDS, *TEXT_KINDS)
 
-_TEXT = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
-}
-_SIGLIP = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "image_size": 28,
-    "patch_size": 7,
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Widths and depths of both halves of a backbone."""
+
+    hidden_size: int
+    mlp_size: int
+    layers: int
+
+    @property
+    def text(self) -> dict[str, object]:
+        """Of a language model."""
+        return {
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.mlp_size,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 512,
+        }
+
+    @property
+    def siglip(self) -> dict[str, object]:
+        """Of a vision tower."""
+        return {
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.mlp_size,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": 4,
+            "image_size": 28,
+            "patch_size": 7,
+        }
 
 
-def tiny_backbone(kind: str, *, seed: int = 0) -> Backbone:
-    """A random backbone of one architecture, with a plain byte tokenizer."""
+NARROW = Shape(hidden_size=32, mlp_size=48, layers=2)
+
+
+def tiny_backbone(kind: str, *, seed: int = 0, shape: Shape = NARROW) -> Backbone:
+    """A random backbone of one architecture, with a plain byte tokenizer.
+
+    The two families that are shipped have a shape of their own.
+    """
     if kind == "qwen2_5_vl":
         return random_backbone("tiny-qwen2.5-vl", "xs", seed=seed)
     if kind == "internvl":
@@ -55,15 +79,15 @@ def tiny_backbone(kind: str, *, seed: int = 0) -> Backbone:
     tokenizer = train_tokenizer((), vocabulary_size=0, model_type=kind)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        backbone = _BUILDERS[kind](tokenizer)
+        backbone = _BUILDERS[kind](tokenizer, shape)
         spread_weights(backbone.module)
     backbone.module.set_attn_implementation("sdpa")
     backbone.module.eval()
     return backbone
 
 
-def _text(tokenizer: PreTrainedTokenizerFast) -> dict[str, object]:
-    return _TEXT | {
+def _text(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> dict[str, object]:
+    return shape.text | {
         "vocab_size": len(tokenizer),
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": None,
@@ -71,24 +95,24 @@ def _text(tokenizer: PreTrainedTokenizerFast) -> dict[str, object]:
     }
 
 
-def _qwen3_vl(tokenizer: PreTrainedTokenizerFast) -> Backbone:
+def _qwen3_vl(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Backbone:
     config = Qwen3VLConfig(
-        text_config=_text(tokenizer)
+        text_config=_text(tokenizer, shape)
         | {
-            "head_dim": 8,
+            "head_dim": shape.hidden_size // 4,
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 1e4,
-                "mrope_section": [2, 1, 1],
+                "mrope_section": [shape.hidden_size // 16, *[shape.hidden_size // 32] * 2],
                 "mrope_interleaved": True,
             },
         },
         vision_config={
             "depth": 3,
-            "hidden_size": 32,
+            "hidden_size": shape.hidden_size,
             "num_heads": 4,
-            "intermediate_size": 48,
-            "out_hidden_size": 32,
+            "intermediate_size": shape.mlp_size,
+            "out_hidden_size": shape.hidden_size,
             "patch_size": 7,
             "spatial_merge_size": 2,
             "temporal_patch_size": 1,
@@ -109,11 +133,12 @@ def _qwen3_vl(tokenizer: PreTrainedTokenizerFast) -> Backbone:
     return Backbone(Qwen3VLForConditionalGeneration(config), tokenizer, processor)
 
 
-def _llava_onevision(tokenizer: PreTrainedTokenizerFast) -> Backbone:
+def _llava_onevision(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Backbone:
     pinpoints = [[28, 28], [28, 56], [56, 28], [56, 56]]
     config = LlavaOnevisionConfig(
-        text_config=_text(tokenizer) | {"model_type": "qwen2"},
-        vision_config=_SIGLIP | {"model_type": "siglip_vision_model", "vision_use_head": False},
+        text_config=_text(tokenizer, shape) | {"model_type": "qwen2"},
+        vision_config=shape.siglip
+        | {"model_type": "siglip_vision_model", "vision_use_head": False},
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
         image_grid_pinpoints=pinpoints,
@@ -124,10 +149,10 @@ def _llava_onevision(tokenizer: PreTrainedTokenizerFast) -> Backbone:
     return Backbone(LlavaOnevisionForConditionalGeneration(config), tokenizer, processor)
 
 
-def _smolvlm(tokenizer: PreTrainedTokenizerFast) -> Backbone:
+def _smolvlm(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Backbone:
     config = SmolVLMConfig(
-        text_config=_text(tokenizer) | {"model_type": "llama"},
-        vision_config=_SIGLIP,
+        text_config=_text(tokenizer, shape) | {"model_type": "llama"},
+        vision_config=shape.siglip,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=2,
     )
@@ -137,12 +162,12 @@ def _smolvlm(tokenizer: PreTrainedTokenizerFast) -> Backbone:
     return Backbone(SmolVLMForConditionalGeneration(config), tokenizer, processor)
 
 
-def _llama(tokenizer: PreTrainedTokenizerFast) -> Backbone:
-    return Backbone(LlamaForCausalLM(LlamaConfig(**_text(tokenizer))), tokenizer)
+def _llama(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Backbone:
+    return Backbone(LlamaForCausalLM(LlamaConfig(**_text(tokenizer, shape))), tokenizer)
 
 
-def _qwen2(tokenizer: PreTrainedTokenizerFast) -> Backbone:
-    return Backbone(Qwen2ForCausalLM(Qwen2Config(**_text(tokenizer))), tokenizer)
+def _qwen2(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Backbone:
+    return Backbone(Qwen2ForCausalLM(Qwen2Config(**_text(tokenizer, shape))), tokenizer)
 
 
 _BUILDERS = {

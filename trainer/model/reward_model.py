@@ -59,7 +59,7 @@ class RewardModel(nn.Module):
         self._embedding_hook: RemovableHandle | None = None
         self.begin_phase(config.strategy.freeze)
         if config.machine.gradient_checkpointing:
-            backbone.module.gradient_checkpointing_enable({"use_reentrant": False})
+            backbone.module.activation_checkpointing_enable()
         self._vision_is_trained = any(
             is_ever_free(config, part) and backbone.parts()[part]
             for part in ("vision", "projector")
@@ -152,7 +152,11 @@ class RewardModel(nn.Module):
     def autocast(self) -> torch.autocast:
         """The backbone's precision; weights stay float32 and the head opts out."""
         low = self.config.strategy.precision == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low)
+        # A training step takes every weight once. Kept to its end, their low-precision copies
+        # would undo what recomputed layers and partitioned weights save.
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=low, cache_enabled=not self.training
+        )
 
     def image_features(
         self, batch: ModelBatch, *, always: bool = False

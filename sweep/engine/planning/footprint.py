@@ -36,7 +36,11 @@ def footprint(config: TrainerConfig, *, device: str) -> Footprint:
     entry = lookup(config.backbone)
     tokens = mean_tokens(config, entry)
     estimate = estimate_memory(
-        config, entry, row_tokens=row_tokens(config, tokens), image_tokens=tokens.image
+        config,
+        entry,
+        row_tokens=row_tokens(config, tokens),
+        image_tokens=tokens.image,
+        accelerated=_is_accelerator(device),
     )
     trained = _trained_parameters(config, entry)
     return Footprint(
