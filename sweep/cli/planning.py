@@ -179,6 +179,7 @@ def _plan(
         gib=cluster.gib,
     )
     identities = [trial.identity for trial in plan.trials]
+    identities += [each.trial.identity for each in plan.later]
     plan = replace(plan, missing=tuple(digests.missing))
     return with_finished(plan, _finished(workplace, identities))
 

@@ -96,7 +96,8 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
     from sweep.execution.runner import run_sweep
 
     if plan.pending:
-        missing = ", ".join(sorted({trial.arm for trial in plan.trials if trial.pending}))
+        trials = (*plan.trials, *(each.trial for each in plan.later))
+        missing = ", ".join(sorted({trial.arm for trial in trials if trial.pending}))
         raise InputError(
             f"data or a backbone is not on this machine for: {missing}; "
             + "; ".join((*plan.missing, "`rmsweep check` shows the plan as far as it is known"))

@@ -99,22 +99,24 @@ def test_a_gang_larger_than_the_cluster_is_named(rmsweep: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("design", "said"),
+    ("design", "said", "counts"),
     [
-        ("design: {kind: tpe, trials: 6}", "3 to 18 trials are added"),
+        ("design: {kind: tpe, trials: 6}", "3 to 18 trials are added", "does not count"),
         (
             "replicates: {race: true, initial: 2, at_most: 5}",
             "0 to 9 trials are added",
+            "does not count",
         ),
         (
             "design:\n  kind: staged\n  stages:\n    - {name: depth, axes: [head.layers]}\n"
             "    - {name: rate, axes: [strategy.learning_rate]}",
             "6 to 9 trials are added",
+            "counts",
         ),
     ],
 )
 def test_a_sweep_that_grows_says_what_may_be_added_and_what_that_takes(
-    rmsweep: Command, tmp_path: Path, design: str, said: str
+    rmsweep: Command, tmp_path: Path, design: str, said: str, counts: str
 ) -> None:
     path = tmp_path / "growing.yaml"
     rates = "\n  strategy.learning_rate: [1.0e-4, 3.0e-4]" if "staged" in design else ""
@@ -129,6 +131,7 @@ def test_a_sweep_that_grows_says_what_may_be_added_and_what_that_takes(
 
     assert said in " ".join(text.split())
     assert "the figures below are of what is certain" in " ".join(text.split())
+    assert f"what is added {counts} where the budget is checked" in " ".join(text.split())
     assert 0 <= growth["least_hours"] < growth["most_hours"]
 
 

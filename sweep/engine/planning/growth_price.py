@@ -8,14 +8,13 @@ Trials that were not drawn yet take what a sample of the space takes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from search_spaces.axes import Axis
 from sweep.engine.budgets.budget import SECONDS_PER_HOUR
 from sweep.engine.designs.sampling import Sample, random_points, space_size
 from sweep.engine.growing.growth import NewTrial
-from sweep.engine.growing.staging import stage_points
 from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.spec.design_spec import SearchDesign, StagedDesign
@@ -48,7 +47,7 @@ def growth_price(plan: SweepPlan) -> GrowthPrice | None:
     if isinstance(design, SearchDesign):
         return _of_search(plan, design, space)
     if isinstance(design, StagedDesign):
-        return _of_stages(plan, design, space)
+        return _of_stages(plan, design)
     return _of_race(plan) if plan.spec.replicates.race else None
 
 
@@ -94,16 +93,12 @@ def _of_race(plan: SweepPlan) -> GrowthPrice:
     )
 
 
-def _of_stages(plan: SweepPlan, design: StagedDesign, space: PlannedSpace) -> GrowthPrice:
-    there = {trial.identity for trial in plan.trials}
-    least, most, hours = 0, 0, 0.0
-    for number in range(1, len(design.stages)):
-        trials = stage_trials(plan, design, space, number)
-        new = _distinct(trials, there)
-        # From another baseline the stage's own reference is trained as well, or was before.
-        least += len(new)
-        most += len({trial.identity for trial in trials})
-        hours += sum(map(_hours, new))
+def _of_stages(plan: SweepPlan, design: StagedDesign) -> GrowthPrice:
+    later = [each.trial for each in plan.later if not each.trial.finished]
+    least = len(later)
+    # From another baseline a stage's own reference is trained as well, or was before.
+    most = least + (len(design.stages) - 1) * plan.spec.replicates.seeds
+    hours = sum(trial.seconds.mid * trial.workers for trial in later) / SECONDS_PER_HOUR
     low, high = _doubt(plan)
     names = ", ".join(stage.name for stage in design.stages[1:])
     return GrowthPrice(
@@ -115,26 +110,9 @@ def _of_stages(plan: SweepPlan, design: StagedDesign, space: PlannedSpace) -> Gr
     )
 
 
-def stage_trials(
-    plan: SweepPlan, design: StagedDesign, space: PlannedSpace, number: int
-) -> list[NewTrial]:
-    """What a later stage trains if it starts from the sweep's baseline as it is."""
-    first = plan.spec.replicates.first_seed
-    return [
-        trial
-        for point in stage_points(design.stages[number], space.axes, {})
-        for seed in range(first, first + plan.spec.replicates.seeds)
-        if (trial := space.trial(point, seed=seed, stage=number)) is not None
-    ]
-
-
 def _sampled(axes: Sequence[Axis]) -> Iterator[dict[str, str]]:
     sample = Sample(axes=tuple(axes), points=SAMPLED_POINTS, seed=0)
     return itertools.islice(random_points(sample), SAMPLED_POINTS)
-
-
-def _distinct(trials: Iterable[NewTrial], there: set[str]) -> list[NewTrial]:
-    return list({t.identity: t for t in trials if t.identity not in there}.values())
 
 
 def _hours(trial: NewTrial) -> float:

@@ -25,6 +25,7 @@ from sweep.engine.planning.cost_model import (
     arithmetic_seconds,
 )
 from sweep.engine.planning.footprint import Layouts
+from sweep.engine.planning.later_stages import LaterTrial, later_trials
 from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.engine.planning.price import Market, PriceEstimate, TrialPrice, price_trials
 from sweep.spec.resolve import ResolvedSweep
@@ -90,6 +91,8 @@ class SweepPlan:
     """Data and backbones this machine cannot see, for which trials are pending."""
     space: PlannedSpace | None = field(default=None, repr=False, compare=False)
     """What further points train; absent where nothing can be added."""
+    later: tuple[LaterTrial, ...] = field(default=(), repr=False, compare=False)
+    """What the stages after the first train, from the baseline as it is."""
 
     @property
     def growth(self) -> Growth:
@@ -99,7 +102,7 @@ class SweepPlan:
     @property
     def pending(self) -> bool:
         """Whether any identity is not known yet: plan again where the data can be seen."""
-        return any(trial.pending for trial in self.trials)
+        return any(t.pending for t in (*self.trials, *(each.trial for each in self.later)))
 
     @property
     def to_execute(self) -> tuple[PlannedTrial, ...]:
@@ -144,14 +147,18 @@ def make_plan(
     arms = tuple(replace(arm, config=lay_out(arm.config)) for arm in designed.arms)
     model = CostModel(device, history)
     trials = _trials(spec, arms, model)
-    estimate = price_trials(
-        _prices(trials),
-        market=Market(
-            device=device.name,
-            devices=devices,
-            usd_per_device_hour=spec.budget.usd_per_gpu_hour,
-            calibrated_on=model.calibrated_on,
-        ),
+    market = Market(
+        device=device.name,
+        devices=devices,
+        usd_per_device_hour=spec.budget.usd_per_gpu_hour,
+        calibrated_on=model.calibrated_on,
+    )
+    space = PlannedSpace(
+        resolved.axes,
+        designed.settling,
+        lambda arm, seed: _trial(model, replace(arm, config=lay_out(arm.config)), seed),
+        designed.arms,
+        least_difference=_least_difference(resolved),
     )
     return SweepPlan(
         sweep_id=_sweep_id(resolved),
@@ -159,15 +166,10 @@ def make_plan(
         axes=resolved.axes,
         arms=arms,
         trials=trials,
-        estimate=estimate,
+        estimate=price_trials(_prices(trials), market=market),
         design=designed.facts,
-        space=PlannedSpace(
-            resolved.axes,
-            designed.settling,
-            lambda arm, seed: _trial(model, replace(arm, config=lay_out(arm.config)), seed),
-            designed.arms,
-            least_difference=_least_difference(resolved),
-        ),
+        space=space,
+        later=later_trials(spec, space, {trial.identity for trial in trials}),
     )
 
 
@@ -199,13 +201,15 @@ def with_rungs(config: TrainerConfig, spec: SweepSpec) -> TrainerConfig:
 
 def with_finished(plan: SweepPlan, finished: Collection[str]) -> SweepPlan:
     """The plan once it is known which of its identities were trained already, priced anew."""
-    trials = tuple(
-        replace(trial, finished=trial.finished or trial.identity in finished)
-        for trial in plan.trials
-    )
+
+    def known(trial: PlannedTrial) -> PlannedTrial:
+        return replace(trial, finished=trial.finished or trial.identity in finished)
+
+    trials = tuple(map(known, plan.trials))
+    later = tuple(replace(each, trial=known(each.trial)) for each in plan.later)
     left = [trial for trial in trials if not trial.finished]
     estimate = price_trials(_prices(left), market=plan.estimate.market)
-    return replace(plan, trials=trials, estimate=estimate)
+    return replace(plan, trials=trials, later=later, estimate=estimate)
 
 
 def _prices(trials: Sequence[PlannedTrial]) -> list[TrialPrice]:

@@ -97,12 +97,14 @@ def test_an_arm_that_cannot_fit_its_own_budget_is_named() -> None:
     assert "and 1 more" in problems["budget.per_arm.gpu_hours"]
 
 
-def test_a_stage_that_cannot_fit_its_own_budget_is_named_also_a_later_one() -> None:
-    stages = [{"name": "depth", "axes": ["head.layers"]}, {"name": "size", "axes": ["scale"]}]
-    changes: dict[str, Any] = {"design": {"kind": "staged", "stages": stages}}
+STAGES = [{"name": "depth", "axes": ["head.layers"]}, {"name": "size", "axes": ["scale"]}]
+STAGED: dict[str, Any] = {"design": {"kind": "staged", "stages": STAGES}}
+"""Three depths, then another scale: six trials of the first stage, two of the second."""
 
+
+def test_a_stage_that_cannot_fit_its_own_budget_is_named_also_a_later_one() -> None:
     def problems(**per_stage: dict[str, float]) -> dict[str, str]:
-        return problems_of(plan_of(**changes, budget={"per_stage": per_stage}))
+        return problems_of(plan_of(**STAGED, budget={"per_stage": per_stage}))
 
     assert problems(depth={"gpu_hours": 1e6}, size={"gpu_hours": 1e6, "trials": 4}) == {}
     found = problems(depth={"gpu_hours": 1e-3}, size={"gpu_hours": 1e-3, "trials": 1})
@@ -115,3 +117,49 @@ def test_a_stage_that_cannot_fit_its_own_budget_is_named_also_a_later_one() -> N
     assert "(2 trials, from the baseline as it is), allowed are 0.001" in message
     raised = float(message.partition(".gpu_hours to ")[2].partition(",")[0])
     assert problems(size={"gpu_hours": raised}) == {}
+
+
+def test_what_later_stages_train_at_least_counts_for_the_budget_of_the_whole_sweep() -> None:
+    assert problems_of(plan_of(**STAGED, budget={"trials": 8})) == {}
+
+    message = problems_of(plan_of(**STAGED, budget={"trials": 7}))["budget.trials"]
+
+    assert "the plan needs 8 trials (2 of them of later stages, from the baseline as it is)" in (
+        message
+    )
+    assert "drop the axis scale (6 trials)" in message
+    assert message.endswith("raise budget.trials to 8")
+
+
+def test_device_hours_and_arms_of_later_stages_count_as_well() -> None:
+    plan = plan_of(**STAGED)
+    first = plan.estimate.device_hours.mid
+    larger = plan_of(**STAGED, budget={"gpu_hours": 1.01 * first, "per_arm": {"gpu_hours": 1e-6}})
+
+    problems = problems_of(larger)
+
+    assert "(8 trials, 2 of them of later stages" in problems["budget.gpu_hours"]
+    assert "and 1 more" in problems["budget.per_arm.gpu_hours"]  # three depths and a scale
+    raised = float(problems["budget.gpu_hours"].rpartition(" ")[2])
+    assert problems_of(plan_of(**STAGED, budget={"gpu_hours": raised})) == {}
+
+
+def test_stages_take_their_time_one_after_the_other() -> None:
+    plan = plan_of(**STAGED)
+    assert plan.estimate.makespan_hours is not None
+    # Two devices: the two seeds of the other scale run side by side, after all of the first stage.
+    both = plan.estimate.makespan_hours.mid + plan.later[0].trial.seconds.mid / 3600
+    fits = plan_of(**STAGED, budget={"hours": 1.01 * both})
+    does_not = plan_of(**STAGED, budget={"hours": 0.99 * both})
+
+    assert problems_of(fits) == {}
+    assert list(problems_of(does_not)) == ["budget.hours"]
+
+
+def test_later_trials_that_are_finished_already_need_no_budget() -> None:
+    plan = plan_of(**STAGED, budget={"trials": 6})
+
+    finished = with_finished(plan, [each.trial.identity for each in plan.later])
+
+    assert list(problems_of(plan)) == ["budget.trials"]
+    assert problems_of(finished) == {}
