@@ -209,6 +209,14 @@ def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
     checkpoint = max(each.checkpoint_gib for each in footprints.values())
     yield "storage", f"{_size(stored)} of models; {_size(checkpoint)} the largest checkpoint"
     yield "memory", f"{_size(largest.device_gib)} on a device of the largest trial (estimate)"
+    scheduler = plan.spec.scheduler
+    if scheduler.kind == "asha":
+        shown = ", ".join(f"{rung:.3g}" for rung in scheduler.rungs)
+        yield (
+            "rungs",
+            f"at {shown} of its training an arm is compared, one in {scheduler.reduction} goes on; "
+            "the figures above are without",
+        )
 
 
 def _by_arm(plan: SweepPlan) -> dict[str, list[PlannedTrial]]:
@@ -247,6 +255,7 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
         "grows": grows(plan.spec),
         "growth": None if growth is None else asdict(growth),
         "design": asdict(plan.design),
+        "rungs": list(plan.spec.scheduler.rungs),
         "arms": [
             {
                 "name": arm.name,

@@ -85,6 +85,20 @@ def test_a_fraction_says_what_it_cannot_tell_apart(rmsweep: Command, tmp_path: P
     assert "layers  pooling  scale" in answer.out
 
 
+def test_rungs_are_told_with_the_part_of_a_training_they_lie_at(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL + "scheduler: {kind: asha, reduction: 3, first: 1/9}\n", encoding="utf-8")
+
+    answer = rmsweep("check", str(path))
+
+    assert "at 0.111, 0.333 of its training an arm is compared, one in 3 goes on" in " ".join(
+        answer.out.split()
+    )
+    assert json.loads(rmsweep("check", str(path), "--json").out)["rungs"] == [1 / 9, 1 / 3]
+
+
 def test_a_device_nobody_knows_is_refused(rmsweep: Command) -> None:
     answer = rmsweep("check", "demo", "--device", "h10")
 
