@@ -5,7 +5,8 @@ PostgreSQL ledger, beside plain Ray Tune. They take turns in one process, few tr
 that what a sweep costs once cancels: a trial costs what many take longer than few. Wall time,
 process time of the driver, and how its resident memory grows.
 
-`--simulated`: the simulated shell instead, 10,000 trials on a SQLite ledger, by the thousand.
+`--simulated`: the simulated shell instead, 10,000 trials on a SQLite and on a PostgreSQL ledger, by
+the thousand.
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ def measure(
     return rows
 
 
-def simulated(trials: int, say: Callable[[str], object]) -> list[dict[str, Any]]:
+def simulated(
+    trials: int, name: str, ledger_url: str, say: Callable[[str], object]
+) -> list[dict[str, Any]]:
     """A sweep of so many trials by the simulated shell, seen every tenth of it."""
     from sweep.replay.driving import SimulatedDriver
     from sweep.replay.planning import plan_replay
@@ -187,28 +190,27 @@ def simulated(trials: int, say: Callable[[str], object]) -> list[dict[str, Any]]
     table_of_all = random_table(trials, steps=2)
     plan, clock = plan_replay(spec_of(), table_of_all), SimulatedClock()
     rows: list[dict[str, Any]] = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Ledger.open(f"sqlite:///{folder}/ledger.db", clock=clock) as ledger,
-    ):
+    with Ledger.open(ledger_url, clock=clock) as ledger:
         driver = SimulatedDriver(plan, register(plan, ledger), clock, workers=16)
         process = psutil.Process()
-        last, began = 0, time.process_time()
+        last, began, looked = 0, time.process_time(), time.monotonic()
 
         def see() -> None:
-            nonlocal last, began
+            nonlocal last, began, looked
             done = len(driver.traces.finished)
             if done >= last + trials // 10:
                 spent = time.process_time() - began
                 _tidy()
                 row = {
+                    "ledger": name,
                     "trials": done,
+                    "wall ms a trial": 1000 * (time.monotonic() - looked) / (done - last),
                     "process ms a trial": 1000 * spent / (done - last),
                     "resident MB": process.memory_info().rss / MEGABYTE,
                 }
                 rows.append(row)
                 say(f"{row}\n")
-                last, began = done, time.process_time()
+                last, began, looked = done, time.process_time(), time.monotonic()
 
         driver.run(on_step=see)
         see()
@@ -240,7 +242,15 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("benchmarks/bookkeeping.json"))
     asked = parser.parse_args()
     if asked.simulated:
-        rows = simulated(asked.trials or 10_000, sys.stderr.write)
+        with tempfile.TemporaryDirectory() as folder, postgresql() as databases:
+            urls = {"SQLite": f"sqlite:///{folder}/ledger.db"}
+            if databases is not None:
+                urls["PostgreSQL"] = databases()
+            rows = [
+                row
+                for name, url in urls.items()
+                for row in simulated(asked.trials or 10_000, name, url, sys.stderr.write)
+            ]
     else:
         with tempfile.TemporaryDirectory() as folder, postgresql() as databases:
             home = Path(folder)
