@@ -1,4 +1,4 @@
-"""A clock that is set forward or back under a running sweep: nothing is lost, run twice or stuck."""
+"""A clock that is set forward or back under a running sweep: nothing is lost or run twice."""
 
 from __future__ import annotations
 
