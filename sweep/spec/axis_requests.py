@@ -22,6 +22,7 @@ from search_spaces.patches import locate
 from search_spaces.points import is_setting
 from search_spaces.ranges import make_range
 from sweep.spec.axis_spec import AxisEntry, AxisSpec
+from sweep.spec.design_spec import DesignSpec, kind_for
 from trainer.config import TrainerConfig
 
 LISTING = frozenset({"grid", "one_factor", "leave_one_out", "add_one_in", "fractional", "staged"})
@@ -44,7 +45,7 @@ class PlacedAxis:
 def resolve_axes(
     entries: Mapping[str, AxisEntry],
     *,
-    design: str,
+    design: DesignSpec,
     asked: TrainerConfig | None,
     baseline: TrainerConfig | None,
     findings: list[Finding],
@@ -53,7 +54,7 @@ def resolve_axes(
 
     Args:
         entries: What stands under `axes`.
-        design: The design's kind; it decides which levels a range or a set has.
+        design: Its kind, or that of an axis' stage, decides which levels a range or a set has.
         asked: The baseline as written; None when it has problems of its own.
         baseline: What the design compares with, of `reference_of`; None likewise.
         findings: Gets every problem, located in the file.
@@ -91,7 +92,7 @@ def _as_spec(entry: AxisEntry) -> AxisSpec:
 class _Resolving:
     """What every entry is resolved against, and the names given so far."""
 
-    design: str
+    design: DesignSpec
     asked: TrainerConfig | None
     baseline: TrainerConfig | None
     findings: list[Finding]
@@ -101,7 +102,7 @@ class _Resolving:
         """The entry's axis and those of its sub-spaces."""
         try:
             request = replace(
-                _request(entry, design=self.design, asked=self.asked),
+                _request(entry, design=kind_for(self.design, entry.path), asked=self.asked),
                 name=self._name(entry),
                 path=entry.path,
                 condition=entry.condition,
@@ -256,7 +257,7 @@ def _is_table(path: str) -> bool:
 
 
 def reference_of(
-    design: str, entries: Mapping[str, AxisEntry], asked: TrainerConfig
+    design: DesignSpec, entries: Mapping[str, AxisEntry], asked: TrainerConfig
 ) -> TrainerConfig:
     """The config a design compares with: every set full (leave one out) or bare (add one in).
 
@@ -264,12 +265,11 @@ def reference_of(
         InvalidSettings: If a set cannot be made; its axis says so again with its place.
     """
     baseline = asked
-    if design not in _SUBSETS:
-        return baseline
     for name, entry in entries.items():
-        if isinstance(entry, AxisSpec) and entry.members is not None:
-            request = _member_request(AxisRequest(name=name), entry, design, asked)
+        kind = kind_for(design, name)
+        if kind in _SUBSETS and isinstance(entry, AxisSpec) and entry.members is not None:
+            request = _member_request(AxisRequest(name=name), entry, kind, asked)
             assert request.members is not None
-            chosen = request.members.free if design == "leave_one_out" else ()
+            chosen = request.members.free if kind == "leave_one_out" else ()
             baseline = request.members.subset(chosen).applied(baseline)
     return baseline

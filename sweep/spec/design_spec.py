@@ -162,3 +162,10 @@ DesignSpec = Annotated[
     | StagedDesign,
     Field(discriminator="kind"),
 ]
+
+
+def kind_for(design: DesignSpec, axis: str) -> str:
+    """The kind of design that varies an axis: of a staged one, its stage's."""
+    if isinstance(design, StagedDesign):
+        return next((s.design.kind for s in design.stages if axis in s.axes), design.kind)
+    return design.kind

@@ -67,7 +67,7 @@ def resolve(spec: SweepSpec, source: Source | None = None) -> ResolvedSweep:
     asked = _baseline(spec, where.folder, findings)
     baseline = _reference(spec, asked)
     placed = resolve_axes(
-        spec.axes, design=spec.design.kind, asked=asked, baseline=baseline, findings=findings
+        spec.axes, design=spec.design, asked=asked, baseline=baseline, findings=findings
     )
     axes = tuple(each.axis for each in placed)
     rules = _rules(spec, axes, findings)
@@ -176,7 +176,7 @@ def _reference(spec: SweepSpec, asked: TrainerConfig | None) -> TrainerConfig | 
     if asked is None:
         return None
     try:
-        return reference_of(spec.design.kind, spec.axes, asked)
+        return reference_of(spec.design, spec.axes, asked)
     except InvalidSettings:
         return asked  # the axis itself is refused, with its place
 

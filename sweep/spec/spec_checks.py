@@ -118,11 +118,16 @@ def _stage_findings(spec: SweepSpec) -> list[Finding]:
                 message = f"unknown axis '{axis}'{hint(axis, spec.axes)}"
                 location = ("design", "stages", number, "axes", place)
                 findings.append(Finding(location, message))
-    findings += [
-        Finding(("axes", axis), "no stage varies it; name it in one, or drop it")
-        for axis in spec.axes
-        if axis not in staged
-    ]
+    for axis, entry in spec.axes.items():
+        if axis not in staged:
+            message = "no stage varies it; name it in one, or drop it"
+            findings.append(Finding(("axes", axis), message))
+        if isinstance(entry, AxisSpec) and entry.within:
+            message = (
+                "no stage varies the axes of a sub-space; make them axes of their own with `when`, "
+                "each in a stage"
+            )
+            findings.append(Finding(("axes", axis, "within"), message))
     return findings
 
 

@@ -14,7 +14,7 @@ from scipy import stats
 
 from analysis.statistics.corrections import holm
 from search_spaces.axes import Axis
-from sweep.engine.designs.points import make_design
+from sweep.engine.designs.points import Design, make_design
 from sweep.engine.growing.growth import Addition, NewTrial, Space
 from sweep.engine.growing.racing import Results, all_alike, results_of, sign_bound
 from sweep.engine.view import SweepView
@@ -60,7 +60,8 @@ class StageGrowth:
 
     def stage_trials(self, number: int, adopted: Mapping[str, str]) -> Iterator[NewTrial]:
         """Every trial of a stage that starts from what was adopted before it, seeds outermost."""
-        points = list(stage_points(self._design.stages[number], self._space.axes, adopted))
+        stage = self._design.stages[number]
+        points = stage_points(stage, self._space, adopted, number=number, seed=self._seeds[0])
         for seed in self._seeds:
             for point in points:
                 trial = self._space.trial(point, seed=seed, stage=number)
@@ -85,15 +86,35 @@ class StageGrowth:
 
 
 def stage_points(
-    stage: StageSpec, axes: Sequence[Axis], adopted: Mapping[str, str]
-) -> Iterator[Point]:
-    """The points of a stage: what was adopted, and what its design varies on top of it."""
-    varied = [axis for axis in axes if axis.name in stage.axes]
-    design = make_design(stage.design, varied)
+    stage: StageSpec, space: Space, adopted: Mapping[str, str], *, number: int, seed: int
+) -> list[Point]:
+    """The points of a stage: what was adopted, and what its design varies on top of it.
+
+    Args:
+        stage: What varies, and by which design.
+        space: What points train: a design that wants so many trainings goes on until it has them.
+        adopted: Levels the stage starts from.
+        number: Of the stage.
+        seed: Any the sweep trains with.
+    """
+    design = stage_design(stage, space.axes)
     design.problems()  # some designs are worked out here; the plan has shown that there are none
-    yield dict(adopted)
+    reference = space.trial(adopted, seed=seed, stage=number)
+    found, trainings = [dict(adopted)], set[str]()
     for point in design.points():
-        yield {**adopted, **point}
+        trial = space.trial({**adopted, **point}, seed=seed, stage=number)
+        if trial is not None:
+            found.append({**adopted, **point})
+            if reference is None or trial.identity != reference.identity:
+                trainings.add(trial.identity)
+        if design.wanted is not None and len(trainings) >= design.wanted:
+            break
+    return found
+
+
+def stage_design(stage: StageSpec, axes: Sequence[Axis]) -> Design:
+    """The design of a stage over its own axes."""
+    return make_design(stage.design, [axis for axis in axes if axis.name in stage.axes])
 
 
 def adopt(

@@ -169,7 +169,7 @@ def make_plan(
         estimate=price_trials(_prices(trials), market=market),
         design=designed.facts,
         space=space,
-        later=later_trials(spec, space, {trial.identity for trial in trials}),
+        later=later_trials(spec, space, {t.identity for t in trials}, at_most=MAX_TRIALS),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from infra.errors import MissingError
+from infra.errors import MissingError, Problem
 from search_spaces.axes import Axis
 from sweep.engine.growing.growth import NewTrial
 from sweep.engine.planning.arms import Arm, Settling
@@ -36,6 +36,11 @@ class PlannedSpace:
         self._settling = settling
         self._plan_trial = plan_trial
         self._arms = {arm.name: arm for arm in arms}
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What was wrong with points that are no valid configs, so far."""
+        return self._settling.problems
 
     def trial(self, point: Mapping[str, str], *, seed: int, stage: int = 0) -> NewTrial | None:
         """The trial of a point; None when the point is no valid arm or breaks a rule."""
