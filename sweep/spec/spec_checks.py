@@ -15,7 +15,9 @@ from trainer.config import BenchmarkConfig, TrainerConfig
 
 METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "margin": "max"}
 """Metrics of `trainer.evaluation.metrics` a sweep can select by, and which way is better."""
-BASELINE_TRAINED = frozenset({"one_factor", "leave_one_out", "add_one_in"})
+BASELINE_TRAINED = frozenset(
+    {"one_factor", "leave_one_out", "add_one_in", "tpe", "optuna", "staged"}
+)
 """Kinds of design of which the baseline is an arm, whatever levels the axes have."""
 _BY_CATEGORY = "accuracy_"
 _REPORTED_ONLY = ("pairs", "longer_wins", "position_bias", "position_consistency", "parsed")

@@ -257,6 +257,11 @@ def test_a_sweep_written_out_whole_is_the_same_sweep() -> None:
         ({"kind": "grid"}, "this design does not train it"),
         ({"kind": "random", "points": 1}, "it is an arm of its own"),
         ({"kind": "random", "points": 1, "with_baseline": False}, "does not train it"),
+        ({"kind": "tpe", "trials": 3}, "it is an arm of its own"),
+        (
+            {"kind": "staged", "stages": [{"name": "depth", "axes": ["head.layers"]}]},
+            "it is an arm of its own",
+        ),
     ],
 )
 def test_a_baseline_beside_its_axis_is_pointed_out(design: dict[str, Any], said: str) -> None:

@@ -1,6 +1,6 @@
 """Whether a plan fits its budget, and the cheapest ways to make it fit.
 
-Of a staged sweep the later stages count as well, from the baseline as it is. What a search or a
+Of a staged sweep what stages add counts as well, from the baseline as it is. What a search or a
 race adds does not: it goes on for as long as its budget lasts.
 """
 
@@ -48,7 +48,7 @@ class _Asked:
     points: Mapping[str, Mapping[str, str]]
     """By arm."""
     stages: Mapping[str, int]
-    """Number of its stage by identity, of those of later ones."""
+    """Number of its stage by identity, of those that stages add."""
 
     @classmethod
     def of(cls, plan: SweepPlan) -> _Asked:
@@ -154,7 +154,7 @@ def _device_hours(trials: Trials) -> float:
 def _message(plan: SweepPlan, asked: _Asked, limit: _Limit, needed: float) -> str:
     trials = f"{len(asked.trials)} trials"
     if asked.stages:
-        trials += f", {len(asked.stages)} of them of later stages, from the baseline as it is"
+        trials += f", {len(asked.stages)} of them added by stages, from the baseline as it is"
     calibrated = plan.estimate.market.calibrated_on
     basis = f"measured on {calibrated} earlier trials" if calibrated else "arithmetic, unmeasured"
     ways = [

@@ -1,4 +1,4 @@
-"""What later stages of a staged sweep train at least: their designs from the baseline as it is.
+"""What a staged sweep adds at least: the designs of later stages, from the baseline as it is.
 
 An arm that is adopted meanwhile changes what they train, and adds its own reference at most.
 """
@@ -23,10 +23,10 @@ _MOST_PROBLEMS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaterTrial:
-    """A trial no stage before its own has trained."""
+    """A trial that is not planned yet, and that no stage before its own has trained."""
 
     stage: int
-    """Number of the first stage that trains it, from 1."""
+    """Number of the first stage that trains it."""
     point: Mapping[str, str]
     trial: PlannedTrial
 
@@ -34,12 +34,14 @@ class LaterTrial:
 def later_trials(
     spec: SweepSpec, space: PlannedSpace, there: Collection[str], *, at_most: int
 ) -> tuple[LaterTrial, ...]:
-    """What the stages after the first train, each identity once; nothing without stages.
+    """What is added to the planned trials, each identity once; nothing without stages.
+
+    The first stage's own baseline is among them where its design does not train it.
 
     Args:
         spec: The sweep.
         space: What its points train.
-        there: Identities the first stage trains.
+        there: Identities that are planned, of the first stage.
         at_most: Trials of all stages.
 
     Raises:
@@ -47,15 +49,14 @@ def later_trials(
     """
     if not isinstance(spec.design, StagedDesign):
         return ()
-    stages = [*enumerate(spec.design.stages)][1:]
     left = at_most - len(there)
     problems = [
         problem
-        for number, stage in stages
+        for number, stage in enumerate(spec.design.stages[1:], start=1)
         for problem in _uncountable(stage, space, number, seeds=spec.replicates.seeds, left=left)
     ]
     found: dict[str, LaterTrial] = {}
-    for number, stage in stages if not problems else ():
+    for number, stage in enumerate(spec.design.stages if not problems else ()):
         first = spec.replicates.first_seed
         for point in stage_points(stage, space, {}, number=number, seed=first):
             for seed in range(first, first + spec.replicates.seeds):

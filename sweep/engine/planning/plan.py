@@ -92,7 +92,7 @@ class SweepPlan:
     space: PlannedSpace | None = field(default=None, repr=False, compare=False)
     """What further points train; absent where nothing can be added."""
     later: tuple[LaterTrial, ...] = field(default=(), repr=False, compare=False)
-    """What the stages after the first train, from the baseline as it is."""
+    """What stages add to the trials, from the baseline as it is."""
 
     @property
     def growth(self) -> Growth:

@@ -124,7 +124,7 @@ def test_what_later_stages_train_at_least_counts_for_the_budget_of_the_whole_swe
 
     message = problems_of(plan_of(**STAGED, budget={"trials": 7}))["budget.trials"]
 
-    assert "the plan needs 8 trials (2 of them of later stages, from the baseline as it is)" in (
+    assert "the plan needs 8 trials (2 of them added by stages, from the baseline as it is)" in (
         message
     )
     assert "drop the axis scale (6 trials)" in message
@@ -138,7 +138,7 @@ def test_device_hours_and_arms_of_later_stages_count_as_well() -> None:
 
     problems = problems_of(larger)
 
-    assert "(8 trials, 2 of them of later stages" in problems["budget.gpu_hours"]
+    assert "(8 trials, 2 of them added by stages" in problems["budget.gpu_hours"]
     assert "and 1 more" in problems["budget.per_arm.gpu_hours"]  # three depths and a scale
     raised = float(problems["budget.gpu_hours"].rpartition(" ")[2])
     assert problems_of(plan_of(**STAGED, budget={"gpu_hours": raised})) == {}

@@ -1,4 +1,4 @@
-"""What later stages train, as far as it is known before the first one has begun."""
+"""What stages add, as far as it is known before the first one has begun."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def test_a_drawn_stage_trains_as_many_points_as_it_asks_for() -> None:
     assert len(plan.later) == 6
     reference = {trial.identity for trial in plan.trials if trial.arm == "baseline"}
     assert trained_by_growth(plan) == reference | {each.trial.identity for each in plan.later}
+
+
+def test_a_first_stage_that_does_not_train_its_own_baseline_is_given_it() -> None:
+    stages = [{"name": "depth", "axes": ["head.layers"], "design": {"kind": "grid"}}]
+
+    plan = plan_of(axes={"head.layers": [3, 4]}, design={"kind": "staged", "stages": stages})
+
+    assert {trial.arm for trial in plan.trials} == {"head.layers=3", "head.layers=4"}
+    assert [(each.stage, each.trial.arm, each.trial.seed) for each in plan.later] == [
+        (0, "baseline", 5),
+        (0, "baseline", 6),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["random", "latin_hypercube"])
