@@ -178,6 +178,21 @@ def test_a_difference_the_seeds_do_not_support_is_not_adopted_unless_asked_for()
     assert best == ({"0/0", "1/0", "1/1"} if means["1/0"] > means["0/0"] else supported)
 
 
+def test_a_drawn_stage_trains_as_many_points_as_it_asks_for_and_draws_them_again() -> None:
+    table = table_of([[0.1 * index] * 2 for index in range(12)])
+    stage = {"name": "width", "axes": ["width"], "design": {"kind": "random", "points": 3}}
+    spec = spec_of(
+        2, baseline={"width": 0}, axes={"width": list(range(12))},
+        design={"kind": "staged", "stages": [stage], "adopt": "best"},
+    )  # fmt: skip
+
+    driver, events = run(spec, table)
+
+    assert len({trial.configuration for trial in driver.trials}) == 4  # the baseline with them
+    assert len(driver.trials) == 8
+    assert takes_every_decision_again(spec, table, events)
+
+
 def test_a_budget_that_ends_between_two_reports_ends_the_sweep() -> None:
     table = random_table(12, seed=5)
     for hours in (0.0101, 0.0333333333, 0.05):
