@@ -103,9 +103,13 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
         key, equals, text = limit.partition("=")
         outer, _, name = key.rpartition(".")
         holder = _holder(row, budget, outer)
-        if not equals or holder is None or name not in holder or isinstance(holder[name], dict):
-            known = hint(key, _limit_names(row, budget))
-            raise InputError(f"expected LIMIT=VALUE, such as hours=3, came '{limit}'{known}")
+        if not equals:
+            raise InputError(f"expected LIMIT=VALUE, such as hours=3, came '{limit}'")
+        if holder is None or name not in holder or isinstance(holder[name], dict):
+            names = _limit_names(row, budget)
+            raise InputError(
+                f"a budget has no '{key}'{hint(key, names)}; it has {', '.join(names)}"
+            )
         holder[name] = None if text == "none" else read_value(text, limit)
     try:
         made = validate(BudgetSpec, budget)

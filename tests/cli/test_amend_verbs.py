@@ -162,7 +162,8 @@ def test_a_budget_is_changed_and_said_as_an_event(
     [
         ("hour=3", "did you mean 'hours'"),
         ("hours", "expected LIMIT=VALUE"),
-        ("per_arm=3", "expected LIMIT=VALUE"),
+        ("per_arm=3", "a budget has no 'per_arm'"),
+        ("nonsense=3", "it has gpu_hours, usd_per_gpu_hour, usd, hours"),
         ("per_arm.gpu_hour=3", "did you mean 'per_arm.gpu_hours'"),
         ("hours=-1", "expected a number above 0"),
         ("usd=10", "needs a price"),
