@@ -1,31 +1,27 @@
 """Gangs of ranks as killable children of this process, forked warm; imports no torch itself.
 
-Ranks are forked from a server that has imported torch, transformers and DeepSpeed, so only the
-first gang of a process waits for that. Nothing survives from one trial to the next, a rank that
-hangs in a collective can be killed, and a rank whose parent dies ends itself. Reports, outcomes
-and failures cross the border as JSON, never as pickled objects.
+Nothing survives from one trial to the next, a rank that hangs in a collective can be killed, and a
+rank whose parent dies ends itself. Reports, outcomes and failures cross the border as JSON, never
+as pickled objects.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing import connection, get_context, spawn
-from multiprocessing.context import ForkServerProcess
+from multiprocessing import connection
 from pathlib import Path
-from typing import Any
 
 from infra.errors import CommunicationTrial, PreemptedTrial, RmsweepError
 from infra.object_store import OUTAGE_SECONDS, open_store
 from trainer.config import TrainerConfig
 from trainer.gangs.log_courier import LogCourier
-from trainer.gangs.rank_child import STOP_NOW, GangPart, RankLaunch, RankMessage, live
+from trainer.gangs.rank_child import STOP_NOW, GangPart, RankLaunch, RankMessage
+from trainer.gangs.rank_process import RankProcess
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
 
 LAST_WORDS_SECONDS = 2.0
@@ -33,72 +29,6 @@ LAST_WORDS_SECONDS = 2.0
 
 KEPT_VARIABLES = ("RMSWEEP_", "AWS_")
 """Prefixes of what a rank inherits from this process's environment as it is now."""
-
-_starting = threading.local()
-_preparation_data = spawn.get_preparation_data
-
-
-def _preparation_without_main(name: str) -> dict[str, Any]:
-    """What a child is told to set up; a rank is not told to import our caller's main module."""
-    data: dict[str, Any] = _preparation_data(name)
-    if getattr(_starting, "rank", False):
-        # In a Ray worker that import alone takes 3 s.
-        data.pop("init_main_from_name", None)
-        data.pop("init_main_from_path", None)
-    return data
-
-
-spawn.get_preparation_data = _preparation_without_main
-
-
-class RankProcess:
-    """One rank in a child of its own."""
-
-    def __init__(self, launch: RankLaunch) -> None:
-        self.rank = launch.rank
-        self.log = Path(launch.log)
-        context = get_context("forkserver")
-        context.set_forkserver_preload(["trainer.gangs.warm"])
-        self.connection, theirs = context.Pipe()
-        self._process: ForkServerProcess = context.Process(
-            target=live, args=(theirs, launch.model_dump_json()), daemon=True
-        )
-        _starting.rank = True
-        try:
-            self._process.start()
-        finally:
-            _starting.rank = False
-        theirs.close()
-
-    @property
-    def pid(self) -> int | None:
-        """Process id."""
-        return self._process.pid
-
-    def receive(self) -> RankMessage | None:
-        """The next message, or None when the rank is gone."""
-        try:
-            return RankMessage.model_validate_json(self.connection.recv_bytes())
-        except (EOFError, OSError):
-            return None
-
-    def send(self, words: bytes) -> None:
-        """Say an answer, or to stop; silent when the rank is gone."""
-        with contextlib.suppress(OSError):
-            self.connection.send_bytes(words)
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process.is_alive():
-            self._process.kill()
-
-    def end(self) -> int | None:
-        """Kill it if it still runs; returns its exit code."""
-        self._process.join(timeout=0.5)
-        self.kill()
-        self._process.join(timeout=5.0)
-        self.connection.close()
-        return self._process.exitcode
 
 
 class TrialProcess:
@@ -149,12 +79,9 @@ class TrialProcess:
             )
             try:
                 self._ranks.append(RankProcess(launch))
-            except (EOFError, OSError) as error:
+            except CommunicationTrial:
                 self._end()
-                raise CommunicationTrial(
-                    f"rank {rank} could not be forked ({type(error).__name__}: {error}): its "
-                    "server was killed, or the machine is out of memory or processes"
-                ) from error
+                raise
 
     @property
     def pids(self) -> list[int]:

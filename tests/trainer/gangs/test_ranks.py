@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,48 @@ def test_kill_ends_every_rank_within_a_second(backbone_folder: Path, store: Loca
     assert wait_for_end(process.pids, 1)
     with pytest.raises(PreemptedTrial):
         next(messages)
+
+
+def rank_server() -> psutil.Process:
+    """What the ranks of this process are forked from."""
+    (server,) = (
+        child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())
+    )
+    return server
+
+
+def test_ranks_whose_server_has_died_train_on_and_are_killed_as_others_are(
+    backbone_folder: Path, store: LocalStore
+) -> None:
+    process = TrialProcess(endless(backbone_folder), store_uri=store.uri, identity="t")
+    messages = process.messages()
+    next(messages)
+
+    rank_server().kill()
+    process.answer("continue")
+    assert isinstance(next(messages), TrialReport)
+    process.kill()
+
+    assert wait_for_end(process.pids, 1)
+    with pytest.raises(PreemptedTrial):
+        next(messages)
+
+
+def test_a_server_that_dies_while_a_rank_is_asked_of_it_is_started_again(
+    backbone_folder: Path, store: LocalStore
+) -> None:
+    config = small_config(backbone_folder)
+    run_trial(config, store_uri=store.uri, identity="warm", reporter=Notebook())
+    server = rank_server()
+    server.suspend()
+    killer = threading.Timer(1.0, server.kill)
+    killer.start()
+
+    outcome = run_trial(config, store_uri=store.uri, identity="t", reporter=Notebook())
+
+    killer.join()
+    assert outcome.finished
+    assert rank_server().pid != server.pid
 
 
 def test_a_diverging_trial_says_so_and_its_traceback_is_kept(
