@@ -17,7 +17,8 @@ from ray.util import get_node_ip_address
 from ray.util.placement_group import get_current_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from infra.errors import CommunicationTrial, RmsweepError, TrialFailure
+from infra.errors import PreemptedTrial, RmsweepError, TrialFailure
+from sweep.execution.job_folder import leave_job_folder
 from sweep.execution.orders import TrialOrder
 from trainer.gangs.rank_child import GangPart, RankFailure, to_failure
 from trainer.gangs.ranks import TrialProcess, free_port, next_log_prefix
@@ -31,6 +32,7 @@ class PartActor:
     """One part of a gang, on a machine that did not take the order."""
 
     def __init__(self) -> None:
+        leave_job_folder()
         self._process: TrialProcess | None = None
         self._killed = False
 
@@ -172,7 +174,7 @@ def _failure_of(result: ray.ObjectRef, *, rank: int) -> RmsweepError | None:
     try:
         failure = ray.get(result)
     except RayError as error:
-        return CommunicationTrial(f"a machine of the gang was lost: {error}")
+        return PreemptedTrial(f"a machine of the gang was lost: {error}")
     if failure is None:
         return None
     return RankFailure.model_validate_json(failure).to_error(rank)

@@ -14,6 +14,7 @@ import ray
 from ray.tune import Trainable
 from ray.util.placement_group import get_current_placement_group, placement_group_table
 
+from sweep.execution.job_folder import leave_job_folder
 from sweep.execution.listening import GangListener, Launch, launch_gang
 from sweep.execution.orders import TrialFault, TrialNews, TrialOrder, Verdict
 from trainer.reporting import Answer, TrialOutcome, TrialReport
@@ -37,6 +38,7 @@ class TrialActor(Trainable):  # type: ignore[misc]  # Ray is untyped here
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first order."""
+        leave_job_folder()
         self.take(config[ORDER_KEY])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,6 +230,16 @@ def test_a_submission_whose_environment_cannot_be_made_tells_why_in_status(
     assert "missing-1-py3-none-any.whl" in note
 
 
+def shown_when(rmsweep: Command, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The sweep as soon as this holds of it, or when the time is up."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while True:
+        shown: dict[str, Any] = json.loads(rmsweep("show", "submitted", "--json").out)
+        if holds(shown) or time.monotonic() > deadline:
+            return shown
+        time.sleep(2)
+
+
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_a_submitted_sweep_runs_to_its_end_on_the_cluster(
@@ -237,14 +249,28 @@ def test_a_submitted_sweep_runs_to_its_end_on_the_cluster(
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout)
     pending = json.loads(rmsweep("status", "submitted", "--json").out)
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while True:
-        shown = json.loads(rmsweep("show", "submitted", "--json").out)
-        if shown["state"] not in ("pending", "running") or time.monotonic() > deadline:
-            break
-        time.sleep(2)
+    shown = shown_when(rmsweep, lambda shown: shown["state"] not in ("pending", "running"))
 
     assert pending["trials_total"] == told["trials"] == told["to_train"] == 2
     assert shown["state"] == "succeeded"
     assert [trial["state"] for trial in shown["trials"]] == ["succeeded"] * 2
     assert head.token not in json.dumps(shown) + answer.stdout + answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_job_whose_folder_is_taken_away_goes_on(
+    rmsweep: Command, file: Path, home: Path, head: RayHead
+) -> None:
+    file.write_text(SWEEP.replace("[1, 2]", "[1, 2, 3]").replace("pairs: 32", "pairs: 256"))
+    answer = submit(head, head.token, home, file)
+    assert answer.returncode == 0, answer.stderr
+    shown_when(rmsweep, lambda shown: any(trial["step"] for trial in shown["trials"]))
+    unpacked = head.folder / "session_latest" / "runtime_resources" / "working_dir_files"
+    for folder in unpacked.iterdir():
+        shutil.rmtree(folder, ignore_errors=True)
+
+    shown = shown_when(rmsweep, lambda shown: shown["state"] not in ("pending", "running"))
+
+    assert shown["state"] == "succeeded"
+    assert [trial["attempts"] for trial in shown["trials"]] == [1, 1, 1]

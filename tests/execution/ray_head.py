@@ -23,10 +23,11 @@ START_SECONDS = 420.0
 
 @dataclass(frozen=True)
 class RayHead:
-    """Where it answers, and the token it asks for."""
+    """Where it answers, the token it asks for, and where it keeps its files."""
 
     address: str
     token: str
+    folder: Path
 
 
 def ray_environment(token: str) -> dict[str, str]:
@@ -89,7 +90,7 @@ def ray_head(*, cpus: int) -> Iterator[RayHead]:
             await_port(
                 ports["dashboard-port"], process, log, seconds=START_SECONDS, what="the Ray head"
             )
-            yield RayHead(f"http://127.0.0.1:{ports['dashboard-port']}", token)
+            yield RayHead(f"http://127.0.0.1:{ports['dashboard-port']}", token, Path(scratch))
         finally:
             _end(process)
 
