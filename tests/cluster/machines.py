@@ -1,7 +1,7 @@
 """A head and machines that join and leave it, all on the loopback of this machine.
 
-Every machine is a raylet of one CPU with a session of processes of its own, so that it can be lost
-as a whole. The head runs drivers, never trials. A machine may have a small disk of its own.
+Every machine is a raylet of one CPU with processes and temporary files of its own, so that it can
+be lost as a whole. The head runs drivers, never trials. A machine may have a small disk of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -46,10 +47,11 @@ class Machines:
         self._gcs = f"127.0.0.1:{ports['port']}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._disks: dict[str, Path] = {}
+        self._folders: dict[str, Path] = {}
+        self._started = 0
         self._start(
             "head",
             *("--head", "--num-cpus=0", "--include-dashboard=true", "--dashboard-host=127.0.0.1"),
-            f"--temp-dir={scratch}",
             *(f"--{name}={port}" for name, port in ports.items()),
         )
         await_port(
@@ -64,18 +66,15 @@ class Machines:
 
     def join(self, name: str, *, disk_megabytes: int | None = None) -> None:
         """Have a machine of one CPU arrive; it may have a small disk for temporary files."""
-        disk = None
         if disk_megabytes is not None:
-            disk = self._scratch / f"disk-{name}"
+            disk = self._disks[name] = self._scratch / f"disk-{name}"
             disk.mkdir()
             _run("mount", "-t", "tmpfs", "-o", f"size={disk_megabytes}m", "tmpfs", str(disk))
-            self._disks[name] = disk
         for _ in range(START_ATTEMPTS):
             self._start(
                 name,
                 *(f"--address={self._gcs}", "--num-cpus=1"),
                 *(f"--{option}={port}" for option, port in named_ports(*AGENT_PORTS).items()),
-                disk=disk,
             )
             if self._has_joined(name):
                 return
@@ -137,6 +136,11 @@ class Machines:
                 found += [parent, *parent.children(recursive=True)]
         return found
 
+    def temporary_files(self, pattern: str) -> Iterator[Path]:
+        """What lies in the folders for temporary files of the machines that are there."""
+        for name in self._processes:
+            yield from self._folder_for_files(name).glob(pattern)
+
     def close(self) -> None:
         """End everything, also what a parent that died has left behind."""
         for name in [*self.names, "head"]:
@@ -148,22 +152,26 @@ class Machines:
         for disk in self._disks.values():
             _run("umount", "-l", str(disk))
 
-    def _start(self, name: str, *arguments: str, disk: Path | None = None) -> None:
-        environment = dict(self._environment)
-        if disk is not None:
-            environment["TMPDIR"] = str(disk)
+    def _start(self, name: str, *arguments: str) -> None:
+        self._started += 1
+        folder = self._folders[name] = self._scratch / f"n{self._started}"  # sockets lie below it
+        files = self._folder_for_files(name)
+        files.mkdir(parents=True, exist_ok=True)
         with (self._scratch / f"{name}.txt").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [
                     str(Path(sysconfig.get_path("scripts")) / "ray"),
                     *("start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
-                    *("--object-store-memory=80000000", *arguments),
+                    *("--object-store-memory=80000000", f"--temp-dir={folder}", *arguments),
                 ],
-                env=environment,
+                env={**self._environment, "TMPDIR": str(files)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _folder_for_files(self, name: str) -> Path:
+        return self._disks.get(name, self._folders[name] / "tmp")
 
     def _raylet(self, name: str) -> str:
         """Ray's id of a machine."""
@@ -182,6 +190,8 @@ class Machines:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         process.wait()
+        # What was on a machine that is gone is gone as well.
+        shutil.rmtree(self._folders.pop(name), ignore_errors=True)
 
 
 def _is_raylet(process: psutil.Process) -> bool:

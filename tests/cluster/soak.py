@@ -17,13 +17,13 @@ import sys
 import time
 from collections.abc import Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
 
 from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import ENDED_SWEEP_STATES
 from sweep.records.rows import AttemptView
 from tests.cluster.stage import AWAY_SECONDS, SWEEP, Rehearsal, a_cluster, drivers, ranks
 
@@ -42,7 +42,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
-    before = temporary_files()
     with a_cluster(AWAY_SECONDS) as of:
         of.mlflow.start()
         of.home.mkdir()
@@ -51,7 +50,7 @@ def main() -> int:
         open_files = None
         next_change = began + asked.every
         while time.monotonic() < began + 60 * asked.minutes:
-            if sweep_state(of, submitted[-1]) not in ("pending", "running"):
+            if of.state(submitted[-1]) in ENDED_SWEEP_STATES:
                 submitted.append(submit(of, len(submitted)))
                 open_files = open_files or files_of_head(of)
             if time.monotonic() >= next_change:
@@ -59,9 +58,9 @@ def main() -> int:
                 change(of, chance)
             time.sleep(1)
         of.say("no more changes; what runs may end")
-        of.wait("the last sweep", lambda: sweep_state(of, submitted[-1]) == "succeeded")
+        last = submitted[-1]
+        of.wait("the last sweep", lambda: of.state(last) == "succeeded", sweep=last)
         counts = count(of, submitted, open_files)
-    counts["temporary files"] = len(temporary_files() - before)
     for name, number in counts.items():
         sys.stdout.write(f"{name}: {number}\n")
     return 1 if any(counts.values()) else 0
@@ -77,12 +76,6 @@ def submit(of: Rehearsal, number: int) -> str:
     told = json.loads(of.rmsweep("submit", str(file), "--cluster", of.machines.address, "--json"))
     of.say(f"submitted {told['sweep']}")
     return str(told["sweep"])
-
-
-def sweep_state(of: Rehearsal, sweep_id: str) -> str:
-    """As the ledger has it; an interrupted one is its supervisor's to go on with."""
-    with Ledger.open(of.database.url) as ledger:
-        return str(ledger.sweep(sweep_id).state)
 
 
 def change(of: Rehearsal, chance: random.Random) -> None:
@@ -121,6 +114,7 @@ def count(of: Rehearsal, submitted: Sequence[str], open_files: int | None) -> di
         "ranks": len(ranks(of)),
         "drivers": len(drivers(of)),
         "open files beyond the head's usual": max(0, grown - SPARE_FILES),
+        "temporary files": sum(1 for _ in of.machines.temporary_files("rmsweep-*")),
     }
 
 
@@ -151,11 +145,6 @@ def files_of_head(of: Rehearsal) -> int:
             if "gcs_server" in process.name() or "dashboard" in " ".join(process.cmdline()):
                 total += process.num_fds()
     return total
-
-
-def temporary_files() -> set[Path]:
-    """What this project and its trainings leave in the folder for temporary files."""
-    return set(Path("/tmp").glob("rmsweep-*"))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ from typing import Any
 import psutil
 
 from infra.clusters import ClusterEntry
+from infra.errors import StoreError
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState
 from tests.cluster.machines import Machines
 from tests.cluster.services import BUCKET, CREDENTIALS, Database, MlflowServer, S3Server
 
@@ -104,18 +107,45 @@ class Rehearsal:
         """The sweep and its trials now."""
         return dict(json.loads(self.rmsweep("show", NAME, "--json")))
 
-    def wait(self, what: str, holds: Callable[[], bool]) -> None:
-        """Look again until something holds."""
+    def wait(self, what: str, holds: Callable[[], bool], *, sweep: str = NAME) -> None:
+        """Look again until something holds of a cluster whose sweep goes on.
+
+        Raises:
+            AssertionError: Why it will not hold any more: the sweep has ended.
+        """
         deadline = time.monotonic() + LONGEST_SECONDS
         while not holds():
+            # Asked once more: it may have come to hold with the sweep's end.
+            if self.state(sweep) in ENDED_SWEEP_STATES and not holds():
+                raise AssertionError(f"waited for {what}, but {self.told(sweep)}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {LONGEST_SECONDS:.0f} s for {what}")
-            time.sleep(0.5)
+            time.sleep(2)
+
+    def state(self, sweep: str = NAME) -> SweepState | None:
+        """Of a sweep, by its name or id, in the ledger; None while that does not answer."""
+        with contextlib.suppress(StoreError), Ledger.open(self.database.url) as ledger:
+            return ledger.sweep(sweep).state
+        return None
 
     def ended(self) -> bool:
         """Whether the sweep has ended, as far as the ledger answers."""
-        out = self.rmsweep("show", NAME, "--json", check=False)
-        return bool(out) and json.loads(out)["state"] not in ("pending", "running", "interrupted")
+        return self.state() in ENDED_SWEEP_STATES
+
+    def told(self, sweep: str = NAME) -> str:
+        """How a sweep stands, and what its trials went through."""
+        with Ledger.open(self.database.url) as ledger:
+            row = ledger.sweep(sweep)
+            lines = [f"{row.sweep_id} is {row.state}: {row.reason}"]
+            for trial in ledger.trials(row.sweep_id):
+                lines.append(f"  {trial.arm} seed {trial.seed}: {trial.state}")
+                for attempt in ledger.attempts([trial.identity]):
+                    first = (attempt.error_message or "").partition("\n")[0]
+                    lines.append(
+                        f"    {attempt.state} after {attempt.seconds:.0f} s "
+                        f"{attempt.error_kind or ''} {first}".rstrip()
+                    )
+        return "\n".join(lines)
 
 
 def ranks(of: Rehearsal, *machines: str) -> list[psutil.Process]:
