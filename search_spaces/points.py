@@ -76,13 +76,12 @@ def overlap(first: str, second: str) -> bool:
     return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")
 
 
-def condition_findings(condition: Condition, levels: Mapping[str, Sequence[str]]) -> list[Finding]:
-    """What is wrong with the names and values a condition compares.
+Levels = Mapping[str, Sequence[str] | None]
+"""Names of the levels, by axis; None where they could not be read."""
 
-    Args:
-        condition: The condition.
-        levels: Names of the levels, by axis.
-    """
+
+def condition_findings(condition: Condition, levels: Levels) -> list[Finding]:
+    """What is wrong with the names and values a condition compares."""
     findings = []
     for name in condition.names():
         if not is_setting(name) and name not in levels:
@@ -95,9 +94,7 @@ def condition_findings(condition: Condition, levels: Mapping[str, Sequence[str]]
     return findings
 
 
-def _comparison_findings(
-    comparison: Comparison, levels: Mapping[str, Sequence[str]]
-) -> list[Finding]:
+def _comparison_findings(comparison: Comparison, levels: Levels) -> list[Finding]:
     for name, constant in (
         (comparison.left, comparison.right),
         (comparison.right, comparison.left),
@@ -113,10 +110,11 @@ def _comparison_findings(
     return []
 
 
-def _allowed(name: str, levels: Mapping[str, Sequence[str]]) -> tuple[Any, ...] | type | None:
+def _allowed(name: str, levels: Levels) -> tuple[Any, ...] | type | None:
     """The values a name can have, or their type, or None when anything goes."""
     if not is_setting(name):
-        return (*levels[name], BASELINE)
+        known = levels[name]
+        return None if known is None else (*known, BASELINE)
     shape = locate(name).shape
     if found := choices(shape):
         return found

@@ -20,7 +20,7 @@ from search_spaces.conditions import Condition
 from search_spaces.levels import Level
 from search_spaces.patches import apply_patch, inside, locate, patched_section
 from search_spaces.points import BASELINE, condition_holds, in_order, is_setting, own_levels
-from trainer.catalog import lookup
+from trainer.catalog import backbone_folder
 from trainer.config import TrainerConfig
 
 _Chosen = tuple[tuple[str, str], ...]
@@ -192,7 +192,7 @@ class PointSettler:
         if chosen in self._backbones:
             return
         try:
-            lookup(config.backbone)
+            backbone_folder(config.backbone)
         except BackboneError as error:
             raise InvalidSettings([Finding(("backbone",), str(error))]) from error
         self._backbones.add(chosen)

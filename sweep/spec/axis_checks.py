@@ -49,8 +49,9 @@ def axes_findings(
     if not alone:
         findings += _clashes(axes)
     findings += _level_problems(axes, baseline, alone=alone)
-    for axis in axes:
-        findings += _never_active(axis, axes, baseline, alone=alone)
+    if not _point_problems(PointSettler(baseline, axes), {}):
+        for axis in axes:
+            findings += _never_active(axis, axes, baseline, alone=alone)
     return [_at(each, places) for each in findings]
 
 
@@ -77,12 +78,12 @@ def _at(finding: Finding, places: Mapping[str, Location]) -> Finding:
 
 
 def _condition_findings(spec: SweepSpec, placed: Sequence[PlacedAxis]) -> list[Finding]:
-    failed = spec.axes.keys() - {each.axis.name for each in placed}  # their levels are not known
-    levels = {each.axis.name: [level.name for level in each.axis.levels] for each in placed}
+    levels: dict[str, list[str] | None] = dict.fromkeys(spec.axes)  # of one that failed: unknown
+    levels |= {each.axis.name: [level.name for level in each.axis.levels] for each in placed}
     return [
         finding.under(*each.location, "when")
         for each in placed
-        if each.axis.condition is not None and failed.isdisjoint(each.axis.condition.names())
+        if each.axis.condition is not None
         for finding in condition_findings(each.axis.condition, levels)
     ]
 
@@ -121,19 +122,24 @@ def _agree(path: str, first: Axis, second: Axis) -> bool:
 
 
 def _level_problems(axes: Sequence[Axis], baseline: TrainerConfig, *, alone: bool) -> list[Finding]:
-    """Levels, or pairs of levels, that make no trainer config."""
+    """Levels, or pairs of levels, that make no trainer config where the baseline does."""
     findings: dict[str, Finding] = {}
     settler = PointSettler(baseline, axes)
+    known = _point_problems(settler, {})
     broken: set[tuple[str, str]] = set()
     for axis in axes:
         for level in axis.tried_levels:
             for message in _point_problems(settler, {axis.name: level.name}):
                 broken.add((axis.name, level.name))
+                if message in known:
+                    continue
                 text = f"level '{level.name}': {message}"
                 findings.setdefault(text, Finding((axis.name,), text))
     for point in [] if alone else _pairs(axes):
         if broken.isdisjoint(point.items()):
             for message in _point_problems(settler, point):
+                if message in known:
+                    continue
                 where = ", ".join(f"{name}={level}" for name, level in point.items())
                 last = list(point)[-1]
                 findings.setdefault(message, Finding((last,), f"{where}: {message}"))

@@ -31,7 +31,7 @@ from sweep.spec.spec_checks import (
     sweep_notes,
 )
 from sweep.spec.sweep_spec import SweepSpec
-from trainer.catalog import lookup
+from trainer.catalog import backbone_folder
 from trainer.config import TrainerConfig
 
 
@@ -155,7 +155,7 @@ def _names_in(config: TrainerConfig, spec: SweepSpec) -> list[Finding]:
     """Sources and backbones of the baseline that nobody knows."""
     findings = name_findings(config)
     try:
-        lookup(config.backbone)
+        backbone_folder(config.backbone)
     except BackboneError as error:
         findings.append(Finding(("backbone",), str(error)))
     return [Finding(_origin(each, spec), each.message) for each in findings]

@@ -85,6 +85,25 @@ budget: {usd: 1, trials: 2}
     ]
 
 
+def test_what_is_wrong_with_the_baseline_is_not_said_again_of_every_level() -> None:
+    found = problems(
+        set={"backbone.family": "tiny-qwen"},
+        axes={
+            "paradigm": ["scalar", "critik"],
+            "head.layers": [2, 3],
+            "head.activation": {"levels": ["silu", "tanh"], "when": "head.layerz >= 2"},
+        },
+    )
+
+    assert found[0].startswith("set.backbone.family: unknown backbone.family 'tiny-qwen'")
+    assert found[1:] == [
+        "axes.paradigm[1]: unknown level 'critik' of the axis paradigm; "
+        "did you mean 'critic'?",
+        "axes.head.activation.when: unknown setting or axis 'head.layerz'; "
+        "did you mean 'head.layers'?",
+    ]
+
+
 def test_axes_are_judged_even_when_the_baseline_cannot_be_read() -> None:
     found = problems(baseline="dem", axes={"head.layers": [9], "scale": ["whatever"]})
 
@@ -122,6 +141,14 @@ def test_one_category_can_be_selected_by() -> None:
 
 def test_a_seed_in_the_baseline_is_refused() -> None:
     assert "replicates.first_seed" in problems(set={"seed": 3})[0]
+
+
+def test_a_folder_that_holds_no_model_is_told_where_it_was_written(tmp_path: Path) -> None:
+    text = f"name: a\naxes:\n  scale: [xs, s]\nset:\n  backbone.path: {tmp_path}/none\n"
+
+    (found,) = resolved_problems(tmp_path, text)
+
+    assert found.startswith(f"line 5, set.backbone.path: backbone path {tmp_path}/none: expected a")
 
 
 def test_a_backbone_nobody_knows_is_a_problem_of_the_baseline() -> None:

@@ -129,7 +129,8 @@ def _source_class(kind: str) -> SourceClass:
     if kind not in kinds:
         if kind in adapters():
             return _AdaptedKind(adapters()[kind])
-        raise DataError(f"unknown data source kind {kind!r}{hint(kind, known_kinds())}")
+        near = hint(kind, known_kinds()) or f"; known: {', '.join(known_kinds())}"
+        raise DataError(f"unknown data source kind {kind!r}{near}")
     try:
         source_class: SourceClass = kinds[kind].load()
     except (ImportError, AttributeError) as error:

@@ -57,6 +57,11 @@ def test_an_unknown_kind_is_refused_with_the_nearest_name() -> None:
         open_source(SourceConfig(kind="scene"))
 
 
+def test_a_kind_unlike_any_other_is_refused_with_all_there_are() -> None:
+    with pytest.raises(DataError, match="unknown data source kind 'parquet'; known: scenes, .*file"):
+        open_source(SourceConfig(kind="parquet"))
+
+
 def test_every_wrong_setting_is_named_at_once() -> None:
     wrong = SourceConfig(
         kind="scenes", settings={"difficulty": "eazy", "label_noise": 2, "size": 3}
