@@ -97,8 +97,7 @@ def test_what_is_wrong_with_the_baseline_is_not_said_again_of_every_level() -> N
 
     assert found[0].startswith("set.backbone.family: unknown backbone.family 'tiny-qwen'")
     assert found[1:] == [
-        "axes.paradigm[1]: unknown level 'critik' of the axis paradigm; "
-        "did you mean 'critic'?",
+        "axes.paradigm[1]: unknown level 'critik' of the axis paradigm; did you mean 'critic'?",
         "axes.head.activation.when: unknown setting or axis 'head.layerz'; "
         "did you mean 'head.layers'?",
     ]
