@@ -58,9 +58,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest_name() -> None:
 
 
 def test_a_kind_unlike_any_other_is_refused_with_all_there_are() -> None:
-    with pytest.raises(
-        DataError, match=r"known: scenes, .*, file"
-    ):
+    with pytest.raises(DataError, match=r"known: scenes, .*, file"):
         open_source(SourceConfig(kind="parquet"))
 
 
