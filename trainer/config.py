@@ -198,7 +198,8 @@ class MachineConfig(Frozen):
     """Whether responses hang off one prompt that is read once: wherever the backbone's layers
     allow it, never, or always - which refuses backbones that do not."""
     reuse_states: bool = True
-    """Where only the head trains: compute pooled states once and share them between trials."""
+    """Compute what never moves once and share it between trials: pooled states where only the head
+    trains, image features where the vision tower is frozen."""
 
     @model_validator(mode="after")
     def _one_micro_batch(self) -> MachineConfig:

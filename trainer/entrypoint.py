@@ -26,6 +26,7 @@ from trainer.evaluation.evaluate import Benchmark, evaluate
 from trainer.evaluation.metrics import benchmark_metrics
 from trainer.gangs.gang import Gang
 from trainer.model.backbone import load_backbone
+from trainer.model.frozen_features import CHUNK_ITEMS, FrozenFeatures
 from trainer.model.low_rank import ADAPTED, add_adapters, merge_adapters
 from trainer.model.model_files import store_model
 from trainer.model.pooled_states import PooledStates, only_the_head_trains
@@ -37,7 +38,6 @@ from trainer.record import AttemptRecord, MetricsWriter, RecordWriter, TrialReco
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReporter
 from trainer.scores import score_key, write_scores
 from trainer.scoring import evaluate_model
-from trainer.training.batch_feed import rank_chunks
 from trainer.training.checkpoint import Checkpoints, WholeCheckpoint
 from trainer.training.data_order import training_order
 from trainer.training.deepspeed_engine import DeepSpeedEngine, join_gang
@@ -169,9 +169,7 @@ class Trial:
             self._config.paradigm,
             critiques=True,
             frozen_vision=frozen,
-            chunks=_training_chunks(
-                self._config, items, self._gang, padded=not model.backbone.shares_prompts
-            ),
+            chunks=_shown_chunks(self._config, items),
             share_prompts=self._config.machine.share_prompts,
             limits=TextLimits.of(self._config.data),
             judge=self._config.judge,
@@ -179,11 +177,7 @@ class Trial:
         benchmarks = self._benchmarks(model)
         for benchmark in benchmarks.values():
             check_held_out(items, benchmark.examples.items)
-        self._reuse_states(model, [examples, *(each.examples for each in benchmarks.values())])
-        if self._gang.size > 1 and self._config.machine.zero_stage == 3:
-            # Once the weights are partitioned, the ranks would have to encode in step.
-            for each in (examples, *(benchmark.examples for benchmark in benchmarks.values())):
-                each.images.encode_all()
+        self._reuse(model, [examples, *(each.examples for each in benchmarks.values())])
         step = resume_from.step if resume_from is not None else 0
         monitored = self._config.evaluation.monitor
         loop = TrainingLoop(
@@ -225,17 +219,24 @@ class Trial:
             free = tuple(part for part in ADAPTED if is_ever_free(self._config, part))
             add_adapters(model.backbone, lora, parts=free, seed=self._config.seed)
 
-    def _reuse_states(self, model: RewardModel, everything: Sequence[Examples]) -> None:
-        """Where nothing below the head moves, let it read states that are computed once."""
-        if self._config.machine.reuse_states and only_the_head_trains(model):
-            states = PooledStates(
-                model,
-                store=self._store,
-                gang=self._gang,
-                backbone_digest=backbone_digest(self._config.backbone, models=self._models),
-            )
-            for examples in everything:
-                states.give(examples)
+    def _reuse(self, model: RewardModel, everything: Sequence[Examples]) -> None:
+        """Let the training read what never moves from what was computed once.
+
+        Features are shared before weights are partitioned: later, ranks would encode in step.
+        """
+        reuse = self._config.machine.reuse_states
+        digest = backbone_digest(self._config.backbone, models=self._models)
+        if reuse and only_the_head_trains(model):
+            states = PooledStates(model, store=self._store, gang=self._gang, backbone_digest=digest)
+            given = [states.give(examples) for examples in everything]
+        else:
+            given = [False] * len(everything)
+        features = FrozenFeatures(
+            store=self._store if reuse else None, gang=self._gang, backbone_digest=digest
+        )
+        for examples, known in zip(everything, given, strict=True):
+            if not known:
+                features.give(examples.images)
 
     def _benchmarks(self, model: RewardModel) -> dict[str, Benchmark]:
         return {
@@ -278,13 +279,9 @@ class Trial:
         )
 
 
-def _training_chunks(
-    config: TrainerConfig, items: Sequence[PreferenceItem], gang: Gang, *, padded: bool
-) -> list[list[int]]:
-    """This rank's micro batches, in the order they will be trained on: what is encoded together."""
+def _shown_chunks(config: TrainerConfig, items: Sequence[PreferenceItem]) -> list[list[int]]:
+    """Every item that is trained on, in chunks that know nothing of order, ranks or batches."""
     order = training_order(config, items)
-    return [
-        chunk
-        for step in range(config.total_steps)
-        for chunk in rank_chunks(config, items, order.step(step), gang, padded=padded)
-    ]
+    steps = range(config.total_steps)
+    shown = sorted({index for step in steps for index in order.step(step)})
+    return [shown[start : start + CHUNK_ITEMS] for start in range(0, len(shown), CHUNK_ITEMS)]

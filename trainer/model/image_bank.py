@@ -68,14 +68,19 @@ class ImageBank:
         self._keys: dict[int, tuple[ImageKey, ...]] = {}
         self._chunk_of: dict[ImageKey, int] = {}
         self._chunks: list[list[Images]] = []
+        self.chunk_keys: list[list[ImageKey]] = []
+        """By chunk, the images that no chunk before it shows."""
         for chunk in chunks:
             fresh = []
+            new: list[ImageKey] = []
             for item in chunk:
                 keys = [key for key in self.keys(item) if key not in self._chunk_of]
                 self._chunk_of.update(dict.fromkeys(keys, len(self._chunks)))
+                new += dict.fromkeys(keys)
                 if keys:
                     fresh.append(item.images)
             self._chunks.append(fresh)
+            self.chunk_keys.append(new)
         self._inputs: dict[ImageKey, ImageInput] = {}
         self._shapes: dict[ImageKey, ImageInput] = {}
         self._features: dict[ImageKey, VisionFeatures] = {}
@@ -125,7 +130,7 @@ class ImageBank:
                 distinct.setdefault(key, len(distinct))
         if not distinct:
             return BatchImages(None, (), {})
-        if self._keeps_features():
+        if self.keeps_features:
             self.encode(items)
             parts = [self._features[key] for key in distinct]
             return BatchImages(join_features(parts), (), distinct)
@@ -148,13 +153,21 @@ class ImageBank:
     @property
     def encoded_in_model(self) -> bool:
         """Whether a forward pass may have to run the vision tower."""
-        return bool(self._chunk_of) and not self._keeps_features()
+        return bool(self._chunk_of) and not self.keeps_features
 
-    def encode_all(self) -> None:
-        """Every chunk at once, for when the vision tower will not be at hand later."""
-        if self._chunk_of and self._keeps_features():
-            for index in range(len(self._chunks)):
-                self._encode_chunk(index)
+    def encode_chunks(self, indices: Iterable[int]) -> None:
+        """Compute the frozen features of whole chunks."""
+        for index in indices:
+            self._encode_chunk(index)
+
+    def features_of(self, keys: Iterable[ImageKey]) -> list[tuple[ImageInput, VisionFeatures]]:
+        """Encoded images with their shapes, one by one."""
+        return [(self._shapes[key], self._features[key]) for key in keys]
+
+    def know(self, key: ImageKey, shape: ImageInput, features: VisionFeatures) -> None:
+        """Take an image's features from who has encoded it; it is neither loaded nor encoded."""
+        self._shapes[key] = shape
+        self._features[key] = features
 
     @torch.no_grad()
     def _encode_chunk(self, index: int) -> None:
@@ -179,8 +192,10 @@ class ImageBank:
             dropped = self._inputs.pop(key, None)
             self._pixel_bytes -= 0 if dropped is None else _size(dropped)
 
-    def _keeps_features(self) -> bool:
-        if not self._frozen:
+    @property
+    def keeps_features(self) -> bool:
+        """Whether features are computed once: they are frozen, and there are not too many."""
+        if not self._frozen or not self._chunk_of:
             return False
         if self._caches is None:
             first = next(images for chunk in self._chunks for images in chunk)

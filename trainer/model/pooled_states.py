@@ -16,17 +16,16 @@ from itertools import accumulate
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from infra.errors import MissingObjectError
 from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.evaluation.evaluate import work
 from trainer.gangs.gang import Gang
 from trainer.identity import SCORING_VERSION, TRAINER_VERSION, digest
+from trainer.model.kept_tensors import fetched, packed
 from trainer.model.pooling import pool
 from trainer.model.reward_model import RewardModel
 from trainer.phases import is_ever_free
@@ -100,29 +99,16 @@ class PooledStates:
         key = None
         if self._digest is not None:
             key = states_key(self._model.config, items, self._digest)
-        data = self._fetched(key, branches)
-        if data is None:
-            data = self._computed(items)
+        tensors = fetched(self._store, key, self._gang) if key is not None else None
+        if tensors is None:
+            tensors = self._computed(items)
             if key is not None and self._gang.leads:
-                self._store.write(key, data)
-        examples.know(_opened(data, items))
+                self._store.write(key, packed(tensors))
+        examples.know(_opened(tensors, items))
         return True
 
-    def _fetched(self, key: str | None, branches: int) -> bytes | None:
-        """The stored states, if they are there and whole; all ranks agree."""
-        data = b""
-        if key is not None and self._gang.leads:
-            try:
-                data = self._store.read(key)
-            except MissingObjectError:
-                data = b""
-            if not _is_whole(data, branches, self._model.backbone.hidden_size):
-                data = b""
-        (data, *_) = self._gang.gather(data)
-        return data or None
-
     @torch.no_grad()
-    def _computed(self, items: Sequence[PreferenceItem]) -> bytes:
+    def _computed(self, items: Sequence[PreferenceItem]) -> dict[str, torch.Tensor]:
         config = self._model.config
         order = np.argsort([work(item) for item in items], kind="stable")
         chunks = [
@@ -138,8 +124,7 @@ class PooledStates:
         everyone = [load(part) for part in told if part]
         whole = _joined(everyone)
         places = whole.pop("places").argsort()
-        tensors = {name: tensor[places].contiguous() for name, tensor in whole.items()}
-        return save(tensors, metadata={"sha256": _content(tensors)})
+        return {name: tensor[places].contiguous() for name, tensor in whole.items()}
 
     def _chunk(
         self, items: Sequence[PreferenceItem], chunk: list[int], config: TrainerConfig
@@ -176,26 +161,7 @@ def _joined(parts: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _content(tensors: dict[str, torch.Tensor]) -> str:
-    told = hashlib.sha256()
-    for name in sorted(tensors):
-        told.update(tensors[name].numpy().tobytes())
-    return told.hexdigest()
-
-
-def _is_whole(data: bytes, branches: int, hidden_size: int) -> bool:
-    """Whether these bytes are the states of so many branches, as they were written."""
-    try:
-        tensors = load(data)
-        length = int.from_bytes(data[:8], "little")
-        recorded = json.loads(data[8 : 8 + length])["__metadata__"]["sha256"]
-    except (SafetensorError, ValueError, KeyError):
-        return False
-    return tensors["pooled"].shape == (branches, hidden_size) and _content(tensors) == recorded
-
-
-def _opened(data: bytes, items: Sequence[PreferenceItem]) -> KnownStates:
-    tensors = load(data)
+def _opened(tensors: dict[str, torch.Tensor], items: Sequence[PreferenceItem]) -> KnownStates:
     return KnownStates(
         pooled=tensors["pooled"],
         prompt_tokens=tensors["prompt_tokens"].tolist(),
