@@ -281,7 +281,5 @@ class Trial:
 
 def _shown_chunks(config: TrainerConfig, items: Sequence[PreferenceItem]) -> list[list[int]]:
     """Every item that is trained on, in chunks that know nothing of order, ranks or batches."""
-    order = training_order(config, items)
-    steps = range(config.total_steps)
-    shown = sorted({index for step in steps for index in order.step(step)})
+    shown = training_order(config, items).shown()
     return [shown[start : start + CHUNK_ITEMS] for start in range(0, len(shown), CHUNK_ITEMS)]

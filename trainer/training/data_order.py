@@ -50,6 +50,7 @@ class PhasedOrder:
         self, items: Sequence[PreferenceItem], phases: tuple[Phase, ...], *, batch: int, seed: int
     ) -> None:
         self._phases = phases
+        self._count = len(items)
         self._everything = DataOrder(len(items), batch=batch, seed=seed)
         self._some: dict[int, tuple[list[int], DataOrder]] = {}
         for phase in phases:
@@ -65,6 +66,19 @@ class PhasedOrder:
             return self._everything.step(step)
         kept, order = self._some[phase.number]
         return [kept[index] for index in order.step(step - phase.first)]
+
+    def shown(self) -> list[int]:
+        """Indices of all items that any step sees, in their own order."""
+        shown: set[int] = set()
+        for phase in self._phases:
+            seen: set[int] = set()
+            kept, _ = self._some.get(phase.number, (range(self._count), None))
+            for step in range(phase.first, phase.last):
+                seen.update(self.step(step))
+                if len(seen) == len(kept):
+                    break  # further passes, of which there may be millions, show the same
+            shown |= seen
+        return sorted(shown)
 
 
 def training_order(config: TrainerConfig, items: Sequence[PreferenceItem]) -> PhasedOrder:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.training.data_order import DataOrder, micro_batches
+from trainer.config import TrainerConfig
+from trainer.data.items import PreferenceItem, Response
+from trainer.training.data_order import DataOrder, micro_batches, training_order
 
 
 @given(count=st.integers(1, 40), batch=st.integers(1, 17), seed=st.integers(0, 9), data=st.data())
@@ -28,6 +30,41 @@ def test_every_pass_shows_every_item_once(count: int, batch: int, seed: int) -> 
 
     for start in range(0, 2 * count, count):
         assert sorted(stream[start : start + count]) == list(range(count))
+
+
+@given(pairs=st.integers(1, 40), steps=st.integers(2, 12), halves=st.booleans())
+def test_what_is_shown_is_what_some_step_sees(pairs: int, steps: int, halves: bool) -> None:
+    items = [item_of(number, "even" if number % 2 == 0 else "odd") for number in range(pairs)]
+    phases = [{"share": 0.5, "sources": ["even"]}, {"share": 0.5}] if halves else []
+    config = TrainerConfig.model_validate(
+        {
+            "data": {"pairs": pairs, "weights": {"even": 1.0}, "sources": SOURCES},
+            "strategy": {"batch_pairs": 3, "steps": steps, "phases": phases},
+        }
+    )
+    order = training_order(config, items)
+
+    expected = {index for step in range(steps) for index in order.step(step)}
+
+    assert order.shown() == sorted(expected)
+
+
+def test_what_is_shown_is_known_at_once_however_long_the_training() -> None:
+    items = [item_of(number, "even") for number in range(50)]
+    endless = TrainerConfig.model_validate({"strategy": {"steps": 10**12, "batch_pairs": 8}})
+
+    assert training_order(endless, items).shown() == list(range(50))
+
+
+SOURCES = {"even": {"kind": "text"}, "odd": {"kind": "text"}}
+
+
+def item_of(number: int, source: str) -> PreferenceItem:
+    responses = (Response(text="yes", rank=1), Response(text="no", rank=2))
+    name = str(number)
+    return PreferenceItem(
+        item_id=name, group_id=name, prompt=name, responses=responses, source=source
+    )
 
 
 def test_another_seed_is_another_order() -> None:
