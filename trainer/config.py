@@ -223,7 +223,7 @@ class TrainerConfig(Frozen):
     strategy: StrategyConfig = StrategyConfig()
     data: DataConfig = DataConfig()
     backbone: BackboneConfig = BackboneConfig()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Head initialisation, data order and dropout."""
     evaluation: EvaluationConfig = EvaluationConfig()
     machine: MachineConfig = MachineConfig()

@@ -14,7 +14,7 @@ class ReplicatesSpec(Frozen):
 
     seeds: PositiveInt = 3
     """Trials per arm, with seeds `first_seed`, `first_seed` + 1, ...; in a race, `initial`."""
-    first_seed: Annotated[int, Field(ge=0)] = 0
+    first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     race: bool = False
     """Give further seeds to arms still in contention, by intervals that hold at every look."""
     initial: Annotated[int, Field(ge=1)] | None = None

@@ -33,15 +33,16 @@ def test_a_wrong_config_names_every_problem_and_the_near_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text("stratgy: {}\nhead: {layers: 9}\n")
+    path.write_text("stratgy: {}\nhead: {layers: 9}\nseed: 99999999999999999999\n")
 
     code = main([str(path), "--out", str(tmp_path / "out")])
 
     told = capsys.readouterr().err
     assert code == 2
-    assert "2 problems" in told
+    assert "3 problems" in told
     assert "did you mean strategy?" in told
     assert "head.layers" in told
+    assert "seed: " in told
 
 
 def test_a_missing_config_is_no_traceback(
