@@ -163,13 +163,14 @@ class Trial:
         model.to(self._gang.device)
         items = training_items(self._config.data)
         frozen = not model.vision_is_trained
+        shown = _shown_chunks(self._config, items)
         examples = Examples(
             items,
             model.backbone,
             self._config.paradigm,
             critiques=True,
             frozen_vision=frozen,
-            chunks=_shown_chunks(self._config, items),
+            chunks=shown,
             share_prompts=self._config.machine.share_prompts,
             limits=TextLimits.of(self._config.data),
             judge=self._config.judge,
@@ -178,6 +179,9 @@ class Trial:
         for benchmark in benchmarks.values():
             check_held_out(items, benchmark.examples.items)
         self._reuse(model, [examples, *(each.examples for each in benchmarks.values())])
+        examples.check_lengths(index for chunk in shown for index in chunk)
+        for benchmark in benchmarks.values():
+            benchmark.examples.check_lengths(range(len(benchmark.examples)))
         step = resume_from.step if resume_from is not None else 0
         monitored = self._config.evaluation.monitor
         loop = TrainingLoop(

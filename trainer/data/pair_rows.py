@@ -34,6 +34,7 @@ class Reason(StrEnum):
     NO_PROMPT = "no prompt"
     ONE_RESPONSE = "fewer than two responses"
     NOT_TEXT = "a response is not text"
+    NOT_UNICODE = "half of a character (a lone surrogate)"
     EMPTY = "an empty response"
     SAME = "identical responses"
     RANKS = "ranks do not match the responses"
@@ -80,6 +81,16 @@ class PairRow:
     margin: float | None = None
     soft_label: float | None = None
     label_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse texts that no file can hold; JSON can spell them."""
+        said = [text for each in self.responses for text in (each.text, each.critique)]
+        named = [image for image in self.images if isinstance(image, str)]
+        texts = [self.prompt, self.category, self.group or "", self.row_id or "", *said, *named]
+        try:
+            "".join(texts).encode()
+        except UnicodeEncodeError:
+            raise UnusableRow(Reason.NOT_UNICODE) from None
 
     @property
     def tied(self) -> bool:

@@ -17,11 +17,14 @@ from trainer.config import Paradigm, SharePrompts
 from trainer.data.items import PreferenceItem
 from trainer.head_config import JudgeConfig
 from trainer.model.backbone import Backbone
-from trainer.model.backbone_inputs import ImageInput
 from trainer.model.image_bank import BatchImages, ImageBank
+from trainer.prompting.positions import PromptPositions
 from trainer.prompting.prompts import TreePrompt, build_prompts
 from trainer.prompting.text_cutting import TextCutter, TextLimits
 from trainer.trees.tree_batch import Tree, TreeBatch, lay_trees, pad_trees
+
+CHECKED_AT_ONCE = 64
+"""Items tokenized together to see whether they fit."""
 
 MOST_KNOWN_TOKENS = 32_000_000
 """Tokens of examples that are kept: with their positions about 1 GB."""
@@ -128,7 +131,7 @@ class Examples:
         self._padded = (judges or paradigm == "critic") and not critiques
         self._known: dict[int, TokenizedExample] = {}
         self._states: KnownStates | None = None
-        self._known_positions: dict[tuple[tuple[int, tuple[int, ...], bool], ...], np.ndarray] = {}
+        self._positions = PromptPositions(backbone)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -167,11 +170,27 @@ class Examples:
         taken = [made.get(index) or self._known[index] for index in indices]
         for index, example in made.items():
             self._known[index] = example
-            self._known_tokens += _tokens(example)
+            self._known_tokens += example.tree.tokens
         while self._known_tokens > MOST_KNOWN_TOKENS:
             oldest = next(iter(self._known))
-            self._known_tokens -= _tokens(self._known.pop(oldest))
+            self._known_tokens -= self._known.pop(oldest).tree.tokens
         return taken
+
+    def check_lengths(self, indices: Iterable[int]) -> None:
+        """Refuse now what would be refused when its batch is due, maybe at the end of a training.
+
+        No tokenizer makes more tokens than bytes, so that short texts need no look; images and
+        frame are given half of the backbone's positions.
+
+        Raises:
+            DataError: As `take`.
+        """
+        limit = self._backbone.max_positions
+        if limit is None or self._states is not None:
+            return
+        long = [index for index in indices if _bytes(self.items[index]) > limit // 2]
+        for start in range(0, len(long), CHECKED_AT_ONCE):
+            self.take(long[start : start + CHECKED_AT_ONCE])
 
     def extents(self, indices: Sequence[int]) -> list[Extent]:
         """How much of a batch each of these items takes; tokenizes those that are not yet."""
@@ -255,7 +274,7 @@ class Examples:
                     trunk=np.asarray(prompt.trunk, dtype=np.int64),
                     branches=tuple(np.asarray(b.tokens, dtype=np.int64) for b in prompt.branches),
                     labelled=tuple(branch.labelled for branch in prompt.branches),
-                    positions=self._positions(prompt, pictures),
+                    positions=self._positions.of(prompt, pictures),
                 ),
             )
             for item, prompt, pictures in zip(items, prompts, images, strict=True)
@@ -274,22 +293,7 @@ class Examples:
                     "data.max_response_tokens, or leave it out of the data"
                 )
 
-    def _positions(self, prompt: TreePrompt, images: Sequence[ImageInput]) -> np.ndarray:
-        """Positions of the trunk and its longest branch."""
-        longest = max((branch.tokens for branch in prompt.branches), key=len)
-        length = len(prompt.trunk) + len(longest)
-        shapes = tuple((image.tokens, image.grid, image.alone) for image in images)
-        known = self._known_positions.get(shapes)
-        if known is None or known.shape[1] < length:
-            # Images come first and only text follows, so rows with images of the same shapes have
-            # the same positions as far as both go: one long row serves them all.
-            tail = [self._backbone.eos_token_id] * length
-            row = [*prompt.trunk, *longest, *tail]
-            known = self._backbone.positions([row], [images]).numpy()[..., 0, :]
-            known = known if known.ndim == 2 else known[None]
-            self._known_positions[shapes] = known
-        return known[:, :length]
 
-
-def _tokens(example: TokenizedExample) -> int:
-    return len(example.tree.trunk) + sum(len(branch) for branch in example.tree.branches)
+def _bytes(item: PreferenceItem) -> int:
+    """Of its prompt and all its responses."""
+    return sum(len(text.encode()) for text in (item.prompt, *(r.text for r in item.responses)))

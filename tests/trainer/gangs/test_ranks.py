@@ -173,6 +173,37 @@ def test_a_loss_that_is_not_finite_on_one_rank_takes_the_whole_gang_out_together
         assert "DivergedTrial: at step 1 the loss was inf" in log, rank
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_response_that_is_too_long_ends_a_trial_before_its_first_step(
+    held_out: bool, backbone_folder: Path, store: LocalStore, tmp_path: Path
+) -> None:
+    long = text_row(99, chosen="circle " * 100_000)
+    path = write_rows(tmp_path / "rows.jsonl", [text_row(number) for number in range(40)] + [long])
+    own = {
+        "sources": {"own": {"kind": "file", "settings": {"path": str(path), "split": "train"}}},
+        "weights": {"own": 1},
+        "pairs": 41,
+    }
+    part = {"kind": "file", "settings": {"path": str(path), "split": "test"}}
+    config = small_config(
+        backbone_folder,
+        data={"sources": {"own": part}} if held_out else own,
+        strategy={"batch_pairs": 1},
+        evaluation={
+            "benchmarks": {"own": {"split": "test", "parts": {"own": "all"}}},
+            "monitor": "own",
+        }
+        if held_out
+        else {},
+    )
+    notebook = Notebook()
+
+    with pytest.raises(DataTrialFailure, match=r"takes 100\d+ tokens, but the backbone reads"):
+        run_trial(config, store_uri=store.uri, identity="t", reporter=notebook)
+
+    assert notebook.reports == []
+
+
 def test_unusable_data_and_backbones_are_told_apart(
     backbone_folder: Path, store: LocalStore, tmp_path: Path
 ) -> None:
