@@ -117,7 +117,17 @@ class ImageBank:
         return [self._inputs[key] for key in keys]
 
     def _load(self, images: Images, keys: Sequence[ImageKey]) -> list[ImageInput]:
-        loaded = self._backbone.image_inputs([image.load() for image in images])
+        shown = [image.load() for image in images]
+        try:
+            loaded = self._backbone.image_inputs(shown)
+        except ValueError as error:  # a vendor's processor refuses, say, what is very long and thin
+            told = ", ".join(
+                f"{getattr(image, 'path', image.key)} of {each.width} x {each.height} pixels"
+                for image, each in zip(images, shown, strict=True)
+            )
+            raise DataError(
+                f"this backbone cannot take the image {told}: {error}; leave its rows out"
+            ) from error
         for key, image in zip(keys, loaded, strict=True):
             self._remember(key, image)
         return loaded

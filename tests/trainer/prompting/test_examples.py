@@ -12,6 +12,7 @@ from PIL import Image
 from infra.errors import DataError
 from tests.trainer.tiny_models import tiny_backbone
 from trainer.config import DataConfig
+from trainer.data.images import open_image
 from trainer.data.items import ImageReference, PreferenceItem, Response
 from trainer.data.mixture import training_items
 from trainer.model.backbone import Backbone, read_backbone
@@ -113,6 +114,15 @@ def test_a_response_that_does_not_fit_is_refused_not_cut(backbone: Backbone) -> 
 
     with pytest.raises(DataError, match="item 'long' of source 'mine' takes"):
         build([item], backbone, [[0]]).take([0])
+
+
+def test_an_image_the_backbone_refuses_is_named(backbone: Backbone, tmp_path: Path) -> None:
+    items, _ = counted_items(1)
+    Image.new("RGB", (2000, 3)).save(tmp_path / "line.png")
+    item = replace(items[0], images=(open_image(tmp_path / "line.png"),))
+
+    with pytest.raises(DataError, match=r"image .*line\.png of 2000 x 3 pixels: .*aspect ratio"):
+        build([item], backbone, [[0]]).batch([0])
 
 
 def test_a_text_backbone_says_that_it_takes_no_images() -> None:
