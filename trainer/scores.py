@@ -76,7 +76,7 @@ def read_scores(data: bytes) -> pa.Table:
 
 
 def one_row_per_response(table: pa.Table) -> pa.Table:
-    """The table with the presentations of a judge averaged; responses keep their order.
+    """The table with the presentations of a judge averaged; items and responses keep their order.
 
     Rows of an item adjoin in what comes back, however they were mixed before.
     """
@@ -88,7 +88,8 @@ def one_row_per_response(table: pa.Table) -> pa.Table:
     names = {"score_mean": "score", "parsed_all": "parsed"} | {f"{n}_first": n for n in kept}
     groups = groups.rename_columns([names.get(name, name) for name in groups.column_names])
     groups = groups.append_column("order", pa.array([0] * groups.num_rows, pa.int32()))
-    first = pc.index_in(groups["item_id"], pc.unique(groups["item_id"]))
+    # Groups come in an order of their own.
+    first = pc.index_in(groups["item_id"], pc.unique(table["item_id"]))
     order = pc.sort_indices(
         groups.append_column("place", first),
         sort_keys=[("place", "ascending"), ("response", "ascending")],

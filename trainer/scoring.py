@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from infra.errors import InputError, MissingError
+from infra.errors import DataError, InputError, MissingError
 from infra.object_store import ObjectStore
 from trainer.config import BenchmarkConfig, TrainerConfig
 from trainer.data.items import PreferenceItem
@@ -73,17 +73,28 @@ class ModelScorer:
         items = as_items(rows)
         if not items:
             raise InputError("there is nothing to score: expected at least one item")
-        prepared = Benchmark(
-            name=benchmark,
+        prepared = self._prepared(items, benchmark, split)
+        scored = evaluate(self.model, prepared, self._gang)
+        self.written_tokens += scored.written_tokens
+        return scored.table
+
+    def refusal(self, item: PreferenceItem) -> str:
+        """Why this model cannot take an item; empty if it can."""
+        try:
+            self._prepared([item], "", "").examples.take([0])
+        except DataError as error:
+            return str(error)
+        return ""
+
+    def _prepared(self, items: list[PreferenceItem], name: str, split: str) -> Benchmark:
+        return Benchmark(
+            name=name,
             split=split,
             items=items,
             backbone=self.model.backbone,
             config=self.model.config,
             frozen_vision=True,
         )
-        scored = evaluate(self.model, prepared, self._gang)
-        self.written_tokens += scored.written_tokens
-        return scored.table
 
     def rounds(self, needed: Collection[int] = (0,)) -> Iterator[dict[int, ModelScorer]]:
         """Itself, as the only member there is."""

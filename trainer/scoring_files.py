@@ -12,17 +12,19 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from infra.errors import BusyError, DataError, DiskFullError, InputError, StoreError
+from trainer.data.items import PreferenceItem
 from trainer.data.row_files import read_rows
 from trainer.data.unlabelled import Chunk, chunks_to_score
 from trainer.identity import SCORING_VERSION
@@ -32,6 +34,8 @@ from trainer.scoring import EnsembleScorer, ModelScorer
 CHUNK_ROWS = 256
 """Rows of the file in one part: what a killed run loses at most, per member."""
 ENDINGS = (".parquet", ".jsonl", ".csv")
+REFUSED = b"refused"
+"""In a part's metadata: rows that a member could not take, by number, and why."""
 
 Progress = Callable[[int, int], None]
 """Told rows that are done and rows in all, each counted once per member."""
@@ -118,12 +122,13 @@ def score_file(  # noqa: PLR0913 -- all by name
                         table = _scores(models[member], chunk, benchmark, split)
                         _write_part(names[member][number], table)
                         done.add(chunk.rows)
-        for chunk in chunks_to_score(source, size=chunk_rows):
-            outcome.unusable += chunk.unusable
+        refused = [_refused(paths) for paths in zip(*names, strict=True)]
+        for chunk, told in zip(chunks_to_score(source, size=chunk_rows), refused, strict=True):
+            outcome.unusable += sorted([*chunk.unusable, *told.items()])
         if len(outcome.unusable) == rows:
             first = f"; row 1: {outcome.unusable[0][1]}" if outcome.unusable else ""
             raise DataError(f"no row of {source} can be scored{first}")
-        outcome.responses = _gather(scorer, names, out)
+        outcome.responses = _gather(scorer, names, refused, out)
     return outcome
 
 
@@ -149,19 +154,49 @@ class _Count:
 
 
 def _scores(scorer: ModelScorer, chunk: Chunk, benchmark: str, split: str) -> pa.Table:
-    if not chunk.items:
+    """One member's part; rows it cannot take are told in the table's metadata."""
+    items, refused = list(chunk.items), {}
+    try:
+        table = _scored(scorer, items, benchmark, split)
+    except DataError:
+        refused = {item.item_id: why for item in items if (why := scorer.refusal(item))}
+        if not refused:
+            raise
+        taken = [item for item in items if item.item_id not in refused]
+        table = _scored(scorer, taken, benchmark, split)
+    return table.replace_schema_metadata({REFUSED: json.dumps(refused)})
+
+
+def _scored(
+    scorer: ModelScorer, items: list[PreferenceItem], benchmark: str, split: str
+) -> pa.Table:
+    if not items:
         return SCORE_SCHEMA.empty_table()
-    return one_row_per_response(scorer.score(chunk.items, benchmark=benchmark, split=split))
+    return one_row_per_response(scorer.score(items, benchmark=benchmark, split=split))
 
 
-def _gather(scorer: ModelScorer | EnsembleScorer, names: list[list[Path]], out: Path) -> int:
+def _refused(parts: Iterable[Path]) -> dict[int, str]:
+    """Numbers of the rows that a member could not take, and why; they have no ensemble's score."""
+    refused: dict[int, str] = {}
+    for path in parts:
+        told = json.loads((pq.read_schema(path).metadata or {}).get(REFUSED, b"{}"))
+        refused |= {int(number): why for number, why in told.items() if int(number) not in refused}
+    return refused
+
+
+def _gather(
+    scorer: ModelScorer | EnsembleScorer,
+    names: list[list[Path]],
+    refused: list[dict[int, str]],
+    out: Path,
+) -> int:
     """Combine the members' parts chunk by chunk; the result appears when it is whole."""
     aside = out.with_name(f".{out.name}.aside")
     responses = 0
     with ExitStack() as stack:
         writer: Writer | None = None
-        for paths in zip(*names, strict=True):
-            tables = [pq.read_table(path) for path in paths]
+        for paths, without in zip(zip(*names, strict=True), refused, strict=True):
+            tables = [_read_part(path, without) for path in paths]
             if not tables[0].num_rows:
                 continue
             table = scorer.combined(tables)
@@ -194,6 +229,12 @@ class _JsonLines:
         """One line per row."""
         for row in table.to_pylist():
             self.put(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _read_part(path: Path, without: Collection[int]) -> pa.Table:
+    table = pq.read_table(path).replace_schema_metadata(None)
+    gone = pa.array([str(number) for number in without], pa.string())
+    return table.filter(pc.invert(pc.is_in(table["item_id"], gone)))
 
 
 def _write_part(path: Path, table: pa.Table) -> None:
