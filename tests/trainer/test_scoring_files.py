@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from infra.errors import BusyError, DataError, InputError, MissingError
 from infra.object_store import LocalStore
@@ -105,32 +104,6 @@ def test_the_table_has_every_response_once_and_says_how_sure_the_members_are(
     assert np.add.reduceat(probability[:-1], range(0, 16, 2)) == pytest.approx(np.ones(8))
     assert all(0 <= value <= 1 for value in table["disagreement"].to_pylist()[:-1])
     assert not list(tmp_path.glob("*.parts")), "parts are removed when the result stands"
-
-
-def test_rows_that_a_model_cannot_take_are_told_and_all_others_scored(
-    ensemble: Path, prompts: Path, tmp_path: Path
-) -> None:
-    Image.new("RGB", (2000, 3)).save(tmp_path / "line.png")
-    rows = prompts.read_text().splitlines()
-    long = {"prompt": "What?", "responses": ["word " * 100_000, "no"]}
-    line = {"prompt": "What is this?", "response": "A line.", "image": "line.png"}
-    mixed = tmp_path / "mixed.jsonl"
-    mixed.write_text("\n".join([rows[0], json.dumps(long), *rows[1:], json.dumps(line)]) + "\n")
-    scorer = load_reward_model(ensemble)
-
-    plain = score_file(scorer, prompts, tmp_path / "plain.parquet", chunk_rows=4)
-    outcome = score_file(scorer, mixed, tmp_path / "mixed.parquet", chunk_rows=4)
-
-    assert outcome.responses == plain.responses
-    told = dict(outcome.unusable)
-    assert sorted(told) == [2, ROWS + 1, ROWS + 2]
-    assert "tokens, but the backbone reads at most" in told[2]
-    assert "line.png of 2000 x 3 pixels" in told[ROWS + 2]
-    tables = [read_scored(tmp_path / f"{name}.parquet") for name in ("plain", "mixed")]
-    numbers = [int(name) for name in tables[1]["item_id"].to_pylist()]
-    assert numbers == sorted(numbers)
-    scores = [table["score"] for table in tables]
-    assert np.allclose(scores[0].to_numpy(), scores[1].to_numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".csv"])
