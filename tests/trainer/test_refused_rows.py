@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tests.trainer.trials import small_config
+from trainer.data.unlabelled import Row
 from trainer.model.backbone import read_backbone
 from trainer.model.reward_model import RewardModel
 from trainer.scoring import ModelScorer
@@ -20,14 +21,14 @@ ROWS = 10
 def test_rows_that_a_model_cannot_take_are_told_and_all_others_scored(
     backbone_folder: Path, tmp_path: Path
 ) -> None:
-    good: list[dict[str, object]] = [
+    good: list[Row] = [
         {"prompt": f"What is {n} plus one?", "responses": [f"{n + 1}.", f"It is {n + 2}."]}
         for n in range(ROWS)
     ]
     Image.new("RGB", (2000, 3)).save(tmp_path / "line.png")
-    long = {"prompt": "What?", "responses": ["word " * 100_000, "no"]}
-    line = {"prompt": "What is this?", "response": "A line.", "image": "line.png"}
-    files: dict[str, list[dict[str, object]]] = {
+    long: Row = {"prompt": "What?", "responses": ["word " * 100_000, "no"]}
+    line: Row = {"prompt": "What is this?", "response": "A line.", "image": "line.png"}
+    files: dict[str, list[Row]] = {
         "plain": good,
         "mixed": [good[0], long, *good[1:], line],
     }
