@@ -11,7 +11,7 @@ import typer
 from infra.errors import MissingError, Problem, SpecError
 from sweep.cli.benchmark_texts import benchmark_of, config_of, evaluation_columns
 from sweep.cli.console import number_text, out, print_json, print_table, print_warning
-from sweep.cli.plan_verbs import Json, Overrides, SweepFile
+from sweep.cli.plan_verbs import Json, Overrides
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import Workplace, open_workplace
 
@@ -46,11 +46,18 @@ class SilentReporter:
 
 
 def train(  # noqa: PLR0917 -- typer declares options in signatures
-    file: SweepFile,
+    file: Annotated[
+        str,
+        typer.Argument(help="A trainer config or a sweep file, or the name of a shipped recipe."),
+    ],
     point: Annotated[
-        list[str] | None, typer.Option(help="AXIS=LEVEL, away from the baseline; repeatable.")
+        list[str] | None,
+        typer.Option(help="AXIS=LEVEL, away from a sweep's baseline; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The trial's seed.")] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**32 - 1, help="The trial's seed; the config's own if absent."),
+    ] = None,
     overrides: Overrides = None,
     to: Annotated[
         Path | None, typer.Option("--out", help="Folder to leave the trial's files in.")
@@ -64,7 +71,7 @@ def train(  # noqa: PLR0917 -- typer declares options in signatures
     ] = False,
     json: Json = False,
 ) -> None:
-    """Train one trial of a sweep file on this machine, without Ray."""
+    """Train one reward model, of a config or of a sweep's trial, on this machine, without Ray."""
     from trainer.catalog import backbone_digest
     from trainer.data.mixture import data_digests
     from trainer.devices import devices_here, layout_text, settled_on
@@ -72,7 +79,9 @@ def train(  # noqa: PLR0917 -- typer declares options in signatures
     from trainer.identity import training_identity
 
     workplace = open_workplace()
-    config = point_config(file, point or (), overrides or ()).model_copy(update={"seed": seed})
+    config = point_config(file, point or (), overrides or ())
+    if seed is not None:
+        config = config.model_copy(update={"seed": seed})
     if auto:
         config = settled_on(devices_here(), config)
         if not json:
@@ -148,15 +157,22 @@ def evaluate(
 
 
 def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> TrainerConfig:
-    """The trainer config at a point of a sweep file.
+    """The trainer config at a point of a sweep file, or of a file that is one itself.
 
     Raises:
         SpecError: If the file, an axis or a level is wrong; every problem at once.
     """
     from infra.findings import hint
     from search_spaces.settling import settle_point
+    from sweep.spec.baseline import load_trainer_config
+    from sweep.spec.load import is_trainer_config, sweep_document
     from sweep.spec.resolve import resolve_file
 
+    if is_trainer_config(sweep_document(file)):
+        if point:
+            message = f"a trainer config has no axes; set {point[0]} with --set instead"
+            raise SpecError(file, [Problem("--point", message)])
+        return load_trainer_config(file, overrides)
     resolved = resolve_file(file, overrides)
     axes = {axis.name: axis for axis in resolved.axes}
     chosen: dict[str, str] = {}

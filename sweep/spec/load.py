@@ -58,7 +58,7 @@ def sweep_of(document: YamlDocument) -> SweepFile:
     Raises:
         SpecError: With every problem, by line.
     """
-    if not is_sweep(document) and set(document.data) & set(TrainerConfig.model_fields):
+    if is_trainer_config(document):
         message = "this is a trainer config, not a sweep; name it as a sweep's baseline"
         raise SpecError(document.source.name, [Problem("", message)])
     try:
@@ -71,3 +71,8 @@ def sweep_of(document: YamlDocument) -> SweepFile:
 def is_sweep(document: YamlDocument) -> bool:
     """Whether a document is a sweep file; a trainer config has none of its keys."""
     return bool(set(document.data) & set(SweepSpec.model_fields))
+
+
+def is_trainer_config(document: YamlDocument) -> bool:
+    """Whether a document is a trainer config, which is no sweep by itself."""
+    return not is_sweep(document) and bool(set(document.data) & set(TrainerConfig.model_fields))

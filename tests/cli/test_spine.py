@@ -106,6 +106,23 @@ def test_one_trial_trains_without_a_sweep(rmsweep: Command, tmp_path: Path) -> N
     assert record["config"]["seed"] == 3
 
 
+def test_a_trainer_config_trains_as_it_is(rmsweep: Command, tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(
+        "backbone: {family: tiny-qwen2.5-vl, scale: xs}\nseed: 7\nstrategy: {batch_pairs: 8}\n"
+        "data: {pairs: 16}\nevaluation: {benchmarks: {validation: {parts: {text: 4}}}}\n"
+    )
+    out = str(tmp_path / "out")
+
+    answer = rmsweep("train", str(file), "--set", "head.layers=3", "--out", out, "--json")
+    pointed = rmsweep("train", str(file), "--point", "head.layers=3", "--out", out)
+
+    record = json.loads((Path(json.loads(answer.out)["folder"]) / "record.json").read_text())
+    assert (record["config"]["head"]["layers"], record["config"]["seed"]) == (3, 7)
+    assert pointed.code == 2
+    assert "a trainer config has no axes" in pointed.err
+
+
 def test_a_point_off_the_axes_is_refused_with_the_nearest_names(
     rmsweep: Command, tmp_path: Path
 ) -> None:
