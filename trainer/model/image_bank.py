@@ -7,7 +7,7 @@ resumed training has to repeat the first one bit by bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +19,9 @@ from trainer.model.backbone_inputs import ImageInput, VisionFeatures, join_featu
 
 MEMORY_LIMIT_BYTES = 2 * 1024**3
 """Of cached features, and of cached pixels."""
+
+TOKENS_AT_ONCE = 4096
+"""Of images encoded in one call: by arithmetic about 1 GB in a vision tower of Qwen2.5-VL's."""
 
 Images = tuple[ImageReference, ...]
 """Of one item."""
@@ -195,12 +198,13 @@ class ImageBank:
         module = self._backbone.module
         training = module.training
         module.eval()
-        features = self._backbone.vision_features(list(wanted.values()))
+        for group in _together(wanted):
+            features = self._backbone.vision_features([wanted[key] for key in group])
+            for position, key in enumerate(group):
+                self._features[key] = features.select([position]).apply(torch.clone)
+                dropped = self._inputs.pop(key, None)
+                self._pixel_bytes -= 0 if dropped is None else _size(dropped)
         module.train(training)
-        for position, key in enumerate(wanted):
-            self._features[key] = features.select([position]).apply(torch.clone)
-            dropped = self._inputs.pop(key, None)
-            self._pixel_bytes -= 0 if dropped is None else _size(dropped)
 
     @property
     def keeps_features(self) -> bool:
@@ -222,6 +226,19 @@ class ImageBank:
         if key not in self._inputs and self._pixel_bytes + _size(image) <= MEMORY_LIMIT_BYTES:
             self._inputs[key] = image
             self._pixel_bytes += _size(image)
+
+
+def _together(images: Mapping[ImageKey, ImageInput]) -> list[list[ImageKey]]:
+    """The images in their order, in groups of at most `TOKENS_AT_ONCE`; a larger one is alone."""
+    groups: list[list[ImageKey]] = []
+    held = 0
+    for key, image in images.items():
+        if not groups or held + image.tokens > TOKENS_AT_ONCE:
+            groups.append([])
+            held = 0
+        groups[-1].append(key)
+        held += image.tokens
+    return groups
 
 
 def _keys_of(images: Images) -> tuple[ImageKey, ...]:

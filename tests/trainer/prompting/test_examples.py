@@ -89,6 +89,24 @@ def test_features_are_the_same_bits_whatever_was_asked_for_first(backbone: Backb
     assert all(torch.equal(a, b) for a, b in zip(first.tokens, second.tokens, strict=True))
 
 
+def test_images_are_encoded_a_few_at_a_time_whatever_a_chunk_holds(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, images = counted_items(12)
+    patches: list[int] = []
+    monkeypatch.setattr("trainer.model.image_bank.TOKENS_AT_ONCE", 40)
+    hook = backbone.module.base_model.visual.register_forward_pre_hook(
+        lambda _, given: patches.append(len(given[0]))
+    )
+
+    with hook:
+        build(items, backbone, [list(range(12))]).batch(range(12))
+
+    assert len(images) > 2  # of 16 tokens, 64 patches each
+    assert max(patches) == 2 * 64
+    assert sum(patches) == 64 * len(images)
+
+
 def test_features_beyond_the_memory_limit_are_left_to_the_model(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
