@@ -231,7 +231,8 @@ def _item_activations(
         mlp = (backbone.mlp_size or WIDEST_MLP * width) / width
         largest = row_tokens * width * _layer_bytes(mlp, low=low)
         inputs, kept = 4.0 * layers * row_tokens * width, layers * largest
-        if config.paradigm == "critic" or config.judge.reasoning:
+        reasons = config.paradigm == "generative" and config.judge.reasoning
+        if config.paradigm == "critic" or reasons:
             language = backbone.parameters - backbone.vision_parameters
             words = min(MOST_WORDS, language / width)
             logits = row_tokens * LABELLED_SHARE * words * 4.0 * LOGIT_FLOATS

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from infra.object_store import LocalStore
+from tests.trainer.data.pair_file_writing import text_row, write_rows
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import Paradigm, TrainerConfig
 from trainer.data.mixture import benchmark_digest, benchmark_items, training_items
@@ -179,6 +180,26 @@ def test_one_and_two_ranks_score_the_same_model_identically(
 
     train(small_config(backbone_folder, **still), store, "one")
     train(small_config(backbone_folder, machine={"workers": 2}, **still), store, "two")
+
+    assert scores_of(store, "one").equals(scores_of(store, "two"))
+
+
+def test_ranks_that_score_in_different_numbers_of_batches_wait_for_one_another(
+    backbone_folder: Path, store: LocalStore, tmp_path: Path
+) -> None:
+    # Of 64 long rows one rank makes several batches, of the last 6 the other one makes one.
+    rows = [text_row(number, chosen=f"{number} " + "circle " * 300) for number in range(70)]
+    path = write_rows(tmp_path / "long.jsonl", rows)
+    source = {"kind": "file", "settings": {"path": str(path), "split": "validation"}}
+    still: dict[str, Any] = {
+        "strategy": {"batch_pairs": 8, "learning_rate": 1e-30},
+        "data": {"pairs": 8, "sources": {"long": source}},
+        "evaluation": {"benchmarks": {"validation": {"parts": {"long": "all"}}}},
+    }
+
+    train(small_config(backbone_folder, **still), store, "one")
+    ranks = {"workers": 2, "zero_stage": 3}
+    train(small_config(backbone_folder, machine=ranks, **still), store, "two")
 
     assert scores_of(store, "one").equals(scores_of(store, "two"))
 

@@ -1,7 +1,7 @@
 """From a benchmark's items to its score table: every item once, in batches fixed beforehand.
 
-Batches are fixed by the items alone and dealt to the ranks, so the table does not depend on how
-many ranks scored it.
+Chunks of items are dealt to the ranks and cut into batches by tokens: both follow from the items
+alone, so the table does not depend on how many ranks scored it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ from trainer.scores import score_table
 from trainer.training.objective import normalized_scores
 
 BATCH_ITEMS = 64
-"""Items scored at once."""
+"""Items scored at once, at most."""
+
+BATCH_TOKENS = 16_384
+"""Of them all: long rows are scored a few at a time, so that a model that could be trained on a
+device can be scored there. An item with more is scored alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,16 @@ def evaluate(model: RewardModel, benchmark: Benchmark, gang: Gang) -> Evaluation
         # Idle ranks score a batch for nothing: under ZeRO-3 a forward pass needs all of them.
         mine = number * gang.size + gang.rank
         idle = mine >= len(benchmark.chunks)
-        chunk = benchmark.chunks[0 if idle else mine]
-        batch = benchmark.examples.model_batch(chunk)
-        scored, tokens = _score_batch(model, batch, gang, always=always)
-        if not idle:
-            written += tokens
-            for index, example, values in zip(chunk, batch.examples, scored, strict=True):
-                rows += [(index, _row(benchmark, example, value)) for value in values]
+        batches = _batches(benchmark.examples, benchmark.chunks[0 if idle else mine])
+        for turn in range(gang.most(len(batches))):
+            over = idle or turn >= len(batches)
+            indices = batches[0 if over else turn]
+            batch = benchmark.examples.model_batch(indices)
+            scored, tokens = _score_batch(model, batch, gang, always=always)
+            if not over:
+                written += tokens
+                for index, example, values in zip(indices, batch.examples, scored, strict=True):
+                    rows += [(index, _row(benchmark, example, value)) for value in values]
     model.train(training)
     parts = gang.gather(json.dumps([rows, written]).encode())
     gathered = [json.loads(part) for part in parts]
@@ -110,6 +117,19 @@ def _chunks(items: Sequence[PreferenceItem], size: int) -> list[list[int]]:
     """Items of like length together."""
     order = np.argsort([work(item) for item in items], kind="stable")
     return [order[start : start + size].tolist() for start in range(0, len(items), size)]
+
+
+def _batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
+    """The items of a chunk in their order, as many at once as `BATCH_TOKENS` holds."""
+    batches: list[list[int]] = []
+    held = 0
+    for index, extent in zip(chunk, examples.extents(chunk), strict=True):
+        if not batches or held + extent.tokens > BATCH_TOKENS:
+            batches.append([])
+            held = 0
+        batches[-1].append(index)
+        held += extent.tokens
+    return batches
 
 
 def work(item: PreferenceItem) -> int:

@@ -62,6 +62,24 @@ def test_scores_do_not_depend_on_the_batch_size(
         assert np.allclose(table["score"].to_numpy(), tables[0]["score"].to_numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("tokens", [1, 300])
+def test_scores_do_not_depend_on_how_many_tokens_are_scored_at_once(
+    tokens: int, backbone_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = RewardModel(read_backbone(backbone_folder), small_config(backbone_folder)).eval()
+    items = mixed_items()
+    whole = evaluate(model, benchmark_of(model, items), ALONE).table
+    longest: list[int] = []
+    model.register_forward_pre_hook(lambda _, given: longest.append(len(given[0].examples)))
+    monkeypatch.setattr("trainer.evaluation.evaluate.BATCH_TOKENS", tokens)
+
+    table = evaluate(model, benchmark_of(model, items), ALONE).table
+
+    assert max(longest) < len(items)
+    assert table.drop_columns("score").equals(whole.drop_columns("score"))
+    assert np.allclose(table["score"].to_numpy(), whole["score"].to_numpy(), atol=1e-5)
+
+
 def test_a_table_holds_every_response_in_the_order_of_the_items(backbone_folder: Path) -> None:
     model = RewardModel(read_backbone(backbone_folder), small_config(backbone_folder)).eval()
     items = mixed_items()
