@@ -44,7 +44,7 @@ chaos: $(VENV)/.development  ## kill drivers under a simulated clock, and real p
 	$(BIN)/python -m tests.chaos.simulated
 	$(BIN)/python -m tests.chaos.real
 
-cluster-test: $(VENV)/.development  ## a cluster of this machine, and all that happens to clusters; 20 minutes
+cluster-test: $(VENV)/.development  ## a cluster of this machine, and all that happens to clusters; 10 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.cluster.rehearsal
 
 MINUTES ?= 30

@@ -80,8 +80,7 @@ def main() -> int:
     with a_cluster(asked.away) as of:
         shown = rehearse(of, events)
         found = table(shown)
-        tries = {f"{t['arm']}/{t['seed']}": t["attempts"] for t in shown["trials"]}
-        of.say(f"{shown['sweep']} {shown['state']} {shown['reason']}; attempts: {tries}")
+        of.say(of.told())
         of.mlflow.start()
         of.rmsweep("resume", NAME, "--json")
         of.say("MLflow came, and the sweep was published")
