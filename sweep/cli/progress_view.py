@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
 from sweep.engine.planning.plan import SweepPlan
-from sweep.engine.progress import ArmResult, Progress, Spend
+from sweep.engine.progress import ArmResult, FailedTrial, Progress, Spend
 
 BAR_WIDTH = 40
 NEAR = 0.8
@@ -100,7 +100,7 @@ def progress_lines(figures: Progress, *, title: str, note: str = "") -> list[str
     if len(figures.running) > MOST_RUNNING:
         lines.append(f"running: {len(figures.running) - MOST_RUNNING} more")
     lines += [
-        f"failed: {trial.arm} seed {trial.seed}: {trial.message[:300]}"
+        f"failed: {trial.arm} seed {trial.seed}: {trial.message[:300]}{_again(trial)}"
         for trial in figures.last_failures
     ]
     return [*lines, note] if note else lines
@@ -138,6 +138,7 @@ def progress_json(figures: Progress) -> dict[str, Any]:
                 "seed": trial.seed,
                 "message": trial.message,
                 "given_up": trial.given_up,
+                "again_in_seconds": None if trial.given_up else trial.pause,
             }
             for trial in figures.last_failures
         ],
@@ -224,11 +225,16 @@ def _failures(figures: Progress) -> Table:
     table.add_column("seed", justify="right")
     table.add_column("", overflow="ellipsis", no_wrap=True)
     for trial in figures.last_failures:
-        again = "" if trial.given_up else " (is tried again)"
-        table.add_row(
-            Text(trial.arm, style="red"), str(trial.seed), Text(f"{trial.message}{again}")
-        )
+        said = Text(f"{trial.message}{_again(trial)}")
+        table.add_row(Text(trial.arm, style="red"), str(trial.seed), said)
     return table
+
+
+def _again(trial: FailedTrial) -> str:
+    if trial.given_up:
+        return ""
+    when = f" in {duration_text(trial.pause)}" if trial.pause else ""
+    return f" (is tried again{when})"
 
 
 def _line(figures: Progress) -> str:

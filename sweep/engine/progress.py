@@ -50,6 +50,8 @@ class FailedTrial:
     """Kind and first line."""
     given_up: bool
     """It is not tried again."""
+    pause: float = 0.0
+    """Seconds it still waits before it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ def _last_failures(view: SweepView) -> tuple[FailedTrial, ...]:
             seed=trial.seed,
             message=_said(trial),
             given_up=trial.given_up,
+            pause=0.0 if trial.settled else max(0.0, trial.not_before - view.observation.now),
         )
         for trial in latest
     )

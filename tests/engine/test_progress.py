@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sweep.cli.progress_view import progress_lines
 from sweep.engine.budgets.budget import BudgetState
 from sweep.engine.progress import ArmResult, Spend, arm_results, progress
 from sweep.engine.view import Observation, SweepView, TrialStanding
@@ -14,7 +15,7 @@ from sweep.records.lifecycle import SweepState, TrialState
 from sweep.replay.working import SimulatedClock
 from sweep.spec.objective_spec import ObjectiveSpec
 from sweep.spec.sweep_spec import BudgetSpec
-from tests.engine.scenarios import run_to_the_end
+from tests.engine.scenarios import run_to_the_end, sweep_of
 from tests.engine.simulation import METRIC, SimulatedDriver, SimulatedSweep, planned
 
 
@@ -112,3 +113,18 @@ def test_a_reused_trial_is_said_to_be_reused(ledger: Ledger, clock: SimulatedClo
 
     assert (shown.reused, shown.done) == (1, 1.0)
     assert shown.best == ArmResult(arm="baseline", mean=0.9, seeds=1, spread=None)
+
+
+def test_of_a_failed_trial_it_is_said_when_it_is_tried_again(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1, 1, fails={0: "communication", 1: "bug"}))
+    driver.look()
+    driver.step()
+    clock.now += 1.0
+
+    lines = progress_lines(progress(driver.view()), title="t")
+
+    given_up, retried = (line for line in lines if line.startswith("failed: "))
+    assert retried.endswith("with a traceback (is tried again in 4 s)")
+    assert given_up.endswith("with a traceback")
