@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 def merge_scorer(ledger: Ledger, sweeps: Sequence[SweepRow]) -> ScoreMerge:
     """Scores averages of the models of some sweeps on benchmarks their sweep files define."""
     from trainer.merge_scoring import score_merge
-    from trainer.scoring import use_all_threads
+    from trainer.scoring import every_core
 
     trials = {trial.identity: trial for sweep in sweeps for trial in ledger.trials(sweep.sweep_id)}
-    use_all_threads()
 
     def score(models: Models, benchmarks: Sequence[str]) -> Mapping[str, pa.Table]:
         config = config_of(trials[models[0].identity])
@@ -35,6 +34,7 @@ def merge_scorer(ledger: Ledger, sweeps: Sequence[SweepRow]) -> ScoreMerge:
                 f"{', '.join(known)}, so no new model can be scored on it"
             )
         err.print(f"scoring the average of {len(models)} models on {' and '.join(benchmarks)}")
-        return score_merge(models, config, {name: known[name] for name in benchmarks})
+        with every_core():
+            return score_merge(models, config, {name: known[name] for name in benchmarks})
 
     return score

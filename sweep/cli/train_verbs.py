@@ -202,7 +202,7 @@ def _evaluated(
     """The metrics of one trial's model, and whether they were known before."""
     from trainer.data.mixture import benchmark_digest
     from trainer.identity import evaluation_identity
-    from trainer.scoring import evaluate_model, use_all_threads
+    from trainer.scoring import evaluate_model, every_core
 
     asked = config_of(view)
     name, wanted, config = benchmark_of(benchmark, asked)
@@ -214,8 +214,8 @@ def _evaluated(
     for known in workplace.ledger.evaluations([view.identity]):
         if known.evaluation_identity == identity and known.benchmark == name:
             return dict(known.metrics), True
-    use_all_threads()
     store = workplace.store(view.storage or "auto")
-    metrics = evaluate_model(store, view.identity, config, {name: wanted})[name]
+    with every_core():
+        metrics = evaluate_model(store, view.identity, config, {name: wanted})[name]
     workplace.ledger.record_evaluation(view.identity, name, identity, metrics)
     return metrics, False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from infra.errors import CorruptObjectError, InputError, MissingError
 from infra.object_store import LocalStore
@@ -21,9 +23,19 @@ from trainer.model.backbone import read_backbone
 from trainer.model.model_files import folder_digest, load_model, save_model, store_model
 from trainer.model.reward_model import RewardModel
 from trainer.scores import read_scores
-from trainer.scoring import evaluate_model, load_reward_model
+from trainer.scoring import evaluate_model, every_core, load_reward_model
 
 BENCHMARK = BenchmarkConfig(split="test", parts={"scenes": 6, "text": 6})
+
+
+def test_every_core_is_used_while_scoring_and_no_longer() -> None:
+    torch.set_num_threads(1)
+
+    with pytest.raises(InputError), every_core():
+        assert torch.get_num_threads() == (os.cpu_count() or 1)
+        raise InputError("scoring can fail")
+
+    assert torch.get_num_threads() == 1
 
 
 @pytest.fixture(scope="module")
