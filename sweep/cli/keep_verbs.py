@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.console import out, print_json, print_table
+from sweep.cli.console import counted, out, print_json, print_table
 from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ def gc(
     delete: Annotated[
         bool, typer.Option("--delete", help="Delete; without it, only show what would go.")
     ] = False,
+    kept: Annotated[
+        bool,
+        typer.Option(
+            "--kept",
+            help="Also pooled states and vision features, which the next trial computes anew.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Show, or delete, checkpoints nobody needs: not last, best or promoted, nor of live trials."""
@@ -45,22 +52,27 @@ def gc(
         for trial in _stored_trials(workplace, row, seen):
             found += [(row, each) for each in superfluous_checkpoints(trial)]
     gone = [each for row, each in found if not delete or _delete(workplace, row, each)]
+    tensors = _kept_tensors(workplace, rows, delete=delete) if kept else []
     if json:
         listed = [
             {"identity": each.identity, "step": each.step, "reason": each.reason} for each in gone
         ]
-        print_json({"deleted": delete, "checkpoints": listed})
+        print_json({"deleted": delete, "checkpoints": listed, "kept": tensors})
         return
     cells = [(each.identity[:10], each.step, each.reason) for each in gone[:SHOWN]]
     if cells:
         print_table("", ("trial", "step", "why"), cells, right=("step",))
     rest = f", {len(gone) - SHOWN} more than shown" if len(gone) > SHOWN else ""
-    if delete:
-        out.print(f"deleted {len(gone)} checkpoints{rest}")
-    elif gone:
-        out.print(f"{len(gone)} checkpoints could go{rest}; `rmsweep gc --delete` deletes them")
-    else:
+    checkpoints = f"{counted(len(gone), 'checkpoint')}{rest}"
+    files = f"{counted(len(tensors), 'file')} of states and features"
+    what = " and ".join([checkpoints] * bool(gone) + [files] * bool(tensors))
+    if not what:
         out.print("every checkpoint there is may still be needed")
+    elif delete:
+        out.print(f"deleted {what}")
+    else:
+        again = "rmsweep gc --kept --delete" if kept else "rmsweep gc --delete"
+        out.print(f"{what} could go; `{again}` deletes them")
 
 
 def _stored_trials(workplace: Workplace, row: SweepRow, seen: set[str]) -> Iterator[StoredTrial]:
@@ -89,6 +101,20 @@ def _stored_trials(workplace: Workplace, row: SweepRow, seen: set[str]) -> Itera
             scores={r.step: sign * r.metrics[metric] for r in said if metric in r.metrics},
             promoted_steps=_rung_steps(row, view),
         )
+
+
+def _kept_tensors(workplace: Workplace, rows: Sequence[SweepRow], *, delete: bool) -> list[str]:
+    """Keys of what trials keep for later ones in these sweeps' stores, deleted if asked."""
+    from trainer.kept_places import KEPT
+
+    found = []
+    for storage in dict.fromkeys(row.storage for row in rows):
+        store = workplace.store(storage)
+        for key in [key for prefix in KEPT for key in store.keys(prefix)]:
+            found.append(key)
+            if delete:
+                store.delete(key)
+    return found
 
 
 def _checkpoint_keys(workplace: Workplace, row: SweepRow) -> dict[str, dict[int, list[str]]]:

@@ -85,3 +85,22 @@ def test_what_nobody_needs_is_shown_and_only_deleted_when_asked(
 def test_gc_of_a_sweep_nobody_knows_is_refused(rmsweep: Command, home: Path) -> None:
     assert rmsweep("gc", "nobody").code == 2
     assert "every checkpoint" in rmsweep("gc").out
+
+
+def test_states_and_features_kept_for_later_trials_go_only_when_asked_for(
+    rmsweep: Command, home: Path, tmp_path: Path
+) -> None:
+    workplace, _ = trained(tmp_path, TrialState.PAUSED)
+    store = workplace.store()
+    for key in ("pooled-states/a.safetensors", "vision-features/b.safetensors"):
+        store.write(key, b"tensors")
+
+    rmsweep("gc", "--delete")
+    assert len(store.keys("pooled-states/")) == len(store.keys("vision-features/")) == 1
+    shown = rmsweep("gc", "--kept")
+    listed = json.loads(rmsweep("gc", "--kept", "--delete", "--json").out)
+
+    assert "2 files of states and features could go; `rmsweep gc --kept --delete`" in shown.out
+    assert listed["kept"] == ["pooled-states/a.safetensors", "vision-features/b.safetensors"]
+    assert store.keys("pooled-states/") == store.keys("vision-features/") == []
+    assert store.keys("trials/")

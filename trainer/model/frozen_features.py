@@ -13,6 +13,7 @@ import torch
 from infra.object_store import ObjectStore
 from trainer.gangs.gang import Gang
 from trainer.identity import SCORING_VERSION, TRAINER_VERSION, digest
+from trainer.kept_places import VISION_FEATURES
 from trainer.model.backbone_inputs import ImageInput, VisionFeatures
 from trainer.model.image_bank import ImageBank, ImageKey
 from trainer.model.kept_tensors import fetched, packed, unpacked
@@ -28,7 +29,7 @@ def features_key(bank: ImageBank, backbone_digest: str) -> str:
         "chunks": bank.chunk_keys,
         "versions": [TRAINER_VERSION, SCORING_VERSION],
     }
-    return f"vision-features/{digest(facts)}.safetensors"
+    return f"{VISION_FEATURES}{digest(facts)}.safetensors"
 
 
 class FrozenFeatures:

@@ -25,6 +25,7 @@ from trainer.data.items import PreferenceItem
 from trainer.evaluation.evaluate import work
 from trainer.gangs.gang import Gang
 from trainer.identity import SCORING_VERSION, TRAINER_VERSION, digest
+from trainer.kept_places import POOLED_STATES
 from trainer.model.kept_tensors import fetched, packed
 from trainer.model.pooling import pool
 from trainer.model.reward_model import RewardModel
@@ -67,7 +68,7 @@ def states_key(config: TrainerConfig, items: Sequence[PreferenceItem], backbone_
         "precision": config.strategy.precision,
         "versions": [TRAINER_VERSION, SCORING_VERSION],
     }
-    return f"pooled-states/{digest(facts)}.safetensors"
+    return f"{POOLED_STATES}{digest(facts)}.safetensors"
 
 
 class PooledStates:
