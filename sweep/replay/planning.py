@@ -22,6 +22,9 @@ from sweep.spec.design_spec import SearchDesign, StagedDesign
 from sweep.spec.sweep_spec import SweepSpec
 from trainer.identity import digest
 
+PointKey = tuple[tuple[str, str], ...]
+"""Axes and levels of a point, in order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTrial:
@@ -84,7 +87,8 @@ def plan_replay(spec: SweepSpec, table: CurveTable, *, order: int = 0) -> Replay
     if problems:
         raise SpecError(f"sweep {spec.name}", problems)
     chosen = bool(spec.axes) or isinstance(spec.design, SearchDesign | StagedDesign)
-    arms = _designed(space) if chosen else _all_of(space, order)
+    answers: dict[PointKey, str] = {}
+    arms = _designed(space, answers) if chosen else _all_of(space, order)
     first = spec.replicates.first_seed
     trials = tuple(
         recorded_trial(table, arm.name, configuration, seed=seed)
@@ -98,7 +102,7 @@ def plan_replay(spec: SweepSpec, table: CurveTable, *, order: int = 0) -> Replay
         space=space,
         arms=tuple(arm for arm, _ in arms),
         trials=trials,
-        drawn=RecordedSpace(space, {arm.name: configuration for arm, configuration in arms}),
+        drawn=RecordedSpace(space, {arm.name: name for arm, name in arms}, answers),
     )
 
 
@@ -118,20 +122,29 @@ def recorded_trial(table: CurveTable, arm: str, configuration: str, *, seed: int
 class RecordedSpace:
     """Further points of a replayed sweep, answered by the table."""
 
-    def __init__(self, space: TableSpace, arms: Mapping[str, str]) -> None:
+    def __init__(
+        self, space: TableSpace, arms: Mapping[str, str], answers: Mapping[PointKey, str]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            space: The table's.
+            arms: Configurations by arm, of those that are planned.
+            answers: Configurations by point, of those a design has asked for.
+        """
         self.axes = space.axes
         self.least_difference = 0.0
         """A table does not say of how many items its figures are."""
         self._space = space
         self._configurations = dict(arms)
         self._names = {configuration: arm for arm, configuration in arms.items()}
-        self._answers: dict[tuple[tuple[str, str], ...], str] = {}
+        self._answers = dict(answers)
 
     def trial(self, point: Mapping[str, str], *, seed: int, stage: int = 0) -> NewTrial | None:
         """The trial of a point; none where the table does not hold its levels."""
         if not point and self._space.baseline is None:
             return None
-        key = tuple(sorted(point.items()))
+        key = _key(point)
         if key not in self._answers:
             try:
                 self._answers[key] = self._space.configuration(point, taken=self._names)
@@ -198,8 +211,12 @@ def _all_of(space: TableSpace, order: int) -> list[tuple[ArmRow, str]]:
     return [(arm_row(space, name, name), name) for name in shuffled]
 
 
-def _designed(space: TableSpace) -> list[tuple[ArmRow, str]]:
-    """The configurations the design asks for."""
+def _key(point: Mapping[str, str]) -> PointKey:
+    return tuple(sorted(point.items()))
+
+
+def _designed(space: TableSpace, answers: dict[PointKey, str]) -> list[tuple[ArmRow, str]]:
+    """The configurations the design asks for; notes which point is answered by which."""
     varied, first = first_design(space.spec.design, space.axes)
     design = make_design(first, varied)
     problems = design.problems()
@@ -209,7 +226,7 @@ def _designed(space: TableSpace) -> list[tuple[ArmRow, str]]:
     for point in design.points():
         if not point and space.baseline is None:
             continue  # a design's reference, where the file names none
-        configuration = space.configuration(point, taken=found)
+        configuration = answers[_key(point)] = space.configuration(point, taken=found)
         found.setdefault(
             configuration, (arm_row(space, configuration, point_text(point)), configuration)
         )

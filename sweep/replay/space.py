@@ -45,11 +45,18 @@ class TableSpace:
         Raises:
             SpecError: If the table has none with these levels, or several.
         """
+        if not point and self.baseline is not None:
+            return self.baseline
         ranges = {axis.name: axis.domain for axis in self.axes if isinstance(axis.domain, Range)}
         own = self.table.configurations[self.baseline] if self.baseline is not None else {}
         asked = {name: text_of(value) for name, value in own.items() if name not in ranges}
         asked |= {name: level for name, level in point.items() if name not in ranges}
-        drawn = {name: float(level) for name, level in point.items() if name in ranges}
+        drawn = {
+            name: float(value)
+            for name, value in own.items()
+            if name in ranges and isinstance(value, int | float)
+        }
+        drawn |= {name: float(level) for name, level in point.items() if name in ranges}
         found = list(_matching(self.table, asked))
         if drawn and found:
             found = [name for name in found if name not in taken] or found

@@ -178,11 +178,14 @@ def test_a_difference_the_seeds_do_not_support_is_not_adopted_unless_asked_for()
     assert best == ({"0/0", "1/0", "1/1"} if means["1/0"] > means["0/0"] else supported)
 
 
-def test_a_drawn_stage_trains_as_many_points_as_it_asks_for_and_draws_them_again() -> None:
+@pytest.mark.parametrize("axis", [list(range(12)), {"low": 0, "high": 11}], ids=["levels", "range"])
+def test_a_drawn_stage_trains_as_many_points_as_it_asks_for_and_draws_them_again(
+    axis: object,
+) -> None:
     table = table_of([[0.1 * index] * 2 for index in range(12)])
     stage = {"name": "width", "axes": ["width"], "design": {"kind": "random", "points": 3}}
     spec = spec_of(
-        2, baseline={"width": 0}, axes={"width": list(range(12))},
+        2, baseline={"width": 0}, axes={"width": axis},
         design={"kind": "staged", "stages": [stage], "adopt": "best"},
     )  # fmt: skip
 
