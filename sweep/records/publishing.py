@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -24,6 +24,8 @@ from sweep.records.rows import ArmRow, Event, Holder, Json, ReportView, SweepRow
 from trainer.record import TrialRecord, read_record
 
 EVENTS_PER_BATCH = 500
+ARMS_AT_ONCE = 100
+"""Arms whose reports are read at once: all of a large sweep's would take the memory."""
 LEASE_SECONDS = 120.0
 _ENDS = frozenset({"attempt_finished", "attempt_lost", "trial_moved", "evaluation"})
 _ASKED = frozenset({"sweep_registered", "budget_set"})
@@ -137,8 +139,7 @@ class _Batch:
                 )
             except InputError as error:
                 _log.warning("left out of the tracker: %s", error)
-        for name in self._touched_arms(shown):
-            self._write_arm(name)
+        self._write_arms(self._touched_arms(shown))
         self._write_sweep(parent)
         for event in self._events:
             if event.kind == "publication":
@@ -209,13 +210,25 @@ class _Batch:
             return {}
         return projection.provenance_tags(record.attempts[-1].provenance)
 
-    def _write_arm(self, name: str) -> None:
+    def _write_arms(self, names: Sequence[str]) -> None:
+        for start in range(0, len(names), ARMS_AT_ONCE):
+            part = {name: self._members[name] for name in names[start : start + ARMS_AT_ONCE]}
+            over = [
+                member.identity
+                for members in part.values()
+                if projection.arm_status(members, self._sweep) in projection.OVER
+                for member in members
+            ]
+            said = self._ledger.reports(over)
+            for name in part:
+                self._write_arm(name, said)
+
+    def _write_arm(self, name: str, said: Mapping[str, list[ReportView]]) -> None:
         members = self._members[name]
         run = self._tracker.ensure_run(projection.arm_facts(self._sweep, self._arms[name]))
         points = projection.arm_points(members, objective_name(self._sweep))
         status = projection.arm_status(members, self._sweep)
         if status in projection.OVER:
-            said = self._ledger.reports([member.identity for member in members])
             points += projection.arm_curves(members, said)
         if points:
             self._tracker.log_metrics(run, points)

@@ -72,7 +72,7 @@ class BudgetSpec(Frozen):
     per_arm: ArmBudgetSpec = ArmBudgetSpec()
     """What one arm may spend; it is stopped then, and the others go on."""
     per_stage: dict[str, StageBudgetSpec] = Field(default_factory=dict)
-    """What stages of a staged design may spend, by name; a stage without a limit of its own may spend
+    """What stages of a staged design may spend, by name; one without a limit of its own may spend
     what those after it would need."""
     warn_at: Share = 0.8
     """Part of a limit from which on the log says that it comes near."""
