@@ -11,6 +11,7 @@
 - `decide_verbs`: `report`
 - `ensemble_verb`: `ensemble`
 - `planning`: from a file, or a sweep in the ledger, to its plan
+- `stages_view`: what the stages of a plan train
 - `benchmark_texts`: benchmarks as they are written on the command line
 - `showing`: what a command adds is shown in MLflow
 - `ui_verb`: `ui`

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.cli.console import counted, duration_text, out, print_table
+from sweep.cli.stages_view import print_stages, stages_json
 
 if TYPE_CHECKING:
     from search_spaces.axes import Axis
@@ -37,6 +38,7 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
         _print_arms(plan, waits)
     else:
         _print_levels(plan)
+    print_stages(plan)
     for line in _design_lines(plan):
         out.print(line, style="dim", soft_wrap=True)
     out.print(_counted(plan, waits))
@@ -254,6 +256,7 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
         "pending": plan.pending,
         "grows": grows(plan.spec),
         "growth": None if growth is None else asdict(growth),
+        "stages": stages_json(plan),
         "design": asdict(plan.design),
         "rungs": list(plan.spec.scheduler.rungs),
         "arms": [

@@ -99,6 +99,28 @@ def test_rungs_are_told_with_the_part_of_a_training_they_lie_at(
     assert json.loads(rmsweep("check", str(path), "--json").out)["rungs"] == [1 / 9, 1 / 3]
 
 
+def test_a_staged_plan_shows_what_each_stage_trains(rmsweep: Command, tmp_path: Path) -> None:
+    path = tmp_path / "staged.yaml"
+    path.write_text(
+        "name: staged\nbaseline: basereward-tiny\nreplicates: {seeds: 2}\naxes:\n"
+        "  head.layers: [1, 2, 3]\n  strategy.warmup: {low: 0.0, high: 0.3}\n"
+        "design:\n  kind: staged\n  stages:\n    - {name: depth, axes: [head.layers]}\n"
+        "    - {name: rate, axes: [strategy.warmup], design: {kind: random, points: 4}}\n",
+        encoding="utf-8",
+    )
+
+    shown = [line.split() for line in rmsweep("check", str(path)).out.splitlines()]
+    stages = json.loads(rmsweep("check", str(path), "--json").out)["stages"]
+
+    assert ["depth", "head.layers", "one_factor", "6"] in [line[:4] for line in shown]
+    assert ["rate", "strategy.warmup", "random", "8"] in [line[:4] for line in shown]
+    assert [(stage["name"], stage["to_train"], len(stage["added"])) for stage in stages] == [
+        ("depth", 6, 0),
+        ("rate", 8, 8),
+    ]
+    assert all(len(trial["identity"]) == 64 for trial in stages[1]["added"])
+
+
 def test_a_device_nobody_knows_is_refused(rmsweep: Command) -> None:
     answer = rmsweep("check", "demo", "--device", "h10")
 
