@@ -16,6 +16,7 @@ from infra.errors import InputError, SpecError
 from infra.yaml_source import read_value, read_yaml
 from search_spaces.patches import setting_paths
 from search_spaces.recipes import recipe_names, recipe_path
+from sweep.engine.growing.staging import StageGrowth
 from sweep.engine.planning.plan import make_plan
 from sweep.spec.load import is_sweep, load_sweep, sweep_of
 from sweep.spec.overrides import apply_overrides
@@ -184,6 +185,63 @@ def test_any_axes_and_design_are_planned_or_refused(
         plan = make_plan(resolve(file.spec, file.source), digests=KnownDigests())
         assert plan.arms
         assert len({trial.identity for trial in plan.trials}) == len(plan.trials)
+
+
+STAGED_AXES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {
+        "head.layers": st.sampled_from(
+            [[1, 2], [2, 3, 4], {"low": 1, "high": 5}, {"low": 1, "high": 5, "steps": 3}]
+        )
+    },
+    optional={
+        "strategy.warmup": st.sampled_from(
+            [[0.1, 0.2], {"low": 0.0, "high": 0.3}, {"low": 0.0, "high": 0.3, "steps": 4}]
+        ),
+        "data_mix": st.sampled_from(
+            [
+                ["scenes", "text"],
+                {"members": ["scenes", "digits", "text"]},
+                {"members": ["scenes", "digits"], "always": ["scenes"]},
+                {"mixture": ["scenes", "text"]},
+                {"mixture": ["scenes", "text"], "steps": 3},
+            ]
+        ),
+        "scale": st.just(["xs", "s"]),
+    },
+)
+STAGE_DESIGNS = st.sampled_from(
+    [{"kind": kind} for kind in ("grid", "one_factor", "leave_one_out", "add_one_in")]
+    + [
+        {"kind": kind, "points": points}
+        for kind in ("random", "latin_hypercube")
+        for points in (2, 3)
+    ]
+    + [{"kind": "random", "points": 2, "with_baseline": False}, {"kind": "fractional"}]
+)
+
+
+@given(axes=STAGED_AXES, designs=st.tuples(STAGE_DESIGNS, STAGE_DESIGNS), cut=st.integers(1, 3))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_stages_are_planned_or_refused(
+    axes: dict[str, Any], designs: tuple[dict[str, Any], dict[str, Any]], cut: int
+) -> None:
+    parts = [names for names in ([*axes][:cut], [*axes][cut:]) if names]
+    stages = [
+        {"name": f"stage{number}", "axes": names, "design": design}
+        for number, (names, design) in enumerate(zip(parts, designs, strict=False))
+    ]
+    design = {"kind": "staged", "stages": stages}
+
+    with contextlib.suppress(SpecError):
+        spec = SweepSpec.model_validate({"name": "fuzzed", "axes": axes, "design": design})
+        plan = make_plan(resolve(spec), digests=KnownDigests())
+        growth = plan.growth
+        assert isinstance(growth, StageGrowth)
+        planned = [*plan.trials, *(each.trial for each in plan.later)]
+        identities = {trial.identity for trial in planned}
+        assert len(identities) == len(planned)
+        grown = [trial for n in range(len(parts)) for trial in growth.stage_trials(n, {})]
+        assert {trial.identity for trial in grown} == identities
 
 
 @given(
