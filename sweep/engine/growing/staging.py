@@ -7,6 +7,7 @@ together: nobody has trained them together; give each its own stage.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -45,11 +46,14 @@ class StageGrowth:
         results = results_of(view, self._key)
         adopted: Point = {}
         for number, stage in enumerate(self._design.stages):
-            trials = tuple(self.stage_trials(number, adopted))
+            asked = self._points(number, adopted)
+            trials = tuple(self._trials(number, asked.points))
             new = tuple(trial for trial in trials if trial.identity not in there)
             if new:
                 shown = ", ".join(f"{axis}={level}" for axis, level in adopted.items())
                 reason = f"stage {stage.name}, with {shown or 'the baseline as it is'}"
+                if asked.left_out:
+                    reason += f"; {asked.left_out} of its points are no valid arms with it"
                 return Addition(trials=new, reason=reason)
             adopted = self._adopted(number, adopted, trials, results)
         return None
@@ -60,8 +64,13 @@ class StageGrowth:
 
     def stage_trials(self, number: int, adopted: Mapping[str, str]) -> Iterator[NewTrial]:
         """Every trial of a stage that starts from what was adopted before it, seeds outermost."""
+        return self._trials(number, self._points(number, adopted).points)
+
+    def _points(self, number: int, adopted: Mapping[str, str]) -> StagePoints:
         stage = self._design.stages[number]
-        points = stage_points(stage, self._space, adopted, number=number, seed=self._seeds[0])
+        return stage_points(stage, self._space, adopted, number=number, seed=self._seeds[0])
+
+    def _trials(self, number: int, points: Sequence[Point]) -> Iterator[NewTrial]:
         for seed in self._seeds:
             for point in points:
                 trial = self._space.trial(point, seed=seed, stage=number)
@@ -85,9 +94,18 @@ class StageGrowth:
         return before if winner is None else points.get(winner, before)
 
 
+@dataclass(frozen=True, slots=True)
+class StagePoints:
+    """What a stage asks for."""
+
+    points: list[Point]
+    left_out: int
+    """Points that are no valid arms, or break a rule."""
+
+
 def stage_points(
     stage: StageSpec, space: Space, adopted: Mapping[str, str], *, number: int, seed: int
-) -> list[Point]:
+) -> StagePoints:
     """The points of a stage: what was adopted, and what its design varies on top of it.
 
     Args:
@@ -100,16 +118,18 @@ def stage_points(
     design = stage_design(stage, space.axes)
     design.problems()  # some designs are worked out here; the plan has shown that there are none
     reference = space.trial(adopted, seed=seed, stage=number)
-    found, trainings = [dict(adopted)], set[str]()
+    found, trainings, left_out = [dict(adopted)], set[str](), 0
     for point in design.points():
         trial = space.trial({**adopted, **point}, seed=seed, stage=number)
-        if trial is not None:
-            found.append({**adopted, **point})
-            if reference is None or trial.identity != reference.identity:
-                trainings.add(trial.identity)
+        if trial is None:
+            left_out += 1
+            continue
+        found.append({**adopted, **point})
+        if reference is None or trial.identity != reference.identity:
+            trainings.add(trial.identity)
         if design.wanted is not None and len(trainings) >= design.wanted:
             break
-    return found
+    return StagePoints(found, left_out)
 
 
 def stage_design(stage: StageSpec, axes: Sequence[Axis]) -> Design:

@@ -58,7 +58,7 @@ def later_trials(
     found: dict[str, LaterTrial] = {}
     for number, stage in enumerate(spec.design.stages if not problems else ()):
         first = spec.replicates.first_seed
-        for point in stage_points(stage, space, {}, number=number, seed=first):
+        for point in stage_points(stage, space, {}, number=number, seed=first).points:
             for seed in range(first, first + spec.replicates.seeds):
                 new = space.trial(point, seed=seed, stage=number)
                 if new is not None and new.identity not in there and new.identity not in found:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from infra.errors import SpecError
-from sweep.engine.growing.staging import StageGrowth
+from sweep.engine.growing.staging import StageGrowth, stage_points
 from sweep.engine.planning.plan import SweepPlan
+from sweep.spec.design_spec import StagedDesign
 from tests.engine.planning.test_plan import plan_of
 from trainer.config import TrainerConfig
 
@@ -114,6 +115,25 @@ def test_a_later_point_that_is_no_valid_config_is_named() -> None:
 
     with pytest.raises(SpecError, match=r"strategy.batch_pairs \(3\) must be a multiple of"):
         staged(axes, {"kind": "grid"})
+
+
+def test_points_that_break_a_rule_with_what_was_adopted_are_counted() -> None:
+    plan = staged(
+        {"strategy.warmup": [0.0, 0.1, 0.2, 0.3]},
+        {"kind": "grid"},
+        constraints=["head.layers != 1 or strategy.warmup < 0.15"],
+    )
+    assert isinstance(plan.spec.design, StagedDesign)
+    assert plan.space is not None
+    then = plan.spec.design.stages[1]
+
+    as_it_is, adopted = (
+        stage_points(then, plan.space, point, number=1, seed=5)
+        for point in ({}, {"head.layers": "1"})
+    )
+
+    assert (as_it_is.left_out, adopted.left_out) == (0, 2)
+    assert len(adopted.points) == len(as_it_is.points) - 2
 
 
 def test_a_sub_space_in_a_staged_design_is_refused() -> None:
