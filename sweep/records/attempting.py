@@ -26,16 +26,13 @@ FALLBACKS = 3
 """Checkpoints that are named beside the newest one; a trial keeps one, a pruned store may more."""
 
 # Made once: putting a statement together takes longer than SQLite takes to execute it.
-_MEMBER = (
+_MEMBERS = (
     sa.select(memberships.c.arm, memberships.c.seed, memberships.c.config, trials)
+    .add_columns(memberships.c.sweep_id, memberships.c.position)
     .add_columns(sweeps.c.storage.label("own_storage"))
     .join(sweeps, sweeps.c.sweep_id == memberships.c.sweep_id)
     .join(trials, trials.c.identity == memberships.c.identity)
-    .where(
-        memberships.c.sweep_id == sa.bindparam("of_sweep"),
-        memberships.c.identity == sa.bindparam("wanted"),
-    )
-    .order_by(memberships.c.position)
+    .where(memberships.c.identity == sa.bindparam("wanted"))
 )
 _STARTED = sa.insert(attempts).values(state=TrialState.RUNNING.value, seconds=0.0)
 _CLAIMED = {
@@ -70,12 +67,12 @@ def claim(  # noqa: PLR0913 -- who claims what
     Raises:
         MissingError: If the sweep has no such trial.
     """
-    member = connection.execute(_MEMBER, {"of_sweep": sweep_id, "wanted": identity}).first()
+    member = _member(connection, sweep_id, identity)
     if member is None:
         raise MissingError(f"sweep {sweep_id} has no trial {identity}")
     if member.state == TrialState.RUNNING.value:
         close_if_lost(connection, identity, now)
-        member = connection.execute(_MEMBER, {"of_sweep": sweep_id, "wanted": identity}).first()
+        member = _member(connection, sweep_id, identity)
         assert member is not None
     allowed = trial_states_before(TrialState.RUNNING, retry=retry)
     if member.state not in allowed:
@@ -124,6 +121,20 @@ def claim(  # noqa: PLR0913 -- who claims what
         payload=attempt.started_by(holder),
     )
     return attempt
+
+
+def _member(connection: Connection, sweep_id: str, identity: str) -> Row[Any] | None:
+    """A trial as the sweep has it, first in its plan; None when it has none such.
+
+    Asked by identity alone: by sweep as well, and in the plan's order, SQLite goes through all
+    trials of the sweep, which took half of a driver's time at 1,500 trials.
+    """
+    rows = [
+        row
+        for row in connection.execute(_MEMBERS, {"wanted": identity})
+        if row.sweep_id == sweep_id
+    ]
+    return min(rows, key=lambda row: row.position, default=None)
 
 
 def _earlier(
