@@ -97,12 +97,18 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
+DAYS_FROM_HOURS = 100
+"""Hours up to here are told as hours."""
+
+
 def duration_text(seconds: float | None) -> str:
-    """`1 h 05 min`, `3 min 20 s`, `12 s`, or a dash."""
+    """`12 days 03 h`, `1 h 05 min`, `3 min 20 s`, `12 s`, or a dash."""
     if seconds is None:
         return "-"
     whole = round(seconds)
     hours, minutes = whole // 3600, whole % 3600 // 60
+    if hours >= DAYS_FROM_HOURS:
+        return f"{hours // 24:,} days {hours % 24:02d} h"
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {whole % 60:02d} s" if minutes else f"{whole} s"

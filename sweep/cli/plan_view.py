@@ -200,7 +200,8 @@ def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
     else:
         workers = max(trial.workers for trial in plan.trials)
         devices = estimate.market.devices
-        yield "wall time", f"never: a trial needs {workers} devices at once, there are {devices}"
+        never = f"never: a trial needs {workers} devices at once, there are {devices}"
+        yield "wall time", f"{never} (--devices and --device price other clusters)"
     footprints = _footprints(plan)
     by_arm = _by_arm(plan)
     stored = sum(

@@ -131,7 +131,7 @@ def test_a_device_nobody_knows_is_refused(rmsweep: Command) -> None:
 def test_a_gang_larger_than_the_cluster_is_named(rmsweep: Command) -> None:
     answer = rmsweep("check", "paper-table-2-head", "--devices", "4", "--device", "h100")
 
-    assert "never: a trial needs 8 devices at once, there are 4" in answer.out
+    assert "never: a trial needs 8 devices at once, there are 4 (--devices and" in answer.out
 
 
 @pytest.mark.parametrize(
