@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.cli.console import counted, duration_text, out, print_table
+from sweep.cli.plan_facts import footprints_of, plan_facts, size_text, trials_by_arm
 from sweep.cli.stages_view import print_stages, stages_json
 
 if TYPE_CHECKING:
     from search_spaces.axes import Axis
     from sweep.engine.planning.arms import Arm
     from sweep.engine.planning.cost_model import Interval
-    from sweep.engine.planning.footprint import Footprint
     from sweep.engine.planning.plan import PlannedTrial, SweepPlan
 
 ARMS_SHOWN = 40
@@ -44,7 +44,7 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
     out.print(_counted(plan, waits))
     if grows(plan.spec):
         out.print(_grown(plan), style="yellow", soft_wrap=True)
-    for label, text in _facts(plan):
+    for label, text in plan_facts(plan):
         out.print(f"{label:<14}{text}")
     measured = plan.estimate.market.calibrated_on
     out.print(
@@ -56,8 +56,8 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
 
 
 def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
-    by_arm = _by_arm(plan)
-    footprints = _footprints(plan)
+    by_arm = trials_by_arm(plan)
+    footprints = footprints_of(plan)
     # Arms that move on many axes are read by column, the others by name.
     by_column = max(len(arm.name) for arm in plan.arms) > LONGEST_ARM
     names = ["arm"] if not by_column else [axis.name.rpartition(".")[2] for axis in plan.axes]
@@ -74,7 +74,7 @@ def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
                 finished or "",
                 waiting or "",
                 trials[0].workers,
-                _size(footprints[arm.name].device_gib),
+                size_text(footprints[arm.name].device_gib),
                 duration_text(trials[0].seconds.mid),
                 "pending" if arm.pending else trials[0].identity[:_DIGITS],
             )
@@ -98,7 +98,7 @@ def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
 
 def _print_levels(plan: SweepPlan) -> None:
     """One row per axis and level: how many arms have it and what they take."""
-    by_arm = _by_arm(plan)
+    by_arm = trials_by_arm(plan)
     rows: list[tuple[object, ...]] = []
     for axis in plan.axes:
         groups: dict[str, list[Arm]] = defaultdict(list)
@@ -184,64 +184,6 @@ def _between(low: float, high: float, form: str) -> str:
     return f"{high:{form}}" if low == high else f"{low:{form}} to {high:{form}}"
 
 
-def _facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
-    """What the plan takes, one line each."""
-    estimate = plan.estimate
-    hours = estimate.device_hours
-    yield "device-hours", f"{hours.mid:,.2f}  ({hours.low:,.2f} to {hours.high:,.2f})"
-    if estimate.usd is not None:
-        usd = estimate.usd
-        yield "money", f"${usd.mid:,.2f}  (${usd.low:,.2f} to ${usd.high:,.2f})"
-    if estimate.makespan_hours is not None:
-        span = estimate.makespan_hours
-        low, mid, high = (duration_text(3600 * each) for each in (span.low, span.mid, span.high))
-        market = estimate.market
-        yield "wall time", f"{mid}  ({low} to {high}) on {market.devices} x {market.device}"
-    else:
-        workers = max(trial.workers for trial in plan.trials)
-        devices = estimate.market.devices
-        never = f"never: a trial needs {workers} devices at once, there are {devices}"
-        yield "wall time", f"{never} (--devices and --device price other clusters)"
-    footprints = _footprints(plan)
-    by_arm = _by_arm(plan)
-    stored = sum(
-        footprints[arm.name].stored_gib * sum(not one.finished for one in by_arm[arm.name])
-        for arm in plan.arms
-    )
-    largest = max(footprints.values(), key=lambda each: each.device_gib)
-    checkpoint = max(each.checkpoint_gib for each in footprints.values())
-    yield "storage", f"{_size(stored)} of models; {_size(checkpoint)} the largest checkpoint"
-    yield "memory", f"{_size(largest.device_gib)} on a device of the largest trial (estimate)"
-    scheduler = plan.spec.scheduler
-    if scheduler.kind == "asha":
-        shown = ", ".join(f"{rung:.3g}" for rung in scheduler.rungs)
-        yield (
-            "rungs",
-            f"at {shown} of its training an arm is compared, one in {scheduler.reduction} goes on; "
-            "the figures above are without",
-        )
-
-
-def _by_arm(plan: SweepPlan) -> dict[str, list[PlannedTrial]]:
-    by_arm: dict[str, list[PlannedTrial]] = defaultdict(list)
-    for trial in plan.trials:
-        by_arm[trial.arm].append(trial)
-    return by_arm
-
-
-def _footprints(plan: SweepPlan) -> dict[str, Footprint]:
-    from sweep.engine.planning.footprint import footprint
-
-    device = plan.estimate.market.device
-    return {arm.name: footprint(arm.config, device=device) for arm in plan.arms}
-
-
-def _size(gib: float) -> str:
-    if gib >= 1000:
-        return f"{gib / 1024:,.1f} TiB"
-    return f"{gib:,.1f} GiB" if gib >= 1 else f"{gib * 1024:,.0f} MiB"
-
-
 def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
     """All of the plan, for programs."""
     from dataclasses import asdict
@@ -250,7 +192,7 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
     from sweep.engine.planning.growth_price import growth_price
 
     estimate, growth = plan.estimate, growth_price(plan)
-    footprints = _footprints(plan)
+    footprints = footprints_of(plan)
     return {
         "sweep": plan.sweep_id,
         "question": plan.spec.question,
