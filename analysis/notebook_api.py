@@ -12,8 +12,9 @@ In a notebook::
     show.text("mine", "My section", prose=["..."], tables=[TextTable(...)])
 
 `show` has a function per section: `summary`, `recipe`, `effects`, `arms`, `curves`, `slices`,
-`images`, `importance`, `interactions`, `cost_front`, `sanity`, `ensemble`, `comparison`, `cost`,
-`unknowns`, `reproduce`, those of the paper's tables, and `text` for one's own.
+`images`, `importance`, `interactions`, `cost_front`, `sanity`, `ensemble`, `comparison`,
+`foreign_models`, `cost`, `unknowns`, `reproduce`, those of the paper's tables, and `text` for one's
+own.
 Whatever else a cell shows - a frame, a figure - and every Markdown cell is in the report as well.
 
 Invariant: a notebook that `rmsweep report` executes reads the ledger the command has opened; the
@@ -27,6 +28,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from analysis import show
+from analysis.foreign.tables import ForeignScores, read_foreign_scores
 from analysis.report.page import SweepPage, build_page
 from analysis.report.text_tables import TextTable
 from analysis.statistics.paired import Convention
@@ -35,7 +37,16 @@ from infra.errors import InputError
 from infra.object_store import ObjectStore
 from sweep.records.ledger import Ledger
 
-__all__ = ["SweepPage", "TextTable", "open_page", "open_pages", "open_tables", "reading", "show"]
+__all__ = [
+    "SweepPage",
+    "TextTable",
+    "open_page",
+    "open_pages",
+    "open_scores",
+    "open_tables",
+    "reading",
+    "show",
+]
 
 _READ: ContextVar[tuple[Ledger, ObjectStore] | None] = ContextVar("read", default=None)
 
@@ -68,6 +79,15 @@ def open_page(
         MissingError: If there is no such sweep, naming near names.
     """
     return build_page(open_tables(name_or_id), benchmark or None, convention=convention)
+
+
+def open_scores(folder: str) -> ForeignScores | None:
+    """Models scored elsewhere, from a folder of score tables; none where no folder is named.
+
+    Raises:
+        InputError: With all that is wrong with the folder.
+    """
+    return read_foreign_scores(folder) if folder else None
 
 
 def open_pages(names: Sequence[str], *, benchmark: str | None = None) -> list[SweepPage]:

@@ -1,4 +1,4 @@
-"""Arms of several sweeps on the items all of them were scored on.
+"""Arms of several sweeps, and models trained elsewhere, on the items all of them were scored on.
 
 Invariant: accuracies beside each other are over the same pairs, and how many were left out is said.
 """
@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.effects import Effect, effects
-from analysis.outcomes import PAIR_KEY, Outcomes
+from analysis.foreign.tables import ForeignScores
+from analysis.outcomes import PAIR_KEY, Outcomes, refuse_shared_groups
 from analysis.report.page import SweepPage
 from analysis.statistics.intervals import Accuracy, arm_accuracy
+from infra.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +33,44 @@ class ComparedArm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepComparison:
-    """What several sweeps say together."""
+    """What several sweeps, or a folder of scores, say together."""
 
     arms: tuple[ComparedArm, ...]
     """Best accuracy first."""
     benchmarks: tuple[str, ...]
     pairs: int
-    """Pairs every sweep was scored on."""
+    """Pairs every source was scored on."""
     left_out: int
-    """Pairs that some sweep lacks."""
+    """Pairs that some source lacks."""
     reference: str
     problem: str = ""
     """Why there is nothing to compare."""
 
 
-def compare_sweeps(pages: Sequence[SweepPage]) -> SweepComparison:
-    """Every arm of every sweep on the pairs they share; sweeps without scores are left out."""
+def compare_sweeps(
+    pages: Sequence[SweepPage], foreign: ForeignScores | None = None, *, benchmark: str = ""
+) -> SweepComparison:
+    """Every arm of every source on the pairs they share; sweeps without scores are left out.
+
+    Args:
+        pages: Sweeps; the first one's baseline is the reference.
+        foreign: Models scored elsewhere; without a sweep the reference is the best on validation,
+            where they were scored on it, else the first by name.
+        benchmark: Of the foreign models; that of the first sweep when empty, where they have it.
+
+    Raises:
+        InputError: If the benchmark's items are validation items, or share groups with those.
+    """
     scored = [page for page in pages if page.ablation.outcomes.arms]
-    benchmarks = tuple(dict.fromkeys(page.ablation.benchmark for page in scored))
+    parts = [(_label(page), page.ablation.outcomes) for page in scored]
+    reference = f"{_label(scored[0])}: {scored[0].ablation.baseline}" if scored else ""
+    if foreign is not None:
+        label, outcomes = _of_foreign(
+            foreign, benchmark or (parts[0][1].benchmark if parts else "")
+        )
+        parts.append((label, outcomes))
+        reference = reference or f"{label}: {_best(foreign, outcomes.arms)}"
+    benchmarks = tuple(dict.fromkeys(part.benchmark for _, part in parts))
     nothing = SweepComparison(
         arms=(),
         benchmarks=benchmarks,
@@ -57,17 +79,15 @@ def compare_sweeps(pages: Sequence[SweepPage]) -> SweepComparison:
         reference="",
         problem="no sweep has scores",
     )
-    if not scored:
+    if not parts:
         return nothing
-    outcomes, left_out = _together([(_label(page), page.ablation.outcomes) for page in scored])
+    outcomes, left_out = _together(parts)
     if not len(outcomes.pairs):
-        held = ", ".join(f"{_label(page)} on {page.ablation.benchmark}" for page in scored)
+        held = ", ".join(f"{label} on {part.benchmark}" for label, part in parts)
         return SweepComparison(
             arms=(), benchmarks=benchmarks, pairs=0, left_out=left_out, reference="",
-            problem=f"the sweeps share no scored pair: {held}",
+            problem=f"there is no pair that all were scored on: {held}",
         )  # fmt: skip
-    home = scored[0]
-    reference = f"{_label(home)}: {home.ablation.baseline}"
     others = [name for name in outcomes.arms if name != reference]
     asked = [
         Effect(name=name, reference=reference, arm_pairs=((name, reference),)) for name in others
@@ -99,6 +119,33 @@ def compare_sweeps(pages: Sequence[SweepPage]) -> SweepComparison:
 
 def _label(page: SweepPage) -> str:
     return page.tables.sweep_id
+
+
+def _of_foreign(foreign: ForeignScores, asked: str) -> tuple[str, Outcomes]:
+    held = foreign.benchmarks_for("reporting")
+    if not held:
+        raise InputError(
+            f"{foreign.folder} has no test benchmark to compare on, only "
+            f"{', '.join(foreign.splits)}; rows to report on have split test"
+        )
+    name = asked if asked in held else held[0]
+    for validation in foreign.benchmarks_for("selection"):
+        refuse_shared_groups(
+            foreign.groups(validation, purpose="selection"),
+            foreign.groups(name, purpose="reporting"),
+            names=(f"validation benchmark {validation!r}", f"test benchmark {name!r}"),
+        )
+    label = foreign.folder.resolve().name.replace(": ", " ")
+    return label, foreign.outcomes(name, purpose="reporting")
+
+
+def _best(foreign: ForeignScores, arms: Sequence[str]) -> str:
+    """The arm that is best on validation, else the first by name."""
+    means: dict[str, float] = {}
+    for name in foreign.benchmarks_for("selection")[:1]:
+        chosen = foreign.outcomes(name, purpose="selection")
+        means = {arm: float(np.nanmean(chosen.of(arm))) for arm in chosen.arms}
+    return min(arms, key=lambda arm: (-means.get(arm, -1.0), arm))
 
 
 def _together(parts: Sequence[tuple[str, Outcomes]]) -> tuple[Outcomes, int]:

@@ -14,6 +14,9 @@ from infra.provenance import Provenance
 from trainer.config import TrainerConfig
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport, TrialReporter
 
+MODEL_PAGE = "reward_model.json"
+"""File of a model that is written last."""
+
 
 class AttemptRecord(Frozen):
     """One try at a trial."""
@@ -51,6 +54,16 @@ def read_record(store: ObjectStore, identity: str) -> TrialRecord:
         ValidationError: If it is no record.
     """
     return TrialRecord.model_validate_json(store.read(record_key(identity)))
+
+
+def model_prefix(identity: str) -> str:
+    """Where a trial's model lies in the object store."""
+    return f"trials/{identity}/model/"
+
+
+def model_page_key(identity: str) -> str:
+    """Where the page lies without which a trial's model is none."""
+    return f"{model_prefix(identity)}{MODEL_PAGE}"
 
 
 def metrics_key(identity: str) -> str:

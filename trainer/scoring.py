@@ -33,8 +33,9 @@ from trainer.identity import digest, evaluation_identity
 from trainer.members.ensemble_file import EnsembleFile, read_ensemble
 from trainer.members.member_models import GIB, available_bytes, rounds
 from trainer.members.member_tables import combine
-from trainer.model.model_files import PAGE, folder_digest, load_model, model_folder
+from trainer.model.model_files import folder_digest, load_model, model_folder
 from trainer.model.reward_model import RewardModel
+from trainer.record import MODEL_PAGE
 from trainer.scores import one_row_per_response, score_key, write_scores
 
 
@@ -238,7 +239,7 @@ def load_reward_model(
     if path.is_dir():
         return ModelScorer(load_model(path), fingerprint=folder_digest(path))
     if not path.exists():
-        raise MissingError(f"expected an ensemble.json or a folder with a {PAGE}, got {path}")
+        raise MissingError(f"expected an ensemble.json or a folder with a {MODEL_PAGE}, got {path}")
     return EnsembleScorer(read_ensemble(path), memory_gib=memory_gib, stores=stores)
 
 

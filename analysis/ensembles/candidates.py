@@ -14,9 +14,11 @@ import pyarrow as pa
 from analysis.ensembles.panel import RESPONSE_KEY
 from analysis.foreign.tables import ForeignScores
 from analysis.tables import SweepTables
+from infra.settings import masked
 from trainer.config import TrainerConfig
 from trainer.evaluation.metrics import pair_outcomes, response_scores
 from trainer.members.ensemble_file import ModelReference
+from trainer.record import model_page_key
 
 _COLUMNS = [*RESPONSE_KEY, "rank", "score", "group_id", "category", "source", "modality"]
 
@@ -62,7 +64,11 @@ def trial_candidates(
     for tables, trial in recorded:
         label = f"{trial.arm} seed {trial.seed}"
         if trial.model_digest is None:
-            left_out.append(f"{label}: its model is not in the store")
+            left_out.append(f"{label}: it left no model")
+            continue
+        store = tables.score_tables.store_of(trial)
+        if not store.exists(model_page_key(trial.identity)):
+            left_out.append(f"{label}: its model is no longer in {masked(store.uri)}")
             continue
         scored = tables.scores(trial, validation, purpose="selection")
         reported = None if test is None else tables.scores(trial, test, purpose="reporting")
@@ -78,7 +84,7 @@ def trial_candidates(
             models=(
                 ModelReference(
                     identity=trial.identity,
-                    store=tables.score_tables.store_of(trial).uri,
+                    store=store.uri,
                     model_digest=trial.model_digest,
                 ),
             ),

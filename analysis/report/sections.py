@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.ensembles.choosing import choose_ensemble
+from analysis.foreign.tables import ForeignScores
 from analysis.report import tables as report_tables
 from analysis.report import words as report_words
 from analysis.report.page import SweepPage, prominent_arms
@@ -180,12 +181,14 @@ def reproduce(page: SweepPage, *, many: bool = False) -> Section:
     )
 
 
-def ensemble(pages: SweepPage | Sequence[SweepPage]) -> Section:
-    """The ensemble these sweeps would give, or why there is none."""
+def ensemble(
+    pages: SweepPage | Sequence[SweepPage], foreign: ForeignScores | None = None
+) -> Section:
+    """The ensemble these sweeps and models scored elsewhere would give, or why there is none."""
     listed = [pages] if isinstance(pages, SweepPage) else list(pages)
     result, reason, tables = None, "", []
     try:
-        result = choose_ensemble([page.tables for page in listed])
+        result = choose_ensemble([page.tables for page in listed], foreign=foreign)
     except InputError as error:
         reason = report_words.brief(str(error), 600)
     if result is not None:
@@ -204,7 +207,14 @@ def ensemble(pages: SweepPage | Sequence[SweepPage]) -> Section:
                 label="ensemble",
             )
         ]
-    html = _rendered("ensemble", {"ensemble": result, "no_ensemble": reason})
+    html = _rendered(
+        "ensemble",
+        {
+            "ensemble": result,
+            "no_ensemble": reason,
+            "scores": "" if foreign is None else str(foreign.folder),
+        },
+    )
     said = [result.headline if result is not None else f"None: {reason}."]
     return Section(name="ensemble", title="Ensemble", html=html, prose=said, tables=tables)
 

@@ -70,33 +70,40 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
     formats: Sequence[Format] = ("html",),
     notebook: str | Path | None = None,
     benchmark: str | None = None,
+    scores: Path | None = None,
 ) -> ReportResult:
     """Write the report of some sweeps, and have it shown with them.
 
     Args:
         ledger: Where the sweeps are known.
         store: Where their trials' files lie by default; gets `reports/<sweep id>.*` as well.
-        sweep_ids: One sweep, or several to be compared.
+        sweep_ids: One sweep, or several to be compared; none where there are `scores`.
         out_path: The first of the files; further forms differ in their suffix.
         formats: What is written at `out_path`.
         notebook: A shipped one by name, or an `.ipynb` file with a parameter `sweeps`; `ablation`
             for one sweep and `compare_sweeps` for several when absent.
         benchmark: A test benchmark; the first one a sweep has when absent.
+        scores: A folder of score tables of models trained elsewhere, to be compared as well.
 
     Raises:
-        InputError: If no sweep is named, the notebook fails, or nothing can be written there.
+        InputError: If there is neither sweep nor folder, the notebook fails, or nothing can be
+            written there.
         MissingError: If a sweep does not exist.
     """
-    if not sweep_ids:
-        raise InputError("a report needs at least one sweep, got none")
+    if not sweep_ids and scores is None:
+        raise InputError("a report needs at least one sweep or a folder of scores, got none")
     rows = list({row.sweep_id: row for row in map(ledger.sweep, sweep_ids)}.values())
-    chosen = notebook or ("ablation" if len(rows) == 1 else "compare_sweeps")
+    alone = len(rows) == 1 and scores is None
+    chosen = notebook or ("ablation" if alone else "compare_sweeps")
     parameters = {"sweeps": [row.sweep_id for row in rows], "benchmark": benchmark or ""}
+    if scores is not None:
+        parameters["scores"] = str(scores)
     with reading(ledger, store):
         executed = execute(chosen, parameters)
     shown = pieces(executed)
     headline = "\n".join(piece.headline for piece in shown if piece.headline)
-    forms = _forms(executed, shown, rows)
+    names = [row.name[:120] for row in rows] + ([scores.name] if scores is not None else [])
+    forms = _forms(executed, shown, ", ".join(names))
     path = Path(out_path)
     paths = []
     for number, form in enumerate(dict.fromkeys(formats)):
@@ -104,7 +111,8 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
         paths.append(path if number == 0 else path.with_suffix(SUFFIXES[form]))
         _write(paths[-1], forms[form])
     files: dict[str, bytes] = {f"report{SUFFIXES[form]}": data for form, data in forms.items()}
-    _publish(ledger, store, rows, files | _pictures(shown, rows), headline, _verdicts(shown))
+    if rows:
+        _publish(ledger, store, rows, files | _pictures(shown, rows), headline, _verdicts(shown))
     return ReportResult(
         path=paths[0],
         paths=tuple(paths),
@@ -138,12 +146,9 @@ def render(shown: Sequence[Piece], *, title: str, notebook: str) -> str:
     )
 
 
-def _forms(
-    executed: ExecutedNotebook, shown: Sequence[Piece], rows: Sequence[SweepRow]
-) -> dict[Format, bytes]:
+def _forms(executed: ExecutedNotebook, shown: Sequence[Piece], title: str) -> dict[Format, bytes]:
     import nbformat
 
-    title = ", ".join(row.name[:120] for row in rows)
     markdown = "\n\n".join(piece.markdown.strip() for piece in shown if piece.markdown.strip())
     latex = "\n".join(piece.latex for piece in shown if piece.latex)
     needs = "% Needs \\usepackage{booktabs}; compile with XeLaTeX or LuaLaTeX for other scripts.\n"

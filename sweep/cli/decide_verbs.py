@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 from rich.markup import escape
 
+from infra.errors import InputError
 from sweep.cli.console import out, print_json
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import open_workplace
@@ -27,7 +28,7 @@ class ReportForm(StrEnum):
     ALL = "all"
 
 
-SweepNames = Annotated[list[str], typer.Argument(help="Sweeps by name or start of id.")]
+SweepNames = Annotated[list[str] | None, typer.Argument(help="Sweeps by name or start of id.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -37,7 +38,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def report(
-    sweeps: SweepNames,
+    sweeps: SweepNames = None,
+    *,
     to: Annotated[
         Path | None, typer.Option("--out", help="File to write; SWEEP-report.html if absent.")
     ] = None,
@@ -52,23 +54,31 @@ def report(
     benchmark: Annotated[
         str | None, typer.Option(help="A test benchmark; a sweep's first one if absent.")
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="A folder of score tables of models trained elsewhere, to compare."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write the report: one HTML file that needs nothing else, tables for a paper."""
     from analysis.report.writing import SUFFIXES, write_report
 
     workplace = open_workplace()
-    rows = [workplace.ledger.sweep(name) for name in sweeps]
+    rows = [workplace.ledger.sweep(name) for name in sweeps or ()]
+    if not rows and scores is None:
+        raise InputError("name a sweep, or a folder of score tables with --scores")
     formats = list(SUFFIXES) if form is ReportForm.ALL else [cast("Format", form.value)]
-    path = to or Path(f"{rows[0].sweep_id}-report{SUFFIXES[formats[0]]}")
+    named = rows[0].sweep_id if rows else Path(str(scores)).resolve().name
+    path = to or Path(f"{named}-report{SUFFIXES[formats[0]]}")
     result = write_report(
         workplace.ledger,
-        workplace.store(rows[0].storage),
+        workplace.store(rows[0].storage if rows else "auto"),
         [row.sweep_id for row in rows],
         path,
         formats=formats,
         notebook=notebook,
         benchmark=benchmark,
+        scores=scores,
     )
     show_in_mlflow(workplace, rows)
     if json:

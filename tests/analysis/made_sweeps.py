@@ -25,6 +25,7 @@ from tests.engine.simulation import open_ledger
 from trainer.config import BenchmarkConfig, DataConfig, EvaluationConfig, TrainerConfig
 from trainer.evaluation.metrics import benchmark_metrics
 from trainer.identity import digest
+from trainer.record import model_page_key
 from trainer.reporting import TrialOutcome, TrialReport
 from trainer.scores import SCORE_SCHEMA, score_key, write_scores
 
@@ -275,6 +276,7 @@ def _execute(
             path = store.root / score_key(attempt.identity, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(write_scores(table))
+            store.write(model_page_key(attempt.identity), b"{}")
             metrics |= {
                 f"eval/{name}/{key}": value for key, value in benchmark_metrics(table).items()
             }

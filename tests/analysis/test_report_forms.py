@@ -15,9 +15,13 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 
+from analysis.report.page import SweepPage, build_page
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from analysis.report.writing import ReportResult, write_report
+from analysis.tables import read_sweep
+from infra.errors import InputError
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
+from trainer.scores import score_key
 
 HOSTILE = "\\input{/etc/passwd}|x](javascript:alert(1))<img src=x onerror=y>`_*$%&#~^{}\n\n# h"
 
@@ -31,6 +35,24 @@ def _all_forms(made: MadeSweep, *others: MadeSweep) -> ReportResult:
         made.home / "out" / "report.html",
         formats=["html", "markdown", "latex", "notebook"],
     )
+
+
+def _scored_elsewhere(home: Path, abilities: dict[str, float]) -> Path:
+    """Models with four seeds each, known by their score tables alone, on a made sweep's items."""
+    arms = [MadeArm(name=name, point={"m": name}, ability=a) for name, a in abilities.items()]
+    made = make_sweep(home / "elsewhere", Recipe(name="other", arms=arms, items=80, seeds=4))
+    tables = read_sweep(made.ledger, made.sweep_id, store=made.store)
+    folder = home / "theirs"
+    for trial in tables.succeeded():
+        for name in ("validation", "test"):
+            path = folder / trial.arm / f"seed-{trial.seed}" / f"{name}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(made.store.read(score_key(trial.identity, name)))
+    return folder
+
+
+def _page(made: MadeSweep) -> SweepPage:
+    return build_page(read_sweep(made.ledger, made.sweep_id, store=made.store))
 
 
 def test_every_form_is_written_beside_the_page_and_kept_in_the_store(tmp_path: Path) -> None:
@@ -136,9 +158,47 @@ def test_several_sweeps_are_compared_on_the_items_they_share(tmp_path: Path) -> 
     result = _all_forms(first, second)
 
     markdown = result.paths[1].read_text()
-    assert re.search(r"All arms on the \d+ pairs all sweeps share, \d+ that some", markdown)
+    assert re.search(r"All arms on the \d+ pairs that all were scored on, \d+ that some", markdown)
     assert f"| {second.sweep_id} | scale=m |" in markdown
     assert len(result.headline.splitlines()) == 2
+
+
+def test_models_trained_elsewhere_stand_beside_a_sweeps_arms(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), items=80, seeds=4))
+    theirs = _scored_elsewhere(tmp_path, {"strong": 2.0, "weak": -0.2})
+    path = tmp_path / "r.html"
+
+    result = write_report(
+        made.ledger, made.store, [made.sweep_id], path, formats=["markdown"], scores=theirs
+    )
+
+    said = path.read_text()
+    assert "All arms on the 80 pairs that all were scored on" in said
+    row = next(line for line in said.splitlines() if "| weak |" in line and "theirs" in line)
+    assert "worse in general" in row
+    assert "## Models trained elsewhere" in said
+    assert result.headline == _page(made).answer
+
+
+def test_models_trained_elsewhere_are_compared_without_any_sweep(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=40, seeds=1))
+    theirs = _scored_elsewhere(tmp_path, {"strong": 2.0, "weak": -0.2, "strong too": 2.0})
+
+    result = write_report(made.ledger, made.store, [], tmp_path / "r.html", scores=theirs)
+
+    assert result.headline.startswith("On 80 pairs of test, against strong")
+    assert result.headline.endswith("worse in general: weak.")
+    assert not made.ledger.publications(made.sweep_id)
+
+
+def test_a_folder_without_test_items_cannot_be_compared(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=40, seeds=1))
+    theirs = _scored_elsewhere(tmp_path, {"strong": 2.0})
+    for path in theirs.rglob("test.parquet"):
+        path.unlink()
+
+    with pytest.raises(InputError, match="no test benchmark to compare on, only validation"):
+        write_report(made.ledger, made.store, [], tmp_path / "r.html", scores=theirs)
 
 
 def test_sweeps_that_share_no_item_are_not_compared(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, score_rows
 from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
 from trainer.identity import digest
+from trainer.record import model_page_key
 from trainer.reporting import TrialOutcome, TrialReport
 from trainer.scores import score_key
 
@@ -101,6 +102,7 @@ def make(home: Path, scale: Scale) -> str:
         rng = np.random.default_rng(int(trial.identity[:12], 16))
         strength = ability[trial.arm] + 0.05 * rng.normal()
         metrics = {}
+        store.write(model_page_key(trial.identity), b"{}")
         for name, base in tables.items():
             table, accuracy = base.scored(strength, rng)
             path = store.root / score_key(trial.identity, name)

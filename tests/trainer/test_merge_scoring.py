@@ -15,9 +15,10 @@ from trainer.members.ensemble_file import ModelReference
 from trainer.members.merges import merge_identity, merge_score_key
 from trainer.merge_scoring import score_merge
 from trainer.model.backbone import read_backbone
-from trainer.model.model_files import model_prefix, store_model
+from trainer.model.model_files import store_model
 from trainer.model.reward_model import RewardModel
 from trainer.model.weight_averaging import average_weights
+from trainer.record import model_prefix
 from trainer.scoring import ModelScorer
 
 BENCHMARK = BenchmarkConfig(split="test", parts={"scenes": 6})

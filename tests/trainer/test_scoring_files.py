@@ -22,9 +22,10 @@ from tests.trainer.trials import small_config
 from trainer.members.member_models import GIB
 from trainer.members.member_tables import EXTRA_COLUMNS
 from trainer.model.backbone import read_backbone
-from trainer.model.model_files import load_model, model_prefix, store_model
+from trainer.model.model_files import load_model, store_model
 from trainer.model.reward_model import RewardModel
 from trainer.model.weight_averaging import average_weights
+from trainer.record import model_prefix
 from trainer.scores import SCORE_SCHEMA
 from trainer.scoring import EnsembleScorer, ModelScorer, load_reward_model
 from trainer.scoring_files import read_scored, score_file

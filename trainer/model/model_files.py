@@ -22,8 +22,8 @@ from trainer.identity import digest
 from trainer.model.backbone import Backbone, read_backbone
 from trainer.model.low_rank import plain_state
 from trainer.model.reward_model import RewardModel
+from trainer.record import MODEL_PAGE, model_page_key, model_prefix
 
-PAGE = "reward_model.json"
 HEAD = "reward_head.safetensors"
 
 
@@ -35,11 +35,6 @@ class ModelPage(Frozen):
     config: TrainerConfig
 
 
-def model_prefix(identity: str) -> str:
-    """Where a trial's model lies in the object store."""
-    return f"trials/{identity}/model/"
-
-
 def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
     """Write a model's files; the weights must be whole."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +43,7 @@ def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
         state = {name: value.contiguous().cpu() for name, value in model.head.state_dict().items()}
         save_file(state, folder / HEAD)
     page = ModelPage(identity=identity, config=model.config)
-    (folder / PAGE).write_text(page.model_dump_json(indent=2) + "\n")
+    (folder / MODEL_PAGE).write_text(page.model_dump_json(indent=2) + "\n")
 
 
 def load_model(folder: Path, *, backbone: Backbone | None = None) -> RewardModel:
@@ -76,9 +71,9 @@ def read_page(folder: Path) -> ModelPage:
         MissingError: If the folder holds no reward model.
         CorruptObjectError: If its page cannot be read.
     """
-    path = folder / PAGE
+    path = folder / MODEL_PAGE
     if not path.is_file():
-        raise MissingError(f"expected a reward model at {folder}, but it holds no {PAGE}")
+        raise MissingError(f"expected a reward model at {folder}, but it holds no {MODEL_PAGE}")
     try:
         return ModelPage.model_validate_json(path.read_bytes())
     except ValidationError as error:
@@ -103,7 +98,7 @@ def file_digests(folder: Path) -> dict[str, str]:
 
 def backbone_digest(files: Mapping[str, str]) -> str:
     """Digest of a model's backbone alone: models that share it differ in their heads only."""
-    return digest({name: value for name, value in files.items() if name not in (PAGE, HEAD)})
+    return digest({name: value for name, value in files.items() if name not in (MODEL_PAGE, HEAD)})
 
 
 def store_model(model: RewardModel, store: ObjectStore, identity: str) -> str:
@@ -112,8 +107,8 @@ def store_model(model: RewardModel, store: ObjectStore, identity: str) -> str:
         folder = Path(name)
         save_model(model, folder, identity=identity)
         # The page goes last: a model without it is not taken for one.
-        paths = sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.name == PAGE)
-        for path in paths:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        for path in sorted(files, key=lambda path: path.name == MODEL_PAGE):
             store.upload(path, model_prefix(identity) + path.relative_to(folder).as_posix())
         return folder_digest(folder)
 
@@ -150,7 +145,7 @@ def model_folder(store: ObjectStore, identity: str) -> Iterator[Path]:
 def _model_keys(store: ObjectStore, identity: str) -> list[str]:
     prefix = model_prefix(identity)
     keys = store.keys(prefix)
-    if f"{prefix}{PAGE}" not in keys:
+    if model_page_key(identity) not in keys:
         raise MissingError(
             f"trial {identity[:12]} has no model in {store.uri}; it was stopped early or failed, "
             "or its files were deleted"

@@ -20,6 +20,7 @@ from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 from trainer.evaluation.metrics import benchmark_metrics
 from trainer.members.ensemble_file import read_ensemble
 from trainer.members.member_tables import combine
+from trainer.record import model_page_key
 from trainer.scores import read_scores, score_key, write_scores
 
 
@@ -132,6 +133,20 @@ def _constant(table: pa.Table) -> pa.Table:
     return table.set_column(
         table.column_names.index("score"), table.schema.field("score"), pa.array(scores)
     )
+
+
+def test_members_whose_files_are_gone_are_left_out_and_it_is_said(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.2}), items=80, seeds=3))
+    (first, second, *_) = read_sweep(made.ledger, made.sweep_id).succeeded()
+    made.store.delete(model_page_key(first.identity))
+    made.store.delete(score_key(second.identity, "test"))
+
+    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id, store=made.store)])
+
+    assert result.candidates == 4
+    assert first.identity not in {member.identity for member in result.members}
+    assert any("its model is no longer in file:" in reason for reason in result.left_out)
+    assert any("no scores on test" in reason for reason in result.left_out)
 
 
 def test_too_few_models_are_refused_with_the_reasons(tmp_path: Path) -> None:
