@@ -29,6 +29,11 @@ def fit_model(name: str) -> str:
     return _UNFIT_MODEL.sub("_", name)[:200]
 
 
+def fit_params(params: Mapping[str, str]) -> dict[str, str]:
+    """Params as MLflow takes them."""
+    return {fit(name): short(value, "param") for name, value in params.items()}
+
+
 def short(value: str, kind: str) -> str:
     """A value as long as its kind (`param`, `tag`, `dataset digest`) may be."""
     longest = _LONGEST[kind]
@@ -53,6 +58,11 @@ def run_page(experiment: str, run_id: str, artifact: str = "") -> str:
     """Fragment of a run's page, or of a file attached to it."""
     place = f"#/experiments/{experiment}/runs/{run_id}"
     return f"{place}{f'/artifacts/{quote(artifact)}' if artifact else ''}?{_TRAINING}"
+
+
+def artifact_file(run_id: str, artifact: str) -> str:
+    """Address of an attached file's content, beside the pages."""
+    return f"get-artifact?path={quote(artifact, safe='')}&run_uuid={run_id}"
 
 
 def view_page(experiment: str, key: str, *, charts: bool = False) -> str:

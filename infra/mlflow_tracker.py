@@ -107,11 +107,8 @@ class MlflowTracker:
                 found = self._search(f"tags.`{KEY_TAG}` = '{names.quoted(facts.key)}'", 1)
             run = found[0] if found else self._create(facts)
             run_id = str(run.info.run_id)
-            missing = [
-                Param(names.fit(name), names.short(value, "param"))
-                for name, value in facts.params.items()
-                if names.fit(name) not in run.data.params
-            ]
+            params = names.fit_params(facts.params).items()
+            missing = [Param(*each) for each in params if each[0] not in run.data.params]
             for start in range(0, len(missing), _PARAMS_PER_BATCH):
                 self._client.log_batch(run_id, params=missing[start : start + _PARAMS_PER_BATCH])
             if found:
@@ -195,6 +192,10 @@ class MlflowTracker:
         """Relative to MLflow's own pages, whatever their address."""
         return names.run_page(self._experiment, run_id, artifact)
 
+    def picture(self, run_id: str, artifact: str) -> str:
+        """Relative to MLflow's own pages, as `page`."""
+        return names.artifact_file(run_id, artifact)
+
     def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
         """MLflow's list of runs, with the search filled in."""
         return names.runs_page(self._experiment, tags, best_by=best_by)
@@ -247,9 +248,7 @@ class MlflowTracker:
             name=names.fit_model(model.name),
             source_run_id=run_id,
             tags={**model.tags, KEY_TAG: model.key, _EXTERNAL_TAG: "true"},
-            params={
-                names.fit(name): names.short(value, "param") for name, value in model.params.items()
-            },
+            params=names.fit_params(model.params),
         )
         self._client.finalize_logged_model(made.model_id, "READY")
         metrics = [_metric(point, made.model_id) for point in figures]

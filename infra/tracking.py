@@ -119,6 +119,10 @@ class Tracker(Protocol):
         """Where a run, or a file attached to it, is shown; a link for descriptions."""
         ...
 
+    def picture(self, run_id: str, artifact: str) -> str:
+        """Where an attached picture itself lies, for descriptions that show it."""
+        ...
+
     def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
         """Where the runs with these tags are listed by a metric; a link likewise."""
         ...
@@ -165,6 +169,11 @@ class NullTracker:
         """Nothing."""
 
     def page(self, run_id: str, artifact: str = "") -> str:
+        """Nowhere."""
+        del run_id, artifact
+        return ""
+
+    def picture(self, run_id: str, artifact: str) -> str:
         """Nowhere."""
         del run_id, artifact
         return ""

@@ -72,13 +72,14 @@ def verdict_tags(said: Json | None, benchmark: str) -> dict[str, str]:
     }
 
 
-def sweep_note(
+def sweep_note(  # noqa: PLR0913 -- all optional ones by name
     sweep: SweepRow,
     members: Mapping[str, Sequence[TrialView]],
     spent: Spent,
     *,
     headline: str,
     files: Mapping[str, str],
+    picture: str,
     page: Callable[[str], str],
 ) -> str:
     """What stands on a sweep's page.
@@ -89,6 +90,7 @@ def sweep_note(
         spent: What it has used.
         headline: The report's answer; empty before there is one.
         files: Pages of its runs and attached files, by name.
+        picture: Address of the report's plot of effects; empty where there is none.
         page: Page of an arm's run; empty where it has none.
     """
     parts = [f"**{plain(str(sweep.spec_json.get('question') or sweep.name))}**"]
@@ -97,6 +99,8 @@ def sweep_note(
     if files:
         links = [f"[{plain(name)}]({url})" for name, url in files.items() if url]
         parts.append(" \N{MIDDLE DOT} ".join(links))
+    if picture:
+        parts.append(f"![Effects of every level against the baseline's]({picture})")
     parts.append(_arms(sweep, members, page))
     states: dict[str, int] = {}
     for trial in (trial for trials in members.values() for trial in trials):

@@ -37,6 +37,8 @@ ATTACHED_TRIALS = 300
 """Trials of a sweep that get a card and their tables; of larger sweeps only the registered ones."""
 TAGGED_ARMS = 300
 """Arms that carry what a report says of them; a tag takes a server 45 ms."""
+EFFECTS = "effects.png"
+"""Name of a report's file that a sweep's page shows at its head."""
 VERDICTS = "verdicts.json"
 """Name of a report's file that says of every arm how it stands to the baseline."""
 # libyaml's, where PyYAML was built with it, writes a config in a tenth of the time.
@@ -84,6 +86,7 @@ class Exhibits:
             self._ledger.spent(self._sweep.sweep_id),
             headline=headline,
             files=self._views() | files,
+            picture=self._tracker.picture(run, f"report/{EFFECTS}") if EFFECTS in files else "",
             page=lambda arm: pages.get(arm, ""),
         )
         self._tracker.set_tags(run, {projection.NOTE: note})

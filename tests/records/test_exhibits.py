@@ -50,7 +50,12 @@ def published(ledger: Ledger, tracker: Tracker, store: LocalStore) -> dict[str, 
     store.write("reports/r.html", b"<p>yes</p>")
     ledger.set_sweep_state(SWEEP, SweepState.SUCCEEDED)
     store.write("reports/v.json", json.dumps(VERDICTS).encode())
-    files = {"report.html": "reports/r.html", "verdicts.json": "reports/v.json"}
+    store.write("reports/e.png", b"PNG")
+    files = {
+        "report.html": "reports/r.html",
+        "verdicts.json": "reports/v.json",
+        "effects.png": "reports/e.png",
+    }
     ledger.enqueue_publication(SWEEP, "report", {"files": files, "headline": "depth | helps"})
     publish(ledger, tracker, SWEEP)
     return runs(tracker)
@@ -74,6 +79,8 @@ def test_a_sweeps_page_says_what_it_found_and_leads_to_the_rest(
     assert row in note
     assert f"[report.html]({tracker.page(parent.info.run_id, 'report/report.html')})" in note
     assert "arms as charts" in note
+    picture = f"(get-artifact?path=report%2Feffects.png&run_uuid={parent.info.run_id})"
+    assert picture in note
 
 
 def test_the_experiment_says_how_to_look_unless_it_says_something_already(
