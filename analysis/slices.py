@@ -165,7 +165,10 @@ def _margin_thirds(margins: Floats) -> tuple[NDArray[np.object_], list[str]]:
 def image_check(
     tables: SweepTables, outcomes: Outcomes, *, convention: Convention = "ties are wrong"
 ) -> ImageCheck | None:
-    """Accuracy with and without the right images; none when no benchmark shuffles them."""
+    """Accuracy with and without the right images; none when no benchmark shuffles them.
+
+    Arms come in the order of the plan.
+    """
     found: list[tuple[Outcomes, Outcomes]] = []
     for name in tables.benchmarks_for("reporting", shuffled=True):
         shuffled = tables.outcomes(name, purpose="reporting", convention=convention)
@@ -179,7 +182,11 @@ def image_check(
         benchmark=outcomes.benchmark,
         shuffled=blind.benchmark,
         pairs=len(seeing.pairs),
-        arms=tuple(_blind_arm(seeing, blind, arm) for arm in seeing.arms if arm in blind.arms),
+        arms=tuple(
+            _blind_arm(seeing, blind, row.name)
+            for row in tables.arm_rows
+            if row.name in seeing.rows and row.name in blind.rows
+        ),
     )
 
 

@@ -36,7 +36,7 @@ def _state(view: View, params: list[str]) -> dict[str, Any]:
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": [
-            *(f"tags.`{name}`" for name in view.tag_columns),
+            *(["attributes.`Description`"] if view.described else []),
             *(f"metrics.`{name}`" for name in metrics),
             *(f"params.`{name}`" for name in params),
         ],

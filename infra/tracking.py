@@ -63,8 +63,8 @@ class View:
     """The metric that orders them, largest first."""
     params: Sequence[str]
     metrics: Sequence[str]
-    tag_columns: Sequence[str] = ()
-    """Tags that the list shows."""
+    described: bool = False
+    """Whether the list shows how runs are described."""
     curves: Sequence[str] = ()
     """Metrics that are drawn as lines; the others are bars."""
 

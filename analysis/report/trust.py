@@ -53,10 +53,10 @@ def _resampling(found: Sanity) -> list[TextTable]:
                 "p-value of seeds for new seeds on these items; signs of whole groups or seeds "
                 "are flipped, and nothing is corrected for many tests.",
                 *dict.fromkeys(
-                    f"{note[:1].upper()}{note[1:]}."
+                    f"No {what}: {held.note}."
                     for each in found.resampled
-                    for note in (each.bootstrap.note, each.seeds.note)
-                    if note
+                    for what, held in (("bootstrap", each.bootstrap), ("p of seeds", each.seeds))
+                    if held.note
                 ),
             ],
             label="resampling",

@@ -129,7 +129,7 @@ def typeset(text: str) -> str:
 
 def breakable(name: str) -> Markup:
     """A name, escaped, that may be broken after its punctuation."""
-    parts = re.split(r"(?<=[=,+_/.])(?=\S)", name)
+    parts = re.split(r"(?<=[=,+_/.])(?=[^\s\d])|(?<=[=,+_/])(?=\d)", name)
     return Markup("<wbr>").join(parts)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from infra.tracking import MetricPoint, View
-from sweep.records.describing import VERDICT, objective_name
+from sweep.records.describing import objective_name
 from sweep.records.rows import ReportView, SweepRow, TrialView
 
 FINAL = 0
@@ -45,6 +45,6 @@ def arms_view(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> Vi
         best_by=objective,
         params=list(sweep.spec_json.get("axes") or {}),
         metrics=list(dict.fromkeys([objective, *others]))[:VIEWED],
-        tag_columns=[VERDICT],
+        described=True,  # by what a report says of it: tags would stand behind all axes
         curves=[f"by_progress/{name}" for name in (objective, "train/loss")],
     )

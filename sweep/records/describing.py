@@ -15,6 +15,8 @@ from trainer.record import TrialRecord
 
 LISTED = 12
 """Arms a description names."""
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as a run's description."""
 VERDICT = "sweep.verdict"
 """Tag of an arm's run."""
 HOW_TO_LOOK = """\
@@ -56,19 +58,21 @@ def ranked_arms(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> 
 
 
 def verdict_tags(said: Json | None, benchmark: str) -> dict[str, str]:
-    """What a report says of an arm, to be read in a list of arms.
+    """What a report says of an arm: to search for, and as its description.
 
     Args:
         said: Of the arm, as the report's `verdicts.json` has it; none of the baseline.
         benchmark: Whose items it was judged on.
     """
     if said is None:
-        return {VERDICT: "baseline"}
+        return {VERDICT: "baseline", NOTE: f"the baseline on {plain(benchmark)}"}
     ends = said["interval"]
     within = f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})" if ends else ""
+    points = f"{100 * said['difference']:+.1f}{within}"
     return {
         VERDICT: str(said["verdict"]),
-        "sweep.difference": f"{100 * said['difference']:+.1f} points on {benchmark}{within}",
+        "sweep.difference": points,
+        NOTE: f"{points}: {said['verdict']}\n\nOn {plain(benchmark)}: {plain(said['sentence'])}",
     }
 
 

@@ -19,6 +19,7 @@ from sweep.records import projection
 from sweep.records.charting import arms_view, shown
 from sweep.records.describing import (
     HOW_TO_LOOK,
+    NOTE,
     model_card,
     objective_name,
     ranked_arms,
@@ -89,7 +90,7 @@ class Exhibits:
             picture=self._tracker.picture(run, f"report/{EFFECTS}") if EFFECTS in files else "",
             page=lambda arm: pages.get(arm, ""),
         )
-        self._tracker.set_tags(run, {projection.NOTE: note})
+        self._tracker.set_tags(run, {NOTE: note})
 
     def tag_arms(self, content: Json) -> None:
         """What a report says of arms, on their runs: a list of arms shows which ones differ."""

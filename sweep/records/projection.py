@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from infra.provenance import Provenance
 from infra.tracking import MetricPoint, RunFacts, RunStatus
 from sweep.records.charting import FINAL, by_progress, shown
-from sweep.records.describing import objective_name
+from sweep.records.describing import NOTE, objective_name
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import ArmRow, ReportView, Spent, SweepRow, TrialView
 
@@ -36,8 +36,6 @@ _SWEEP_STATUS: Mapping[SweepState, RunStatus] = {
 }
 OVER: frozenset[RunStatus] = frozenset({"FINISHED", "FAILED", "KILLED"})
 """Statuses of runs that have an end."""
-NOTE = "mlflow.note.content"
-"""Tag that MLflow shows as a run's description."""
 OFF = "-"
 """Level of an axis that does not matter for an arm; charts leave out runs that lack a param."""
 

@@ -29,10 +29,11 @@ VERDICTS = {
     "baseline": "baseline",
     "arms": {
         "head.layers=3": {
-            "verdict": "better in general", "difference": 0.041, "interval": [0.012, 0.07]
+            "verdict": "better in general", "difference": 0.041, "interval": [0.012, 0.07],
+            "sentence": "head.layers=3 is better",
         },
         "an arm that is no more": {
-            "verdict": "not distinguishable", "difference": 0.0, "interval": None
+            "verdict": "not distinguishable", "difference": 0.0, "interval": None, "sentence": "",
         },
     },
 }  # fmt: skip
@@ -125,7 +126,10 @@ def test_arms_carry_what_a_report_says_of_them(published: dict[str, Any]) -> Non
     baseline = published[f"{SWEEP}/arm/baseline"].data.tags
 
     assert better["sweep.verdict"] == "better in general"
-    assert better["sweep.difference"] == "+4.1 points on test (+1.2 to +7.0)"
+    assert better["sweep.difference"] == "+4.1 (+1.2 to +7.0)"
+    assert better["mlflow.note.content"] == (
+        "+4.1 (+1.2 to +7.0): better in general\n\nOn test: head.layers=3 is better"
+    )
     assert baseline["sweep.verdict"] == "baseline"
     assert "sweep.difference" not in baseline
 
@@ -197,7 +201,7 @@ def test_a_sweeps_arms_open_on_their_axes_and_accuracies(
     state = json.loads(client.get_experiment(experiment).tags[f"mlflow.sharedViewState.{SWEEP}"])
 
     assert state["selectedColumns"][:3] == [
-        "tags.`sweep.verdict`",
+        "attributes.`Description`",
         "metrics.`eval/validation/accuracy`",
         "params.`head.layers`",
     ]
