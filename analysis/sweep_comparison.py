@@ -24,6 +24,8 @@ class ComparedArm:
     """One arm of one sweep, on the shared pairs."""
 
     sweep: str
+    also: tuple[str, ...]
+    """Further sweeps that hold the very same trainings."""
     arm: str
     seeds: int
     accuracy: Accuracy
@@ -62,7 +64,7 @@ def compare_sweeps(
         InputError: If the benchmark's items are validation items, or share groups with those.
     """
     scored = [page for page in pages if page.ablation.outcomes.arms]
-    parts = [(_label(page), page.ablation.outcomes) for page in scored]
+    parts, also = _each_training_once(scored)
     reference = f"{_label(scored[0])}: {scored[0].ablation.baseline}" if scored else ""
     if foreign is not None:
         label, outcomes = _of_foreign(
@@ -102,6 +104,7 @@ def compare_sweeps(
         arms.append(
             ComparedArm(
                 sweep=sweep,
+                also=tuple(also.get(name, ())),
                 arm=arm,
                 seeds=len(values),
                 accuracy=arm_accuracy(values, outcomes.groups),
@@ -119,6 +122,34 @@ def compare_sweeps(
 
 def _label(page: SweepPage) -> str:
     return page.tables.sweep_id
+
+
+def _each_training_once(
+    pages: Sequence[SweepPage],
+) -> tuple[list[tuple[str, Outcomes]], dict[str, list[str]]]:
+    """Outcomes without arms whose trainings an earlier sweep has; whose those are, by arm.
+
+    The same models twice would be two tests of one question, and cost the others power.
+    """
+    seen: dict[frozenset[str], str] = {}
+    also: dict[str, list[str]] = {}
+    parts = []
+    for page in pages:
+        trainings: dict[str, set[str]] = {}
+        for trial in page.tables.succeeded():
+            trainings.setdefault(trial.arm, set()).add(trial.identity)
+        new = []
+        for arm in page.ablation.outcomes.arms:
+            name, held = f"{_label(page)}: {arm}", frozenset(trainings[arm])
+            first = seen.get(held, "")
+            if first and not first.startswith(f"{_label(page)}: "):
+                also.setdefault(first, []).append(_label(page))
+                continue
+            seen.setdefault(held, name)
+            new.append(arm)
+        if new:
+            parts.append((_label(page), page.ablation.outcomes.only(new)))
+    return parts, also
 
 
 def _of_foreign(foreign: ForeignScores, asked: str) -> tuple[str, Outcomes]:

@@ -14,7 +14,7 @@ from typing import Any
 from analysis.ensembles.diversity import Diversity
 from analysis.statistics.intervals import Accuracy
 from analysis.statistics.paired import Comparison, Interval
-from analysis.statistics.verdicts import Verdict
+from analysis.statistics.verdicts import Verdict, signed
 from infra.errors import InputError, StoreError
 from trainer.members.combining import Combiner
 from trainer.members.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
@@ -186,14 +186,14 @@ def _worth(evidence: Evidence, single: Member, count: int) -> str:
     comparison = evidence.comparison
     interval = comparison.fixed
     bounds = (
-        f" (95% interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
+        f" (95% interval {signed(interval.low)} to {signed(interval.high)})"
         if interval is not None
         else ""
     )
     figures = (
         f" is right on {100 * evidence.ensemble.value:.1f}% of {evidence.benchmark}, the best "
         f"single model ({single.label}) on {100 * evidence.single.value:.1f}%: "
-        f"{100 * comparison.difference:+.1f} points{bounds}."
+        f"{signed(comparison.difference)} points{bounds}."
     )
     cost = "one model's cost" if count == 1 else f"{count} times the cost"
     if evidence.pays:

@@ -45,7 +45,7 @@ def comparison(
         verdict = effect.verdict.text if effect is not None and effect.verdict else ""
         rows.append(
             [
-                arm.sweep,
+                ", ".join([arm.sweep, *arm.also]),
                 arm.arm,
                 str(arm.seeds),
                 accuracy_text(arm.accuracy),

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 ROWS = 60
 """Levels of one picture; more are no longer read."""
-DOTS_PER_INCH = 150
+DOTS_PER_INCH = 105
+"""MLflow shows a picture as large as it is, beside a list that leaves about 1,000 pixels."""
 PAPER = Palette(
     ink="#17202b",
     muted="#566272",

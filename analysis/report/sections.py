@@ -200,7 +200,9 @@ def ensemble(
         ]  # fmt: skip
         tables = [
             TextTable(
-                caption=f"Members of the {result.method} ensemble.",
+                caption=f"Members of the {result.method} ensemble."
+                if len(rows) > 1
+                else "The model that is kept.",
                 head=["arm", "seed", "weight", "alone on validation"],
                 rows=rows,
                 right=(1, 2, 3),

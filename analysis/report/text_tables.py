@@ -7,9 +7,13 @@ link, run a macro or make an element.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST_CELL, LONGEST_HEAD = 22, 12
+"""Letters beyond which LaTeX breaks a cell of text, and a head over figures, into lines."""
+_BROKEN = r">{\raggedright\arraybackslash}p{11em}"
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#])")
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -47,8 +51,8 @@ class TextTable:
         return "\n".join([*lines, *said]) + "\n"
 
     def latex(self) -> str:
-        """A `table` float; needs `booktabs`, and nothing else that a class does not load."""
-        columns = "".join("r" if column in self.right else "l" for column in range(len(self.head)))
+        """A `table` float, no wider than the text; needs `array`, `booktabs` and `graphicx`."""
+        columns = "".join(map(self._column, range(len(self.head))))
         rows = [" & ".join(map(latex_text, row)) + r" \\" for row in self.rows]
         notes = [rf"\par\smallskip{{\footnotesize {latex_text(note)}}}" for note in self.notes]
         label = [rf"\label{{tab:{_label(self.label)}}}"] if self.label else []
@@ -58,18 +62,34 @@ class TextTable:
                 r"\centering\small",
                 rf"\caption{{{latex_text(self.caption)}}}",
                 *label,
-                rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+                rf"\sbox0{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
                 r"\toprule",
-                " & ".join(map(latex_text, self.head)) + r" \\",
+                " & ".join(map(self._heading, range(len(self.head)))) + r" \\",
                 r"\midrule",
                 *rows,
                 r"\bottomrule",
-                r"\end{tabular}",
+                r"\end{tabular}}",
+                r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
                 *notes,
                 r"\end{table}",
                 "",
             ]
         )
+
+    def _column(self, column: int) -> str:
+        """How LaTeX sets a column: figures to the right, long text broken into lines."""
+        if column in self.right:
+            return "r"
+        longest = max((len(row[column]) for row in self.rows), default=0)
+        return _BROKEN if longest > LONGEST_CELL else "l"
+
+    def _heading(self, column: int) -> str:
+        """A column's head; over figures, which are not broken, in several lines."""
+        head = self.head[column]
+        if column not in self.right or len(head) <= LONGEST_HEAD:
+            return latex_text(head)
+        lines = (latex_text(line) for line in textwrap.wrap(_one_line(head), LONGEST_HEAD))
+        return r"\shortstack[r]{" + r" \\ ".join(lines) + "}"
 
 
 def markdown_text(text: str) -> str:

@@ -16,6 +16,7 @@ from analysis.effects import Effect
 from analysis.statistics.intervals import Accuracy
 from analysis.statistics.paired import Interval, Scope
 from analysis.statistics.resampling import Resampled
+from analysis.statistics.verdicts import signed
 from analysis.tables import SweepTables
 from sweep.records.lifecycle import SweepState
 
@@ -111,8 +112,7 @@ def points(value: float | None) -> str:
     """A difference of accuracies in percentage points, signed, with a true minus."""
     if value is None:
         return "\N{EN DASH}"
-    text = f"{100 * value:+.1f}"
-    return ("0.0" if text in ("+0.0", "-0.0") else text).replace("-", "\N{MINUS SIGN}")
+    return signed(value).replace("-", "\N{MINUS SIGN}")
 
 
 def between(interval: Interval | Resampled | None) -> str:

@@ -131,7 +131,7 @@ def render(shown: Sequence[Piece], *, title: str, notebook: str) -> str:
         template("report.html.j2").render(
             pieces=[piece for piece in shown if piece.html],
             contents=[
-                {"anchor": piece.name, "title": piece.title}
+                {"anchor": piece.name, "title": piece.title, "sweep": bool(piece.headline)}
                 for number, piece in enumerate(shown)
                 if piece.section and piece.html and piece.title and number
             ],
@@ -151,7 +151,10 @@ def _forms(executed: ExecutedNotebook, shown: Sequence[Piece], title: str) -> di
 
     markdown = "\n\n".join(piece.markdown.strip() for piece in shown if piece.markdown.strip())
     latex = "\n".join(piece.latex for piece in shown if piece.latex)
-    needs = "% Needs \\usepackage{booktabs}; compile with XeLaTeX or LuaLaTeX for other scripts.\n"
+    needs = (
+        "% Needs \\usepackage{array,booktabs,graphicx}; compile with XeLaTeX or LuaLaTeX for other "
+        "scripts.\n"
+    )
     return {
         "html": render(shown, title=title, notebook=executed.name).encode(errors="replace"),
         "markdown": f"{markdown}\n".encode(errors="replace"),

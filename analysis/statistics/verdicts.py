@@ -70,9 +70,15 @@ def judge(
     )
 
 
+def signed(difference: float) -> str:
+    """A difference of accuracies in points with its sign; zero has none."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text
+
+
 def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict) -> str:
     """One sentence a reader may quote: who, how much, how sure, for what."""
-    change = f"{100 * comparison.difference:+.1f} points"
+    change = f"{signed(comparison.difference)} points"
     if comparison.discordant == 0:
         return f"{name} and {reference} gave the same outcome on every item ({comparison.basis})."
     if verdict.claims:
@@ -108,9 +114,7 @@ def _below(comparison: Comparison) -> str:
 def _within(interval: Interval | None) -> str:
     if interval is None:
         return ""
-    return (
-        f" ({interval.level:.0%} interval {100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
-    )
+    return f" ({interval.level:.0%} interval {signed(interval.low)} to {signed(interval.high)})"
 
 
 def _why(comparison: Comparison, alpha: float) -> str:

@@ -72,7 +72,7 @@ def verdict_tags(said: Json | None, benchmark: str) -> dict[str, str]:
     return {
         VERDICT: str(said["verdict"]),
         "sweep.difference": points,
-        NOTE: f"{points}: {said['verdict']}\n\nOn {plain(benchmark)}: {plain(said['sentence'])}",
+        NOTE: f"{points}: {said['verdict']}.\n\nOn {plain(benchmark)}: {plain(said['sentence'])}",
     }
 
 

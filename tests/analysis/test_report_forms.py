@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -13,11 +15,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
-from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
+from pylatexenc.latexwalker import LatexEnvironmentNode, LatexGroupNode, LatexWalker
 
 from analysis.report.page import SweepPage, build_page
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from analysis.report.writing import ReportResult, write_report
+from analysis.sweep_comparison import compare_sweeps
 from analysis.tables import read_sweep
 from infra.errors import InputError
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
@@ -84,7 +87,7 @@ def test_a_report_leaves_plots_and_verdicts_for_a_tracker(tmp_path: Path) -> Non
 
     kept = made.ledger.publications(made.sweep_id)[-1].payload["files"]
     for name in ("effects.png", "curves.png", "front.png"):
-        assert Image.open(io.BytesIO(made.store.read(kept[name]))).size[0] > 1000
+        assert Image.open(io.BytesIO(made.store.read(kept[name]))).size[0] > 700
     said = json.loads(made.store.read(kept["verdicts.json"]))
     assert said["baseline"] == "baseline"
     assert list(said["arms"]) == ["head=b", "head=c"]
@@ -163,6 +166,22 @@ def test_several_sweeps_are_compared_on_the_items_they_share(tmp_path: Path) -> 
     assert len(result.headline.splitlines()) == 2
 
 
+def test_trainings_that_several_sweeps_share_are_compared_once(tmp_path: Path) -> None:
+    arms = one_axis({"a": 1.0, "b": 0.2})
+    first = make_sweep(tmp_path, Recipe(arms=arms, items=80, seeds=3))
+    again = Recipe(arms=arms, items=80, seeds=3, question="Again?")
+    second = make_sweep(tmp_path, again, ledger=first.ledger)
+    assert first.sweep_id != second.sweep_id
+
+    pages = [_page(first), _page(second)]
+    found = compare_sweeps(pages)
+
+    assert [(arm.sweep, arm.also, arm.arm) for arm in found.arms] == [
+        (first.sweep_id, (second.sweep_id,), "baseline"),
+        (first.sweep_id, (second.sweep_id,), "head=b"),
+    ]
+
+
 def test_models_trained_elsewhere_stand_beside_a_sweeps_arms(tmp_path: Path) -> None:
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), items=80, seeds=4))
     theirs = _scored_elsewhere(tmp_path, {"strong": 2.0, "weak": -0.2})
@@ -224,7 +243,7 @@ def test_any_text_stays_in_its_cell(text: str) -> None:
     assert lines[2].endswith("| end |")
     assert rendered.count("<td>") == 2
     assert "<script" not in rendered.lower()
-    assert len(table.latex().splitlines()) == 12
+    assert len(table.latex().splitlines()) == 13
     assert "\n" not in latex_text(text) + markdown_text(text)
 
 
@@ -237,10 +256,40 @@ def test_latex_with_any_text_parses_as_one_table_with_its_rows(text: str) -> Non
     nodes, _, _ = LatexWalker(table.latex(), tolerant_parsing=False).get_latex_nodes()
 
     (outer,) = (node for node in nodes if isinstance(node, LatexEnvironmentNode))
-    (inner,) = (node for node in outer.nodelist if isinstance(node, LatexEnvironmentNode))
+    (inner,) = (
+        node
+        for group in outer.nodelist
+        if isinstance(group, LatexGroupNode)
+        for node in group.nodelist
+        if isinstance(node, LatexEnvironmentNode)
+    )
     assert (outer.environmentname, inner.environmentname) == ("table", "tabular")
     body = inner.latex_verbatim()
     assert len(re.findall(r"(?<!\\)&", body)) == 2  # one between the cells of each row
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX is installed")
+@pytest.mark.parametrize("text", [HOSTILE, "a level of several words, which are broken"])
+def test_tables_compile_and_are_no_wider_than_the_text(text: str, tmp_path: Path) -> None:
+    wide = TextTable(
+        caption=text,
+        head=["level", *(f"interval number {number}" for number in range(12))],
+        rows=[[text, *["\N{MINUS SIGN}14.4 to +4.1"] * 12], ["\\end{tabular}", *["~"] * 12]],
+        right=range(1, 13),
+        notes=["50 % \N{LESS-THAN OR EQUAL TO} 1"],
+        label="a b_c",
+    )
+    packages = r"\usepackage[T1]{fontenc}\usepackage{array,booktabs,graphicx}"
+    page = rf"\documentclass{{article}}{packages}\begin{{document}}{wide.latex()}\end{{document}}"
+    (tmp_path / "page.tex").write_text(page)
+
+    ran = subprocess.run(
+        ["pdflatex", "-halt-on-error", "page.tex"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    assert text == HOSTILE or "Overfull" not in ran.stdout  # it has words wider than a column
 
 
 @pytest.mark.parametrize("text", ["a_b", "50%", "x & y", "{}", "\\end{document}", "#1", "~^"])

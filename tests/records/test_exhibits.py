@@ -128,7 +128,7 @@ def test_arms_carry_what_a_report_says_of_them(published: dict[str, Any]) -> Non
     assert better["sweep.verdict"] == "better in general"
     assert better["sweep.difference"] == "+4.1 (+1.2 to +7.0)"
     assert better["mlflow.note.content"] == (
-        "+4.1 (+1.2 to +7.0): better in general\n\nOn test: head.layers=3 is better"
+        "+4.1 (+1.2 to +7.0): better in general.\n\nOn test: head.layers=3 is better"
     )
     assert baseline["sweep.verdict"] == "baseline"
     assert "sweep.difference" not in baseline
