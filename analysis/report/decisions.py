@@ -97,6 +97,7 @@ def cost_front(page: SweepPage) -> Section:
             for arm in found
         ],
         right=tuple(range(1, 4 if priced else 3)),
+        notes=[page.basis],
         label="front",
     )
     drawn = _front_plot(page, found)

@@ -79,9 +79,24 @@ class SweepPage:
     """What this sweep paid for, where the price of a device-hour is known."""
 
     @property
+    def basis(self) -> str:
+        """What figures of arms rest on, in words."""
+        held = self.ablation.outcomes
+        groups = held.pairs["group_id"].nunique() if len(held.pairs) else 0
+        return (
+            f"On {len(held.pairs):,} pairs of {held.benchmark} in {groups:,} groups; "
+            f"{held.convention}."
+        )
+
+    @property
     def anchor(self) -> str:
         """Ends the ids of this sweep's elements, which must be unique on a page of many."""
-        return hashlib.sha256(self.tables.sweep_id.encode()).hexdigest()[:6]
+        return anchor_of(self.tables.sweep_id)
+
+
+def anchor_of(sweep_id: str) -> str:
+    """As `SweepPage.anchor`, of a sweep by id."""
+    return hashlib.sha256(sweep_id.encode()).hexdigest()[:6]
 
 
 def build_page(

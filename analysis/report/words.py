@@ -98,7 +98,11 @@ def unknowns(tables: SweepTables, ablation: Ablation) -> list[str]:
             f"All differences are on {ablation.benchmark}{origin}; other data may rank the arms "
             "otherwise."
         )
-    return said or ["Everything: there is no result yet."]
+    if len(ablation.outcomes.arms) == 1:
+        said.append(
+            "Whether any other recipe would do better or worse: there is one arm with results."
+        )
+    return said or ["Everything: there is no result."]
 
 
 def accuracy_text(held: Accuracy | None) -> str:

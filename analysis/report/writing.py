@@ -20,6 +20,7 @@ from markupsafe import Markup
 from analysis.notebook_api import reading
 from analysis.report.notebook import ExecutedNotebook, execute
 from analysis.report.outputs import Piece, pieces
+from analysis.report.page import anchor_of
 from analysis.report.sections import style, template
 from infra.errors import DiskFullError, InputError, StoreError
 from infra.object_store import ObjectStore
@@ -110,9 +111,8 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
         # The name given is kept for the first form, whatever its suffix.
         paths.append(path if number == 0 else path.with_suffix(SUFFIXES[form]))
         _write(paths[-1], forms[form])
-    files: dict[str, bytes] = {f"report{SUFFIXES[form]}": data for form, data in forms.items()}
     if rows:
-        _publish(ledger, store, rows, files | _pictures(shown, rows), headline, _verdicts(shown))
+        _publish(ledger, store, rows, forms, shown)
     return ReportResult(
         path=paths[0],
         paths=tuple(paths),
@@ -163,12 +163,13 @@ def _forms(executed: ExecutedNotebook, shown: Sequence[Piece], title: str) -> di
     }
 
 
-def _pictures(shown: Sequence[Piece], rows: Sequence[SweepRow]) -> dict[str, bytes]:
-    """Plots by file name: `effects.png`, or `effects-3fa2c1.png` in a report of several sweeps."""
+def _pictures(shown: Sequence[Piece], sweep_id: str) -> dict[str, bytes]:
+    """Plots of one sweep by file name, such as `effects.png`."""
+    ending = f"-{anchor_of(sweep_id)}"
     return {
-        f"{piece.name.rpartition('-')[0] if len(rows) == 1 else piece.name}.png": piece.picture
+        f"{piece.name.removesuffix(ending)}.png": piece.picture
         for piece in shown
-        if piece.picture
+        if piece.picture and piece.name.endswith(ending)
     }
 
 
@@ -180,24 +181,25 @@ def _publish(
     ledger: Ledger,
     store: ObjectStore,
     rows: Sequence[SweepRow],
-    files: Mapping[str, bytes],
-    headline: str,
-    verdicts: Mapping[str, Any],
+    forms: Mapping[Format, bytes],
+    shown: Sequence[Piece],
 ) -> None:
-    """Keep the report in the store and have trackers attach it to every sweep's run."""
-    said = headline.splitlines()
+    """Keep the report in the store, and have trackers attach it to the run of every sweep in it."""
     written: dict[str, str] = {}
-    for name, data in files.items():
-        ending = name.removeprefix("report") if name.startswith("report.") else f"-{name}"
-        written[name] = f"reports/{rows[0].sweep_id}{ending}"
-        store.write(written[name], data)
+    for form, data in forms.items():
+        written[f"report{SUFFIXES[form]}"] = key = f"reports/{rows[0].sweep_id}{SUFFIXES[form]}"
+        store.write(key, data)
+    answers = [piece.headline for piece in shown if piece.headline]
+    verdicts = _verdicts(shown)
     for number, row in enumerate(rows):
-        answer = said[number] if number < len(said) else headline
-        payload: dict[str, Any] = {"files": dict(written), "store": store.uri, "headline": answer}
+        own = _pictures(shown, row.sweep_id)
         if row.sweep_id in verdicts:
-            key = f"reports/{row.sweep_id}-{VERDICTS}"
-            store.write(key, json.dumps(verdicts[row.sweep_id], indent=1).encode())
-            payload["files"][VERDICTS] = key
+            own[VERDICTS] = json.dumps(verdicts[row.sweep_id], indent=1).encode()
+        for name, data in own.items():
+            store.write(f"reports/{row.sweep_id}-{name}", data)
+        files = written | {name: f"reports/{row.sweep_id}-{name}" for name in own}
+        answer = answers[number] if number < len(answers) else "\n".join(answers)
+        payload = {"files": files, "store": store.uri, "headline": answer}
         ledger.enqueue_publication(row.sweep_id, "report", payload)
 
 

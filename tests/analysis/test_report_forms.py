@@ -164,6 +164,11 @@ def test_several_sweeps_are_compared_on_the_items_they_share(tmp_path: Path) -> 
     assert re.search(r"All arms on the \d+ pairs that all were scored on, \d+ that some", markdown)
     assert f"| {second.sweep_id} | scale=m |" in markdown
     assert len(result.headline.splitlines()) == 2
+    for made in (first, second):
+        files = first.ledger.publications(made.sweep_id)[-1].payload["files"]
+        assert files["report.html"] == f"reports/{first.sweep_id}.html"
+        assert files["effects.png"] == f"reports/{made.sweep_id}-effects.png"
+        assert first.store.exists(files["effects.png"])
 
 
 def test_trainings_that_several_sweeps_share_are_compared_once(tmp_path: Path) -> None:
