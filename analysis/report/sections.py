@@ -29,6 +29,8 @@ from infra.settings import masked
 
 MIME = "application/vnd.rmsweep.section+json"
 """Under which a section shows what a report needs of it."""
+UNFOLDED = 12
+"""Axes whose effects are all open on a page; of more, those where a level is told apart."""
 MANY = 250
 """Rows of a table on a page; Markdown and LaTeX have all of them."""
 
@@ -108,7 +110,8 @@ def effects(page: SweepPage) -> Section:
     """Every level against the baseline's, axis by axis."""
     found = [effect.sentence for axis in page.ablation.axes for effect in axis.levels]
     tables = [report_tables.effects_table(page.ablation)] if found else []
-    made = _section("effects", "Effects", page, prose=found[:MANY], tables=tables)
+    shown = {"unfolded": UNFOLDED}
+    made = _section("effects", "Effects", page, prose=found[:MANY], tables=tables, more=shown)
     return replace(made, picture=lambda: effects_picture(page))
 
 

@@ -74,6 +74,6 @@
   const contents = document.querySelector("nav.contents");
   if (contents) contents.append(toggle);
   addEventListener("beforeprint", () => {
-    for (const fold of document.querySelectorAll("details")) fold.open = false;
+    for (const fold of document.querySelectorAll("details:not(.axis)")) fold.open = false;
   });
 })();
