@@ -50,6 +50,8 @@ class ReportResult:
     sweeps: tuple[str, ...]
     size_bytes: int
     """Of the HTML page, written or not."""
+    verdicts: Mapping[str, Any]
+    """What may be said of every arm, by sweep: `benchmark`, `baseline`, `arms`."""
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""
@@ -59,6 +61,7 @@ class ReportResult:
             "headline": self.headline,
             "sweeps": list(self.sweeps),
             "size_bytes": self.size_bytes,
+            "verdicts": dict(self.verdicts),
         }
 
 
@@ -111,14 +114,16 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
         # The name given is kept for the first form, whatever its suffix.
         paths.append(path if number == 0 else path.with_suffix(SUFFIXES[form]))
         _write(paths[-1], forms[form])
+    verdicts = {sweep: said for piece in shown for sweep, said in piece.verdicts.items()}
     if rows:
-        _publish(ledger, store, rows, forms, shown)
+        _publish(ledger, store, rows, forms, shown, verdicts)
     return ReportResult(
         path=paths[0],
         paths=tuple(paths),
         headline=headline,
         sweeps=tuple(row.sweep_id for row in rows),
         size_bytes=len(forms["html"]),
+        verdicts=verdicts,
     )
 
 
@@ -173,16 +178,13 @@ def _pictures(shown: Sequence[Piece], sweep_id: str) -> dict[str, bytes]:
     }
 
 
-def _verdicts(shown: Sequence[Piece]) -> dict[str, Any]:
-    return {sweep: said for piece in shown for sweep, said in piece.verdicts.items()}
-
-
 def _publish(
     ledger: Ledger,
     store: ObjectStore,
     rows: Sequence[SweepRow],
     forms: Mapping[Format, bytes],
     shown: Sequence[Piece],
+    verdicts: Mapping[str, Any],
 ) -> None:
     """Keep the report in the store, and have trackers attach it to the run of every sweep in it."""
     written: dict[str, str] = {}
@@ -190,7 +192,6 @@ def _publish(
         written[f"report{SUFFIXES[form]}"] = key = f"reports/{rows[0].sweep_id}{SUFFIXES[form]}"
         store.write(key, data)
     answers = [piece.headline for piece in shown if piece.headline]
-    verdicts = _verdicts(shown)
     for number, row in enumerate(rows):
         own = _pictures(shown, row.sweep_id)
         if row.sweep_id in verdicts:

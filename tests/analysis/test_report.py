@@ -97,7 +97,9 @@ def test_the_page_answers_compares_and_says_what_is_not_known(tmp_path: Path) ->
         "ties are wrong",
     ):
         assert part in page.text
-    assert result.to_json()["sweeps"] == [made.sweep_id]
+    told = result.to_json()
+    assert told["sweeps"] == [made.sweep_id]
+    assert told["verdicts"][made.sweep_id]["arms"]["head=linear"]["verdict"] == "worse in general"
 
 
 def test_the_page_needs_no_network_and_runs_no_script_but_its_own(tmp_path: Path) -> None:

@@ -98,6 +98,19 @@ def test_a_sweep_that_does_not_exist_is_named(rmsweep: Command, verb: str) -> No
     assert "nobody" in answer.err
 
 
+@pytest.mark.parametrize("verb", ["report", "ensemble"])
+def test_neither_sweep_nor_scores_is_refused(rmsweep: Command, verb: str, tmp_path: Path) -> None:
+    answer = rmsweep(verb)
+
+    assert answer.code == 2
+    assert "name a sweep, or a folder of score tables with --scores" in answer.err
+
+    answer = rmsweep(verb, "--scores", str(tmp_path / "none"))
+
+    assert answer.code == 2
+    assert "is no folder" in answer.err
+
+
 def test_a_model_to_score_with_that_does_not_exist_is_named(
     rmsweep: Command, tmp_path: Path
 ) -> None:
