@@ -74,6 +74,8 @@ class Ablation:
     axes: tuple[AxisEffects, ...]
     best: str | None
     """Arm with the best objective on validation items."""
+    ranked: tuple[str, ...]
+    """Arms that have an objective, the best first."""
     seed_noise: SeedNoise | None
     censored: tuple[Censored, ...]
     """Trials stopped before their end: neither bad nor good, and in no test."""
@@ -113,6 +115,7 @@ def ablate(
         arms=_arm_results(tables, outcomes, alpha),
         axes=axes_effects(tables, outcomes, alpha=alpha),
         best=best,
+        ranked=_ranked(tables),
         seed_noise=_seed_noise(outcomes),
         censored=_censored(tables),
         outcomes=outcomes,
@@ -153,6 +156,13 @@ def best_arm(tables: SweepTables) -> str | None:
     eligible = [arm for arm in eligible if 2 * tables.count(arm, "succeeded") >= fullest]
     sign = 1 if objective.mode == "max" else -1
     return max(eligible, key=lambda arm: sign * means[arm], default=None)
+
+
+def _ranked(tables: SweepTables) -> tuple[str, ...]:
+    objective = ObjectiveSpec.model_validate(tables.sweep.spec_json.get("objective", {}))
+    sign = 1 if objective.mode == "min" else -1
+    means = objectives(tables)
+    return tuple(sorted(means, key=lambda arm: sign * means[arm]))
 
 
 def _arm_results(tables: SweepTables, outcomes: Outcomes, alpha: float) -> tuple[ArmResult, ...]:

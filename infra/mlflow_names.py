@@ -81,7 +81,9 @@ def search_for(tags: Mapping[str, str]) -> str:
     return " and ".join(f"tags.`{name}` = '{quoted(value)}'" for name, value in tags.items())
 
 
-def runs_page(experiment: str, tags: Mapping[str, str], *, best_by: str) -> str:
+def runs_page(
+    experiment: str, tags: Mapping[str, str], *, best_by: str, lowest_first: bool = False
+) -> str:
     """Fragment of the page that lists the runs with these tags, best first.
 
     Ordered by a metric, since MLflow hides runs below their parents in any list ordered by time.
@@ -89,6 +91,6 @@ def runs_page(experiment: str, tags: Mapping[str, str], *, best_by: str) -> str:
     asked = {
         "searchFilter": search_for(tags),
         "orderByKey": f"metrics.`{fit(best_by)}`",
-        "orderByAsc": "false",
+        "orderByAsc": str(lowest_first).lower(),
     }
     return f"#/experiments/{experiment}/runs?{_TRAINING}&{urlencode(asked, quote_via=quote)}"

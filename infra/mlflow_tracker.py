@@ -196,9 +196,11 @@ class MlflowTracker:
         """Relative to MLflow's own pages, as `page`."""
         return names.artifact_file(run_id, artifact)
 
-    def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
+    def found_page(
+        self, tags: Mapping[str, str], *, best_by: str, lowest_first: bool = False
+    ) -> str:
         """MLflow's list of runs, with the search filled in."""
-        return names.runs_page(self._experiment, tags, best_by=best_by)
+        return names.runs_page(self._experiment, tags, best_by=best_by, lowest_first=lowest_first)
 
     def view_page(self, key: str, *, charts: bool = False) -> str:
         """MLflow's page of a shared view."""

@@ -30,7 +30,7 @@ def _state(view: View, params: list[str]) -> dict[str, Any]:
     return {
         "searchFilter": search_for(view.tags),
         "orderByKey": f"metrics.`{fit(view.best_by)}`",
-        "orderByAsc": False,
+        "orderByAsc": view.lowest_first,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],

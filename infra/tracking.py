@@ -60,7 +60,9 @@ class View:
     tags: Mapping[str, str]
     """The runs that have these."""
     best_by: str
-    """The metric that orders them, largest first."""
+    """The metric that orders them."""
+    lowest_first: bool = False
+    """Whether a smaller value is better."""
     params: Sequence[str]
     metrics: Sequence[str]
     described: bool = False
@@ -123,7 +125,9 @@ class Tracker(Protocol):
         """Where an attached picture itself lies, for descriptions that show it."""
         ...
 
-    def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
+    def found_page(
+        self, tags: Mapping[str, str], *, best_by: str, lowest_first: bool = False
+    ) -> str:
         """Where the runs with these tags are listed by a metric; a link likewise."""
         ...
 
@@ -178,9 +182,11 @@ class NullTracker:
         del run_id, artifact
         return ""
 
-    def found_page(self, tags: Mapping[str, str], *, best_by: str) -> str:
+    def found_page(
+        self, tags: Mapping[str, str], *, best_by: str, lowest_first: bool = False
+    ) -> str:
         """Nowhere."""
-        del tags, best_by
+        del tags, best_by, lowest_first
         return ""
 
     def view_page(self, key: str, *, charts: bool = False) -> str:

@@ -149,11 +149,7 @@ def build_page(
 
 def prominent_arms(ablation: Ablation) -> list[str]:
     """Baseline, best, then the others by objective."""
-    ranked = sorted(
-        (arm for arm in ablation.arms if arm.objective is not None or arm.accuracy is not None),
-        key=lambda arm: -(arm.objective if arm.objective is not None else -1.0),
-    )
-    names = [ablation.baseline, ablation.best, *(arm.arm for arm in ranked)]
+    names = [ablation.baseline, ablation.best, *ablation.ranked]
     names += [arm.arm for arm in ablation.arms]
     return [name for name in dict.fromkeys(names) if name is not None]
 

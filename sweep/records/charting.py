@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from infra.tracking import MetricPoint, View
-from sweep.records.describing import objective_name
+from sweep.records.describing import lowest_is_best, objective_name
 from sweep.records.rows import ReportView, SweepRow, TrialView
 
 FINAL = 0
@@ -43,6 +43,7 @@ def arms_view(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> Vi
         key=sweep.sweep_id,
         tags={"sweep.id": sweep.sweep_id, "sweep.kind": "arm"},
         best_by=objective,
+        lowest_first=lowest_is_best(sweep),
         params=list(sweep.spec_json.get("axes") or {}),
         metrics=list(dict.fromkeys([objective, *others]))[:VIEWED],
         described=True,  # by what a report says of it: tags would stand behind all axes

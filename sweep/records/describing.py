@@ -44,10 +44,15 @@ def objective_name(sweep: SweepRow) -> str:
     return f"eval/{objective.get('benchmark', 'validation')}/{objective.get('metric', 'accuracy')}"
 
 
+def lowest_is_best(sweep: SweepRow) -> bool:
+    """Whether a sweep selects by a metric of which less is better."""
+    return (sweep.spec_json.get("objective") or {}).get("mode") == "min"
+
+
 def ranked_arms(sweep: SweepRow, members: Mapping[str, Sequence[TrialView]]) -> list[str]:
     """Arms by their mean objective, best first; those with under half the fullest's seeds last."""
     name = objective_name(sweep)
-    sign = -1 if (sweep.spec_json.get("objective") or {}).get("mode") == "min" else 1
+    sign = -1 if lowest_is_best(sweep) else 1
     values = {arm: _values(trials, name) for arm, trials in members.items()}
     measured = {arm: each for arm, each in values.items() if each}
     fullest = max((len(each) for each in measured.values()), default=0)

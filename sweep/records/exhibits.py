@@ -20,6 +20,7 @@ from sweep.records.charting import arms_view, shown
 from sweep.records.describing import (
     HOW_TO_LOOK,
     NOTE,
+    lowest_is_best,
     model_card,
     objective_name,
     ranked_arms,
@@ -136,7 +137,9 @@ class Exhibits:
         return {
             "arms": self._tracker.view_page(self._sweep.sweep_id),
             "arms as charts": self._tracker.view_page(self._sweep.sweep_id, charts=True),
-            "trainings": self._tracker.found_page(trials, best_by=best),
+            "trainings": self._tracker.found_page(
+                trials, best_by=best, lowest_first=lowest_is_best(self._sweep)
+            ),
         }
 
     def _reported(self, run: str) -> tuple[str, dict[str, str]]:

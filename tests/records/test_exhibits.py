@@ -191,6 +191,8 @@ def test_a_list_of_runs_is_ordered_by_a_metric_so_that_arms_are_seen() -> None:
 
     assert page.startswith("#/experiments/1/runs?workflowType=machine_learning&searchFilter=tags.")
     assert "orderByKey=metrics.%60eval" in page
+    assert "orderByAsc=false" in page
+    assert "orderByAsc=true" in runs_page("1", {}, best_by="loss", lowest_first=True)
 
 
 def test_a_sweeps_arms_open_on_their_axes_and_accuracies(
