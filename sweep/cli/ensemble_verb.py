@@ -116,6 +116,8 @@ def _of_scores(
 
 
 def _print(result: EnsembleResult, notes: tuple[str, ...] | list[str]) -> None:
+    from analysis.statistics.verdicts import signed
+
     out.print(result.headline)
     cells = [
         (member.label, f"{member.weight:.3f}", number_text(member.validation_accuracy),
@@ -126,9 +128,9 @@ def _print(result: EnsembleResult, notes: tuple[str, ...] | list[str]) -> None:
     title = f"{result.method} ({result.setting}), of {result.candidates} models"
     print_table(title, columns, cells, right=columns[1:3])
     compared = [
-        (row.method, number_text(row.accuracy), f"{100 * row.difference:+.1f}",
+        (row.method, number_text(row.accuracy), signed(row.difference),
          "-" if row.against_single is None
-         else f"{100 * row.against_single.low:+.1f} to {100 * row.against_single.high:+.1f}")
+         else f"{signed(row.against_single.low)} to {signed(row.against_single.high)}")
         for row in result.compared
     ]  # fmt: skip
     columns = ("method", "accuracy", "against single", "95% interval")

@@ -72,13 +72,17 @@ def verdict_tags(said: Json | None, benchmark: str) -> dict[str, str]:
     if said is None:
         return {VERDICT: "baseline", NOTE: f"the baseline on {plain(benchmark)}"}
     ends = said["interval"]
-    within = f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})" if ends else ""
-    points = f"{100 * said['difference']:+.1f}{within}"
+    within = f" ({_points(ends[0])} to {_points(ends[1])})" if ends else ""
+    points = f"{_points(said['difference'])}{within}"
     return {
         VERDICT: str(said["verdict"]),
         "sweep.difference": points,
         NOTE: f"{points}: {said['verdict']}.\n\nOn {plain(benchmark)}: {plain(said['sentence'])}",
     }
+
+
+def _points(difference: float) -> str:
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"  # adding nothing makes -0.0 a zero
 
 
 def sweep_note(  # noqa: PLR0913 -- all optional ones by name
