@@ -84,7 +84,10 @@ def variance_parts(totals: Floats, sizes: Floats) -> Parts:
     fixed = correction * (by_group**2).sum(axis=-1)
     seed_shift = seed_means - mean[..., None]
     if seeds > 1:
-        seed = (seed_shift**2).sum(axis=-1) / (seeds - 1) / seeds
+        # Means are counted in items: two seeds that agree to the item do so by chance, and with no
+        # spread at all would be a proof at any level (0.5 % of equal pairs at a level of 0.25 %).
+        one_item = sizes.sum() ** -2.0
+        seed = np.maximum((seed_shift**2).sum(axis=-1) / (seeds - 1), one_item) / seeds
         rest = cells - by_group[..., None, :] - weights * seed_shift[..., None]
         crossed = correction * (rest**2).sum(axis=(-2, -1)) / (seeds - 1) / seeds
         group = np.maximum(fixed - crossed, 0.0)  # a difference of squares may fall below zero

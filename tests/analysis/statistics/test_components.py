@@ -35,6 +35,17 @@ def test_two_equal_recipes_are_told_apart_in_general_in_one_sweep_of_twenty_at_m
     assert claimed.mean() <= ALLOWED
 
 
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_seeds_that_agree_to_the_item_by_chance_prove_nothing_at_strict_levels(seeds: int) -> None:
+    level, sweeps = 0.0025, 12_000  # of a family of twenty
+    world = World(seeds=seeds, seed_noise=0.6, groups=100, items_per_group=1)
+
+    parts = simulated_parts(world, sweeps=sweeps, seed=seeds)
+
+    allowed = level + 3 * (level * (1 - level) / sweeps) ** 0.5
+    assert (general_p_value(parts) <= level).mean() <= allowed
+
+
 @pytest.mark.parametrize(("groups", "items"), [(12, 1), (8, 25), (300, 1)])
 def test_error_rates_hold_for_few_and_for_many_groups(groups: int, items: int) -> None:
     world = World(seeds=3, groups=groups, items_per_group=items, seed_noise=0.1, arm_by_group=0.3)
