@@ -43,20 +43,21 @@ def fetched(store: ObjectStore, key: str, gang: Gang) -> dict[str, torch.Tensor]
     Raises:
         StoreError: If the store does not answer.
     """
-    data = b""
+    data, tensors = b"", None
     if gang.leads:
         try:
             data = store.read(key)
         except MissingObjectError:
             data = b""
-        if unpacked(data) is None:
-            data = b""
-    (data, *_) = gang.gather(data)
+        tensors = unpacked(data)
+    if gang.size == 1:
+        return tensors
+    data = gang.hear(b"" if tensors is None else data)
     return load(data) if data else None
 
 
 def _content(tensors: Mapping[str, torch.Tensor]) -> str:
     told = hashlib.sha256()
     for name in sorted(tensors):
-        told.update(tensors[name].numpy().tobytes())
+        told.update(tensors[name].contiguous().view(-1).numpy().data)
     return told.hexdigest()
