@@ -22,8 +22,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
-ItemCount = PositiveInt | Literal["all"]
+ItemCount = Annotated[int, Field(gt=0, le=10_000_000)] | Literal["all"]
 _USUAL_ITEMS = 2000
+_NO_FILE_NAME = frozenset("/\\") | frozenset(map(chr, range(32)))
 
 
 class SourceConfig(Frozen):
@@ -72,7 +73,7 @@ class DataConfig(Frozen):
     """Longer responses keep their beginning, or the stretch where they differ."""
     sources: dict[str, SourceConfig] = Field(default_factory=dict)
     """Definition of named sources; a name without one is the built-in kind of that name."""
-    pairs: PositiveInt = 4096
+    pairs: Annotated[int, Field(gt=0, le=1_000_000_000)] = 4096
     """Training pairs in one epoch, over all sources."""
     seed: int = 0
     """Which items are drawn; the order they come in follows the trial's own seed."""
@@ -157,6 +158,12 @@ class EvaluationConfig(Frozen):
     @field_validator("benchmarks")
     @classmethod
     def _with_twins(cls, named: dict[str, BenchmarkConfig]) -> dict[str, BenchmarkConfig]:
+        for name in named:
+            if not 0 < len(name) <= 100 or name[0] == "." or not _NO_FILE_NAME.isdisjoint(name):
+                raise ValueError(
+                    "scores lie in files named like their benchmark: expected 1 to 100 characters "
+                    f"without slashes and line breaks that begin with no dot, got {name!r}"
+                )
         twin = {"shuffle_images": True, "text_twin": False}
         twins = {
             f"{name}_text_only": benchmark.model_copy(update=twin)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from infra.errors import InputError, MissingError
-from trainer.config import BenchmarkConfig, SourceConfig, TrainerConfig
+from trainer.config import BenchmarkConfig, EvaluationConfig, SourceConfig, TrainerConfig
 from trainer.data.adapters.adapter import adapters
 
 if TYPE_CHECKING:
@@ -30,9 +30,18 @@ def benchmark_of(text: str, config: TrainerConfig) -> tuple[str, BenchmarkConfig
     """A benchmark's name, what it holds, and the config that knows its sources.
 
     Raises:
-        InputError: If the text is none of the three forms.
+        InputError: If the text is none of the four forms, or no benchmark can be called so.
         MissingError: If its file is not there.
     """
+    name, wanted, config = _written(text, config)
+    try:
+        EvaluationConfig(benchmarks={name: wanted})
+    except ValidationError as error:
+        raise _refused(text, error) from error
+    return name, wanted, config
+
+
+def _written(text: str, config: TrainerConfig) -> tuple[str, BenchmarkConfig, TrainerConfig]:
     known = config.evaluation.benchmarks
     if text in known:
         return text, known[text], config
@@ -54,8 +63,12 @@ def benchmark_of(text: str, config: TrainerConfig) -> tuple[str, BenchmarkConfig
     try:
         return parts[0], BenchmarkConfig.model_validate(wanted), config
     except ValidationError as error:
-        said = "; ".join(each["msg"] for each in error.errors())
-        raise InputError(f"benchmark {text!r}: {said}") from error
+        raise _refused(text, error) from error
+
+
+def _refused(text: str, error: ValidationError) -> InputError:
+    said = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+    return InputError(f"benchmark {text!r}: {said}")
 
 
 def evaluation_columns(metrics: Mapping[str, float]) -> list[str]:

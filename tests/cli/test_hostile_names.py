@@ -27,6 +27,18 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/b", "x\ny", "", ".x"])
+def test_a_benchmark_cannot_be_called_that(rmsweep: Command, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "sweep.yaml"
+    named = {"evaluation": {"benchmarks": {"validation": {}, name: {"split": "test"}}}}
+    file.write_text(yaml.safe_dump({"name": "s", "baseline": named, "axes": {"head.layers": [1]}}))
+
+    answer = rmsweep("check", str(file))
+
+    assert answer.code == 2
+    assert "scores lie in files named like their benchmark" in answer.err
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_sweep_cannot_be_called_that(rmsweep: Command, tmp_path: Path, name: str) -> None:
     file = tmp_path / "sweep.yaml"
