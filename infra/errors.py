@@ -146,6 +146,7 @@ class DataTrialFailure(TrialFailure):
     """The trial's data could not be used."""
 
     kind = "data"
+    exit_code = 2
 
 
 class DiskFullTrial(TrialFailure):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.trainer.data.pair_file_writing import text_row, write_rows
 from tests.trainer.trials import small_config
 from trainer.__main__ import main
 from trainer.model.model_files import load_model
@@ -52,3 +53,18 @@ def test_a_missing_config_is_no_traceback(
 
     assert code == 2
     assert capsys.readouterr().err.startswith("error: expected a trainer config")
+
+
+def test_data_that_only_the_ranks_could_judge_is_wrong_input_too(
+    backbone_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [text_row(0, chosen="word " * 50_000), *(text_row(number) for number in range(1, 8))]
+    source = {"path": str(write_rows(tmp_path / "rows.jsonl", rows)), "split": "train"}
+    data = {"sources": {"own": {"kind": "file", "settings": source}}, "weights": {"own": 1}}
+    config = small_config(backbone_folder, data=data | {"pairs": 8})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+
+    code = main([str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")])
+
+    assert code == 2
+    assert "tokens, but the backbone reads at most" in capsys.readouterr().err
