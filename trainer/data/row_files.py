@@ -62,7 +62,8 @@ def read_rows(path: Path, file_format: FileFormat | None = None) -> Iterator[obj
     try:
         yield from _READERS[chosen](path)
     except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as {chosen}: {error}") from error
+        hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise DataError(f"{path} cannot be read as {chosen}: {error}{hint}") from error
 
 
 def _text(path: Path, newline: str | None = None) -> IO[str]:
