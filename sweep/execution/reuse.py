@@ -112,17 +112,18 @@ def _is_lacking(
 
 def _recorded_digests(trials: Sequence[TrialView]) -> list[dict[str, str]]:
     """Of every trial, what its benchmarks held when it was trained; empty where nobody knows."""
+    stores = {uri: open_store(uri) for uri in {trial.storage for trial in trials} if uri}
+
+    def recorded(trial: TrialView) -> dict[str, str]:
+        if trial.storage is None:
+            return {}
+        try:
+            return read_record(stores[trial.storage], trial.identity).benchmark_digests
+        except (StoreError, InputError, ValidationError):
+            return {}
+
     with ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(_recorded, trials))
-
-
-def _recorded(trial: TrialView) -> dict[str, str]:
-    if trial.storage is None:
-        return {}
-    try:
-        return read_record(open_store(trial.storage), trial.identity).benchmark_digests
-    except (StoreError, InputError, ValidationError):
-        return {}
+        return list(readers.map(recorded, trials))
 
 
 def _trained_configs(
