@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from infra.errors import InputError, StoreError
-from infra.object_store import open_store
+from infra.object_store import ObjectStore, open_store
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import TrialView
@@ -112,18 +112,29 @@ def _is_lacking(
 
 def _recorded_digests(trials: Sequence[TrialView]) -> list[dict[str, str]]:
     """Of every trial, what its benchmarks held when it was trained; empty where nobody knows."""
-    stores = {uri: open_store(uri) for uri in {trial.storage for trial in trials} if uri}
+    stores = {uri: _opened(uri) for uri in {trial.storage for trial in trials}}
 
     def recorded(trial: TrialView) -> dict[str, str]:
-        if trial.storage is None:
+        store = stores[trial.storage]
+        if store is None:
             return {}
         try:
-            return read_record(stores[trial.storage], trial.identity).benchmark_digests
+            return read_record(store, trial.identity).benchmark_digests
         except (StoreError, InputError, ValidationError):
             return {}
 
     with ThreadPoolExecutor(READERS) as readers:
         return list(readers.map(recorded, trials))
+
+
+def _opened(uri: str | None) -> ObjectStore | None:
+    """A store, or none where it cannot be used from here."""
+    if uri is None:
+        return None
+    try:
+        return open_store(uri)
+    except (StoreError, InputError):
+        return None
 
 
 def _trained_configs(
