@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+_GAP = 2
+"""Columns of the terminal between two of a table."""
+_FOLDED = 16
+"""Columns of the terminal below which what may wrap is no longer readable."""
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -56,6 +63,9 @@ def print_table(
 ) -> None:
     """A table for people; cells are escaped.
 
+    Where no terminal looks on, a row is one line however long, for `grep` and the like. A terminal
+    too narrow for the columns gets a paragraph per row, since a table would lose its first columns.
+
     Args:
         title: Above the table; none when empty.
         columns: Their heads.
@@ -65,19 +75,48 @@ def print_table(
             long and figures are not.
     """
     folding = {columns[0], columns[-1]} if wrap is None else set(wrap)
+    cells = [
+        tuple(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row) for row in rows
+    ]
+    widths = [
+        max(cell_len(text) for text in (head, *(row[place].plain for row in cells))) + _GAP
+        for place, head in enumerate(columns)
+    ]
+    least = sum(
+        min(width, _FOLDED) if head in folding else width
+        for head, width in zip(columns, widths, strict=True)
+    )
+    whole = not out.is_terminal
+    if least > out.width and not whole:
+        _print_paragraphs(title, columns, cells)
+        return
     table = Table(
         title=escape(title) or None,
         title_justify="left",
         header_style="bold",
         box=None,
-        padding=(0, 2, 0, 0),
+        padding=(0, _GAP, 0, 0),
+        width=sum(widths) if whole else None,
     )
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
         table.add_column(column, justify=justify, overflow="fold", no_wrap=column not in folding)
+    for row in cells:
+        table.add_row(*row)
+    out.print(table, crop=not whole)
+
+
+def _print_paragraphs(title: str, columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+    if title:
+        out.print(Text(title, style="italic"))
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else escape(str(cell)) for cell in row))
-    out.print(table)
+        out.print(Text.assemble(f"{columns[0]}: ", row[0], style="bold"))
+        rest = [
+            Text.assemble(f"{head}: ", cell)
+            for head, cell in zip(columns[1:], row[1:], strict=True)
+            if cell.plain
+        ]
+        out.print(Padding(Text("; ").join(rest), (0, 0, 0, _GAP)))
 
 
 def state_text(state: str) -> Text:

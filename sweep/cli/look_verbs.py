@@ -101,10 +101,11 @@ def status(
 
 def show(
     sweep: SweepName,
-    json: Json = False,
     trial: Annotated[
-        str | None, typer.Option(help="Only this trial: the start of its identity.")
+        str | None,
+        typer.Argument(help="Only this trial: the start of its identity, or ARM/SEED."),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Show a sweep's arms and trials, or one trial with its attempts."""
     ledger = open_workplace().ledger
@@ -170,9 +171,11 @@ def find_trial(trials: list[TrialView], wanted: str) -> TrialView:
     ]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(f"{view.arm}/{view.seed} ({view.identity[:SHORT]})" for view in trials[:6])
-    problem = "no trial" if not found else f"{len(found)} trials"
-    raise MissingError(f"{problem} named {wanted!r}; expected one of {names}, ...")
+    meant = found or trials
+    names = ", ".join(f"{view.arm}/{view.seed} ({view.identity[:SHORT]})" for view in meant[:6])
+    problem = f"{len(found)} trials are" if found else "no trial is"
+    more = ", ..." if meant[6:] else ""
+    raise MissingError(f"{problem} named {wanted!r}; expected one of {names}{more}")
 
 
 def _objective_metric(sweep: SweepRow) -> str:

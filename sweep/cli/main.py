@@ -6,6 +6,8 @@ prints its text and no traceback; a traceback is always a bug of ours.
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -83,6 +85,12 @@ def _options(
 
 
 INTERRUPTED = 130
+_REFUSED_BY_MACHINE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR),
+}
+"""Of the operating system's errors those that a path or a disk has, never a mistake of ours."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -102,11 +110,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno not in _REFUSED_BY_MACHINE:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        print_error(f"{where}{error.strerror}; expected a place that can be written to, with space")
+        return 1
     return result if isinstance(result, int) else 0
 
 
 def main() -> None:
     """Entry point of the `rmsweep` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows ASCII alone gets a ? for what it cannot show.
+            stream.reconfigure(errors="replace")
     sys.exit(run())
 
 
