@@ -89,8 +89,8 @@ def progress_lines(figures: Progress, *, title: str, note: str = "") -> list[str
     lines.append(f"time left: {duration_text(figures.seconds_left)}")
     lines += [f"{spend.name}: {_spend(spend).plain}" for spend in figures.spend]
     lines += [
-        f"{'best so far' if place == 0 else 'next'}: {arm.arm} {_result(arm)}"
-        for place, arm in enumerate(figures.leading)
+        f"{'best so far' if place == 1 else f'place {place}'}: {arm.arm} {_result(arm)}"
+        for place, arm in enumerate(figures.leading, start=1)
     ]
     lines += [
         f"running: {trial.arm} seed {trial.seed}, {trial.fraction:.0%}"

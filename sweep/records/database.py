@@ -213,6 +213,11 @@ def _our_error(error: DBAPIError, address: str) -> StoreError:
             f"no space left for the ledger {address}; free some and run the command again: "
             "what it held is intact"
         )
+    if "unable to open database file" in message or "readonly database" in message:
+        return StoreError(
+            f"the ledger {address} cannot be written: expected a file that this user may write, in "
+            "a folder where it may make others (to look on, too)"
+        )
     if "database is locked" in message or "lock timeout" in message:
         return StoreError(
             f"other processes kept the ledger {address} busy for {BUSY_SECONDS} seconds; "

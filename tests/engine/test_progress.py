@@ -128,3 +128,12 @@ def test_of_a_failed_trial_it_is_said_when_it_is_tried_again(
     given_up, retried = (line for line in lines if line.startswith("failed: "))
     assert retried.endswith("with a traceback (is tried again in 4 s)")
     assert given_up.endswith("with a traceback")
+
+
+def test_the_arms_behind_the_best_are_told_by_their_place() -> None:
+    lines = progress_lines(progress(view_of(*TRIALS)), title="t")
+
+    assert [line for line in lines if "0." in line] == [
+        "best so far: deep 0.7500 \N{PLUS-MINUS SIGN} 0.0000 (SD), 2 seeds",
+        "place 2: baseline 0.6250 \N{PLUS-MINUS SIGN} 0.1768 (SD), 2 seeds",
+    ]

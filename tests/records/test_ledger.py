@@ -49,6 +49,10 @@ class TestLedgerOnSqlite(LedgerContract, LedgerSweepsContract, LedgerProcessesCo
         with pytest.raises(StoreError, match="not a database"):
             Ledger.open(f"sqlite:///{tmp_path}/ledger.db")
 
+    def test_a_ledger_that_cannot_be_written_says_what_it_needs(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match="expected a file that this user may write"):
+            Ledger.open(f"sqlite:///{tmp_path}")
+
     def test_a_database_of_something_else_is_refused(self, url: str) -> None:
         engine = sa.create_engine(url)
         with engine.begin() as connection:
