@@ -51,7 +51,9 @@ class Onlooker:
         """
         events = self._ledger.events(self._fold.seen, None, sweep_id=self._sweep_id)
         self._fold.apply_all(events)
-        seen = Observation(now=time.time(), capacity=self._capacity, driver="onlooker")
+        # A sweep that nobody drives spends nothing: its time stands still where it was left.
+        now = time.time() if self.row().live else self._fold.last_event
+        seen = Observation(now=now, capacity=self._capacity, driver="onlooker")
         return progress(self._fold.view(seen))
 
     def row(self) -> SweepRow:

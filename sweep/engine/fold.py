@@ -140,6 +140,11 @@ class SweepFold:
         """Steps at which a trial is to report the objective."""
         return self._books.of(identity).rung_steps
 
+    @property
+    def last_event(self) -> float:
+        """When the ledger last learned something of the sweep, in seconds since 1970."""
+        return self._tally.wall.last_sign
+
     def view(self, observation: Observation) -> SweepView:
         """The sweep as these events and this observation show it."""
         books = self._books

@@ -53,6 +53,18 @@ def test_status_for_programs_has_the_same(rmsweep: Command, made: MadeSweep) -> 
     assert found["running"][0]["fraction"] == 0.4
 
 
+def test_the_time_of_a_sweep_that_nobody_drives_stands_still(
+    rmsweep: Command, made: MadeSweep
+) -> None:
+    with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
+        last = max(event.time for event in ledger.events(0, None, sweep_id=made.sweep_id))
+        first = ledger.sweep(made.sweep_id).created
+
+    hours = json.loads(rmsweep("status", "--json").out)["spend"]["hours"]["spent"]
+
+    assert 0 < 3600 * hours <= last - first
+
+
 def test_watching_ends_with_the_sweep(
     rmsweep: Command, made: MadeSweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
