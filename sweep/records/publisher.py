@@ -25,6 +25,8 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _REST = 9.0
 """Times what a pass has computed, until the next: it shares the driver's processor, and a pass over
 2,000 trials computes for a third of a second."""
+_MORE_PASSES = 3
+"""Further passes of a flush: other sweeps may write of shared trials meanwhile."""
 _log = logging.getLogger(__name__)
 
 
@@ -126,9 +128,13 @@ class Publisher:
         while not self._ending.is_set():
             asked, opened, began = self._asked, self._publishing is not None, time.thread_time()
             caught_up = self._pass()
+            for _ in range(_MORE_PASSES if asked > self._answered else 0):
+                if not caught_up and self._problem is None:
+                    caught_up = self._pass()
             # Importing MLflow, in the first pass, computes once.
             computed = time.thread_time() - began if opened else 0.0
-            pause = self._interval if caught_up else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            failed = not caught_up and self._problem is not None
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS) if failed else self._interval
             rest = min(_REST * computed, _LONGEST_PAUSE_SECONDS)
             with self._turn:
                 self._answered = asked

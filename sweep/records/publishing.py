@@ -90,6 +90,8 @@ class SweepPublishing:
             self._ledger.set_cursor(self._name, self._left_at)
             self._ledger.take_lease(self._name, self._holder, LEASE_SECONDS)
             told += len(events)
+            if len(events) < EVENTS_PER_BATCH:
+                break  # what came meanwhile waits: a quick driver would keep this pass going on
         return told
 
     def _events(self) -> list[Event]:

@@ -14,7 +14,7 @@ import pytest
 
 from infra.object_store import LocalStore
 from infra.settings import load_settings
-from infra.tracking import Tracker
+from infra.tracking import NullTracker, RunFacts, Tracker
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.publisher import Publisher, tracker_opener
@@ -257,3 +257,31 @@ def test_a_publication_whose_file_is_gone_is_left_out(
         "report/deep/a.txt"
     ]
     assert is_caught_up(ledger, tracker.uri, SWEEP)
+
+
+class QuickSweep(NullTracker):
+    """A tracker during every pass of which the sweep goes on."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.passes = 0
+
+    def ensure_run(self, facts: RunFacts) -> str:
+        if facts.key == SWEEP:
+            self.passes += 1
+            assert self.passes < 9, "the pass does not end while the sweep goes on"
+            self._ledger.record_decision(SWEEP, "decided", {"decisions": []})
+        return super().ensure_run(facts)
+
+
+def test_a_pass_ends_although_the_sweep_goes_on_meanwhile(
+    ledger: Ledger, store: LocalStore
+) -> None:
+    register_head(ledger, store)
+    tracker = QuickSweep(ledger)
+
+    told = publish(ledger, tracker, SWEEP)
+
+    assert told > 0
+    assert tracker.passes == 1
+    assert not is_caught_up(ledger, tracker.uri, SWEEP)
