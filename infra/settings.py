@@ -31,6 +31,8 @@ _PASSWORD = re.compile(
     r"(?<=[?&])((?:ssl)?password=|(?:access_)?token=|api_key=|secret=)[^&\s]*"
 )
 
+_TRACKING_KINDS = {"http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks"}
+
 
 class Settings(Frozen):
     """Where this machine keeps things, and what it may use."""
@@ -63,10 +65,10 @@ class Settings(Frozen):
     @field_validator("tracking_uri")
     @classmethod
     def _is_no_file_store(cls, uri: str) -> str:
-        if uri.startswith("file:") or "://" not in uri:
+        if not is_tracking_address(uri):
             raise ValueError(
-                "expected http(s)://SERVER, sqlite:///FILE or another database; MLflow has given "
-                f"up plain folders, got one that starts with {uri.partition(':')[0]!r}"
+                "expected http(s)://SERVER, sqlite:///FILE or another database MLflow can use; it "
+                f"has given up plain folders, got one that starts with {uri.partition(':')[0]!r}"
             )
         return uri
 
@@ -101,6 +103,12 @@ class Settings(Frozen):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             yield name, masked(value) if isinstance(value, str) else value
+
+
+def is_tracking_address(uri: str) -> bool:
+    """Whether MLflow can keep runs there, going by the kind of address alone."""
+    kind, separator, _ = uri.partition("://")
+    return bool(separator) and kind.partition("+")[0] in _TRACKING_KINDS
 
 
 def masked(address: str) -> str:

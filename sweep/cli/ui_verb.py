@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -54,6 +55,7 @@ def ui(
     if not _free(port):
         raise InputError(f"port {port} is taken on 127.0.0.1; name another with --port")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # MLflow's server ends with us
+    said = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the server, which writes it
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking),
@@ -61,12 +63,12 @@ def ui(
             *("--default-artifact-root", str(workplace.settings.artifact_uri)),
         ],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=said,
         env=os.environ | _NO_JOBS,
     )
     try:
         base = f"http://127.0.0.1:{port}"
-        _await(server, base)
+        await_server(server, base, said)
         _show(_address(base, experiment, shown), open_browser=browser)
         out.print("Ctrl-C ends it.")
         server.wait()
@@ -76,6 +78,7 @@ def ui(
             server.wait(timeout=20)
         except subprocess.TimeoutExpired:
             server.kill()
+        said.close()
 
 
 def _free(port: int) -> bool:
@@ -83,11 +86,25 @@ def _free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _await(server: subprocess.Popen[bytes], base: str) -> None:
+def await_server(server: subprocess.Popen[bytes], base: str, said: IO[bytes]) -> None:
+    """Return once a server answers at an address.
+
+    Args:
+        server: Its process.
+        base: Where it will listen.
+        said: What it writes to its error stream.
+
+    Raises:
+        StoreError: If it ends, with its last line, or is silent for `START_SECONDS`.
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise StoreError(f"MLflow's server ended with code {server.returncode} as it started")
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
+            raise StoreError(
+                f"MLflow's server ended with code {server.returncode} as it started: {last}"
+            )
         try:
             with urllib.request.urlopen(f"{base}/health", timeout=2):
                 return

@@ -156,8 +156,9 @@ class Publisher:
         except StoreError as error:
             self._problem = str(error)
         except RmsweepError as error:
+            if str(error) != self._problem:
+                _log.warning("the sweep cannot be shown: %s", error)
             self._problem = str(error)
-            _log.warning("the sweep cannot be shown: %s", error)
         except Exception as error:  # noqa: BLE001 -- a bug in showing must not end the sweep
             self._problem = repr(error)
             _log.exception("the sweep cannot be shown")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from infra.findings import Finding, hint
+from infra.settings import is_tracking_address
 from search_spaces.axes import Axis
 from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.design_spec import SearchDesign, StagedDesign
@@ -193,7 +194,7 @@ def place_findings(spec: SweepSpec) -> list[Finding]:
     if storage != "auto" and not storage.startswith(("file:", "s3://")):
         message = f"expected auto, file:FOLDER or s3://BUCKET/PREFIX, came {storage!r}"
         findings.append(Finding(("storage",), message))
-    if uri != "auto" and (uri.startswith("file:") or "://" not in uri):
+    if uri != "auto" and not is_tracking_address(uri):
         message = "expected auto, sqlite:///FILE or a server's http(s) address"
         findings.append(Finding(("tracking", "uri"), f"{message}, came {uri!r}"))
     return findings

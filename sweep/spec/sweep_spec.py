@@ -7,9 +7,10 @@ nor torch. Axis levels stay as given here; `search_spaces` turns them into patch
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, WithJsonSchema
 
 from infra.frozen import Frozen
 from sweep.spec.axis_spec import AxisEntry, Choice, Patch
@@ -102,10 +103,24 @@ class TrackingSpec(Frozen):
     """MLflow's experiment; the sweep's name when absent."""
 
 
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(
+            "expected at most 63 lower-case letters, digits, '.', '_' and '-', a letter or digit "
+            f"first, came {name!r}"
+        )
+    return name
+
+
 class SweepSpec(Frozen):
     """One sweep file."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    name: Annotated[
+        str, AfterValidator(_checked_name), WithJsonSchema({"type": "string", "pattern": _NAME})
+    ]
     """Lower-case letters, digits, `.`, `_`, `-`; names the sweep in every listing."""
     question: str = ""
     """What the sweep is to answer; heads the report."""

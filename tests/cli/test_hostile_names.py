@@ -47,7 +47,7 @@ def test_a_sweep_cannot_be_called_that(rmsweep: Command, tmp_path: Path, name: s
     answer = rmsweep("check", str(file))
 
     assert answer.code == 2
-    assert "name: expected text matching" in answer.err
+    assert "name: expected at most 63 lower-case letters" in answer.err
     assert "Traceback" not in answer.err
 
 

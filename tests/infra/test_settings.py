@@ -65,6 +65,17 @@ def test_a_password_is_used_but_never_shown() -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["foo://server", "htp://server:5000", "file:/mlruns", "runs"])
+def test_an_address_mlflow_keeps_nothing_at_is_refused_before_anything_runs(address: str) -> None:
+    with pytest.raises(SpecError, match="expected http"):
+        load_settings({"RMSWEEP_TRACKING_URI": address})
+
+
+@pytest.mark.parametrize("address", ["https://server", "postgresql+psycopg://me@server/mlflow"])
+def test_servers_and_databases_are_places_to_show_runs(address: str) -> None:
+    assert load_settings({"RMSWEEP_TRACKING_URI": address}).tracking_uri == address
+
+
 @pytest.mark.parametrize(
     ("address", "shown"),
     [

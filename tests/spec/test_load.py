@@ -75,8 +75,8 @@ budget: {gpu_hours: 0, usd: true}
     )
 
     assert problems(path) == [
-        "line 1, name: expected text matching ^[a-z0-9][a-z0-9._-]{0,62}$, "
-        "came the text 'Reward Head'",
+        "line 1, name: expected at most 63 lower-case letters, digits, '.', '_' and '-', a letter "
+        "or digit first, came 'Reward Head'",
         "line 2, baseline: expected text or a mapping, came the number 3",
         "line 3, axs: unknown key 'axs'; did you mean 'axes'?",
         "line 5, axes.head.layers: expected a mapping or a list, came the number 3",
