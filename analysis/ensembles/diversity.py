@@ -28,6 +28,16 @@ class Diversity:
     all_wrong: float
     """Share of pairs on which every member is wrong."""
 
+    @property
+    def text(self) -> str:
+        """All of it in one sentence without an end, undefined figures named so."""
+        return (
+            f"Errors of two members on validation: Q {_figure(self.q_statistic)}, correlation "
+            f"{_figure(self.error_correlation)}, both wrong on {100 * self.double_fault:.1f}% of "
+            f"pairs, one of them on {100 * self.disagreement:.1f}%; all members wrong on "
+            f"{100 * self.all_wrong:.1f}%"
+        )
+
 
 def diversity(right: Floats) -> Diversity | None:
     """Diversity of members by who is right where; none for fewer than two members.
@@ -65,3 +75,7 @@ def diversity(right: Floats) -> Diversity | None:
         double_fault=float(both_wrong.mean()),
         all_wrong=float((right == 0).all(axis=0).mean()),
     )
+
+
+def _figure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"

@@ -209,6 +209,7 @@ def ensemble(
                 head=["arm", "seed", "weight", "alone on validation"],
                 rows=rows,
                 right=(1, 2, 3),
+                notes=[] if result.diversity is None else [f"{result.diversity.text}."],
                 label="ensemble",
             )
         ]

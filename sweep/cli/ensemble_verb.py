@@ -136,12 +136,8 @@ def _print(result: EnsembleResult, notes: tuple[str, ...] | list[str]) -> None:
     columns = ("method", "accuracy", "against single", "95% interval")
     title = f"{result.validation_benchmark}, pairs not seen when fitted"
     print_table(title, columns, compared, right=columns[1:])
-    spread = result.diversity
-    if spread is not None and spread.q_statistic is not None:
-        out.print(
-            f"errors of two members: Q {spread.q_statistic:.2f}, both wrong on "
-            f"{100 * spread.double_fault:.1f}% of pairs; all wrong on {100 * spread.all_wrong:.1f}%"
-        )
+    if result.diversity is not None:
+        out.print(result.diversity.text, soft_wrap=True)
     for note in (*notes, *result.notes, *(f"left out: {why}" for why in result.left_out[:8])):
         out.print(note, soft_wrap=True)
     out.print(f"accuracy on test: {number_text(result.accuracy)}")

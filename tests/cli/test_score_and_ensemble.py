@@ -43,6 +43,13 @@ def test_tables_alone_become_an_ensemble_file(
 
     assert shown.code == said.code == 0, shown.err
     assert "greedy ensemble of" in shown.out
+    spread = json.loads(said.out)["diversity"]
+    for figure in (
+        f"Q {spread['q_statistic']:.2f}",
+        f"correlation {spread['error_correlation']:.2f}",
+        f"both wrong on {100 * spread['double_fault']:.1f}% of pairs",
+    ):
+        assert figure in shown.out
     assert json.loads(said.out)["members"] == json.loads(path.read_text())["members"]
     prompts = tmp_path / "p.jsonl"
     prompts.write_text('{"prompt": "p", "response": "r"}\n')

@@ -116,6 +116,16 @@ def test_diversity_of_equal_independent_and_opposite_members() -> None:
     assert diversity(np.array([one])) is None
 
 
+def test_members_that_are_never_wrong_have_no_q_and_no_correlation_but_all_other_figures() -> None:
+    never = diversity(np.ones((3, 50)))
+
+    assert never is not None
+    assert never.text == (
+        "Errors of two members on validation: Q undefined, correlation undefined, both wrong on "
+        "0.0% of pairs, one of them on 0.0%; all members wrong on 0.0%"
+    )
+
+
 def test_a_panel_of_some_members_keeps_their_scores() -> None:
     panel = panel_of(np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0]]))
 
