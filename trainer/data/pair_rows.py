@@ -1,4 +1,4 @@
-"""One row of a preference file: what it says, or why it cannot be used.
+"""One row of a file of pairs: what it says, or why it cannot be used.
 
 Two forms are read: `prompt`, `chosen`, `rejected` (one text or several), and `prompt`, `responses`,
 `ranks` (or `rankings`; 1 is best). Rows that are only to be scored need no ranks, and may hold a

@@ -52,7 +52,7 @@ def read_rows(path: Path, file_format: FileFormat | None = None) -> Iterator[obj
     """
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise MissingError(f"preference file {path} {what}")
+        raise MissingError(f"file of pairs {path} {what}")
     chosen = file_format or format_of(path)
     if chosen is None:
         raise DataError(

@@ -77,7 +77,7 @@ def open_place(
         return _FilePlace(local, tuple(files), file_format)
     if not local.exists() and path.count("/") == 1 and not path.endswith(("jsonl", "parquet")):
         raise MissingError(
-            f"preference file {path} does not exist; a data set of the hub is written {HUB}{path}"
+            f"file of pairs {path} does not exist; a data set of the hub is written {HUB}{path}"
         )
     return _FilePlace(local.parent, (local,), file_format)
 

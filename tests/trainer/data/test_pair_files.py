@@ -142,7 +142,7 @@ def test_an_unreadable_file_is_refused(
 
 
 def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="does not exist"):
+    with pytest.raises(MissingError, match=r"file of pairs .* does not exist"):
         opened(tmp_path / "none.jsonl").digest("train", 1, seed=0)
     with pytest.raises(DataError, match="no file of rows"):
         opened(tmp_path).report()
