@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from infra.errors import InputError
 from trainer.backbone_entries import BackboneEntry, Kind
 from trainer.config import MachineConfig, TrainerConfig
+from trainer.phases import is_ever_free
+from trainer.strategy_config import FreezeConfig
 
 GIB = 1024**3
 
@@ -79,6 +81,9 @@ PATCHES_PER_IMAGE_TOKEN: dict[Kind, float] = {
 VISION_ASPECT = 40
 """Width of a vision tower in units of its depth: 1280 / 32 and 1024 / 24 in the real ones."""
 
+PROJECTOR_SHARE = 0.1
+"""Of the vision parameters, at most: 7 % in Qwen2.5-VL 7B, 8 % in InternVL3 8B."""
+
 
 def process_gib(*, accelerated: bool) -> float:
     """What a device holds before a rank has a model on it."""
@@ -120,10 +125,9 @@ def estimate_memory(
         image_tokens: Of them, those of images; only a trained vision tower keeps activations.
         accelerated: Whether the memory is an accelerator's, or a process's heap.
     """
-    machine, freeze = config.machine, config.strategy.freeze
+    machine, rests = config.machine, _rests(config)
     language = backbone.parameters - backbone.vision_parameters
-    trained = 0 if freeze.language_model else language
-    trained += 0 if freeze.vision else backbone.vision_parameters
+    trained = _trained_parameters(config, backbone)
     stage, ranks = machine.zero_stage, machine.workers
     weights, gradients = float(backbone.parameters), float(trained)
     # AdamW keeps two moments; ZeRO keeps its part of the weights flat beside them.
@@ -141,7 +145,7 @@ def estimate_memory(
     kept, layer = _item_activations(config, backbone, row_tokens, image_tokens)
     casts = 0.0
     if config.strategy.precision == "bf16" and kept and not machine.gradient_checkpointing:
-        casts = 2.0 * (language if freeze.vision else backbone.parameters)
+        casts = 2.0 * (language if rests.vision else backbone.parameters)
     activations = casts + micro * kept
     lost = LOST_SHARE * (4.0 * (weights + gradients + states) + activations)
     return MemoryEstimate(
@@ -220,13 +224,46 @@ def _layouts(config: TrainerConfig, max_workers: int) -> Iterator[MachineConfig]
                     )
 
 
+def _rests(config: TrainerConfig) -> FreezeConfig:
+    """Parts that no phase trains."""
+    return FreezeConfig(
+        vision=not is_ever_free(config, "vision"),
+        projector=not is_ever_free(config, "projector"),
+        language_model=not is_ever_free(config, "language_model"),
+    )
+
+
+def _trained_parameters(config: TrainerConfig, backbone: BackboneEntry) -> float:
+    """Of the backbone, in all phases together; of adapters those of every linear layer."""
+    rests, rank = _rests(config), config.strategy.lora.rank
+    vision, width = float(backbone.vision_parameters), backbone.hidden_size
+    language = backbone.parameters - vision
+    if rank:
+        # An adapter has `rank` weights per input and output: four square matrices of the
+        # attention, three between width and MLP.
+        depth, mlp = _vision_depth(backbone), backbone.mlp_size or WIDEST_MLP * width
+        language = rank * backbone.layers * (11 * width + 3 * mlp)
+        vision = rank * depth * (11 + 3 * VISION_MLP) * VISION_ASPECT * depth
+    trained = 0.0 if rests.language_model else language
+    if not rests.vision:
+        trained += vision
+    if not rests.projector and (rank or rests.vision):
+        trained += PROJECTOR_SHARE * backbone.vision_parameters
+    return trained
+
+
+def _vision_depth(backbone: BackboneEntry) -> float:
+    """Layers of the vision tower: 12 weights per squared unit of width and layer give both."""
+    return float((backbone.vision_parameters / (12 * VISION_ASPECT**2)) ** (1 / 3))
+
+
 def _item_activations(
     config: TrainerConfig, backbone: BackboneEntry, row_tokens: int, image_tokens: int
 ) -> tuple[float, float]:
     """Bytes one item takes at the peak of a step, and those its largest layer keeps."""
-    freeze, low = config.strategy.freeze, config.strategy.precision == "bf16"
+    rests, low = _rests(config), config.strategy.precision == "bf16"
     inputs, kept, largest = 0.0, 0.0, 0.0
-    if not (freeze.language_model and freeze.vision and freeze.projector):
+    if not (rests.language_model and rests.vision and rests.projector):
         width, layers = backbone.hidden_size, backbone.layers
         mlp = (backbone.mlp_size or WIDEST_MLP * width) / width
         largest = row_tokens * width * _layer_bytes(mlp, low=low)
@@ -237,9 +274,8 @@ def _item_activations(
             words = min(MOST_WORDS, language / width)
             logits = row_tokens * LABELLED_SHARE * words * 4.0 * LOGIT_FLOATS
             kept, largest = kept + logits, max(largest, logits)
-    if not freeze.vision and backbone.vision_parameters:
-        # 12 weights per squared unit of width and layer give depth and width from the count.
-        depth = (backbone.vision_parameters / (12 * VISION_ASPECT**2)) ** (1 / 3)
+    if not rests.vision and backbone.vision_parameters:
+        depth = _vision_depth(backbone)
         seen = image_tokens * PATCHES_PER_IMAGE_TOKEN[backbone.kind] * VISION_ASPECT * depth
         layer = seen * _layer_bytes(VISION_MLP, low=low)
         inputs, kept = inputs + 4.0 * depth * seen, kept + depth * layer

@@ -15,7 +15,7 @@ from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
 from trainer.config import BackboneConfig, TrainerConfig
 from trainer.devices import Devices, layout_text, settled_on
-from trainer.memory import GIB, estimate_memory, settle_machine
+from trainer.memory import GIB, MemoryEstimate, estimate_memory, settle_machine
 from trainer.strategy_config import Precision
 
 
@@ -53,6 +53,36 @@ def test_every_way_to_save_memory_saves_some() -> None:
         }
     )
     assert estimate_memory(frozen, backbone).total < 8 * backbone.parameters
+
+
+RESTING = {"vision": True, "projector": True, "language_model": True}
+FREE = dict.fromkeys(RESTING, False)
+
+
+def test_a_phase_that_trains_more_is_what_has_to_fit() -> None:
+    backbone = entry("qwen2.5-vl", "7b")
+
+    def total(freeze: dict[str, bool], *phases: dict[str, bool]) -> float:
+        told = [{"share": 1 / len(phases), "freeze": each} for each in phases]
+        strategy = {"batch_pairs": 64, "precision": "bf16", "freeze": freeze, "phases": told}
+        return estimate_memory(config_of(strategy=strategy), backbone).total
+
+    projector = RESTING | {"projector": False}
+    assert total(RESTING, RESTING, FREE) == total(FREE)
+    assert total(RESTING) < total(projector) < total(projector, RESTING, FREE)
+
+
+def test_adapters_need_neither_gradients_nor_moments_of_what_they_stand_on() -> None:
+    backbone = entry("qwen2.5-vl", "7b")
+
+    def of_rank(rank: int) -> MemoryEstimate:
+        strategy = {"batch_pairs": 64, "precision": "bf16", "freeze": FREE, "lora": {"rank": rank}}
+        return estimate_memory(config_of(strategy=strategy), backbone)
+
+    adapters = of_rank(8)
+    assert adapters.optimizer == 2 * adapters.gradients
+    assert 0.001 < adapters.gradients / of_rank(0).gradients < 0.02
+    assert adapters.gradients < of_rank(64).gradients
 
 
 def test_known_figures_of_a_seven_billion_model() -> None:
