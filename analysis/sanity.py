@@ -26,6 +26,8 @@ from analysis.tables import SweepTables
 
 RESAMPLED_ARMS = 3
 """Arms whose difference from the baseline is tested by resampling as well."""
+TWIN_PAIRS = 20
+"""Pairs from which trials are compared by what they are right on; fewer agree by chance."""
 CALIBRATED_ARMS = 24
 """Arms that are calibrated at most; a report shows no more."""
 
@@ -94,6 +96,8 @@ class Sanity:
     """Of the first arms that are not the baseline."""
     warnings: tuple[str, ...]
     """In words, the gravest first."""
+    compared: str
+    """What warnings were looked for in, in words: where none is, nothing else is vouched for."""
 
 
 def check_sanity(
@@ -124,6 +128,7 @@ def check_sanity(
             *_unscored(outcomes),
             *_repeated(tables, (outcomes.benchmark, selection)),
         ),
+        compared=_compared(test, validation, outcomes),
     )
 
 
@@ -199,7 +204,11 @@ def _position_bias(tables: SweepTables, benchmark: str) -> tuple[PositionBias, .
 
 
 def _leaks(test: Margins, validation: Margins, reporting: str, selection: str) -> list[str]:
-    """Items of both benchmarks under groups of other names; equal groups are refused before."""
+    """Item ids in both benchmarks' pairs, as the arms at hand have them.
+
+    Equal groups are refused before, so these are under groups of other names. Training data is not
+    looked at.
+    """
     shared = set(test.pairs["item_id"]) & set(validation.pairs["item_id"])
     if not shared:
         return []
@@ -210,14 +219,34 @@ def _leaks(test: Margins, validation: Margins, reporting: str, selection: str) -
     ]
 
 
+def _compared(test: Margins, validation: Margins, outcomes: Outcomes) -> str:
+    items = "No validation item has a score, so none was compared with test items"
+    if len(validation.pairs):
+        items = (
+            f"Names of the {validation.pairs['item_id'].nunique():,} items of "
+            f"{validation.benchmark} were compared with those of the "
+            f"{test.pairs['item_id'].nunique():,} of {test.benchmark}, as the arms below have them"
+        )
+    twins = (
+        f"{len(outcomes.trials)} trials with each other by the pairs they are right on"
+        if len(outcomes.pairs) >= TWIN_PAIRS
+        else f"no trials with each other, on fewer than {TWIN_PAIRS} pairs"
+    )
+    return (
+        f"{items}; {twins}. Training data is not compared here: a training is refused "
+        "when it would see an image or prompt of its benchmarks, and rmsweep data inspect also "
+        "counts what is nearly the same."
+    )
+
+
 def _twins(outcomes: Outcomes) -> list[str]:
     """Trials that were right on the very same pairs: what tells them apart changed nothing."""
     alike: dict[bytes, list[tuple[str, int]]] = {}
     for trial, row in zip(outcomes.trials, outcomes.values, strict=True):
         alike.setdefault(np.asarray(row == 1).tobytes(), []).append(trial)
     said: list[str] = []
-    if len(outcomes.pairs) < 20:
-        return said  # few pairs agree by chance
+    if len(outcomes.pairs) < TWIN_PAIRS:
+        return said
     for same in alike.values():
         arms = sorted({arm for arm, _ in same})
         if len(arms) > 1:

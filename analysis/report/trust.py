@@ -20,7 +20,8 @@ def sanity(page: SweepPage) -> Section:
     if not page.ablation.outcomes.arms:
         return nothing(name, title)
     found = check_sanity(page.tables, page.ablation.outcomes, page.sliced_arms)
-    said = list(found.warnings[:20]) or ["No leak, no twin and no missing score was found."]
+    said = list(found.warnings[:20]) or ["Nothing was found in what was compared."]
+    said.append(found.compared)
     said.append(f"{page.basis} Figures of an arm are of all its seeds together.")
     return text(
         name,

@@ -1,0 +1,90 @@
+"""A report's warnings fire on what they warn of, and none of them claims no more than was seen."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from analysis.ablation import ablate
+from analysis.report.page import build_page
+from analysis.report.trust import sanity
+from analysis.sanity import check_sanity
+from analysis.tables import read_sweep
+from tests.analysis.made_sweeps import Recipe, make_sweep, one_axis
+from trainer.scores import read_scores, score_key, write_scores
+
+
+def test_items_of_validation_that_are_on_test_under_another_group_are_a_leak(
+    tmp_path: Path,
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=60, seeds=1))
+    (trial,) = read_sweep(made.ledger, made.sweep_id).succeeded()
+    key = score_key(trial.identity, "validation")
+    table = read_scores(made.store.read(key))
+    names = [name.replace("validation-", "test-") for name in table["item_id"].to_pylist()[:10]]
+    names += table["item_id"].to_pylist()[10:]
+    place = table.schema.get_field_index("item_id")
+    made.store.write(key, write_scores(table.set_column(place, "item_id", pa.array(names))))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    (warning,) = check_sanity(tables, ablate(tables).outcomes).warnings
+
+    assert warning.startswith("5 items, such as test-00000, are named alike in validation and test")
+
+
+def test_scores_that_are_no_number_are_counted_by_trial(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=60, seeds=2))
+    some, every = read_sweep(made.ledger, made.sweep_id).succeeded()
+    for trial, lost in ((some, 6), (every, 120)):
+        key = score_key(trial.identity, "test")
+        table = read_scores(made.store.read(key))
+        scores = [math.nan] * lost + table["score"].to_pylist()[lost:]
+        place = table.schema.get_field_index("score")
+        column = pa.array(scores, table.schema.field("score").type)
+        made.store.write(key, write_scores(table.set_column(place, "score", column)))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    assert check_sanity(tables, ablate(tables).outcomes).warnings == (
+        "baseline seed 0: 3 pairs have a score that is no number",
+        "baseline seed 1: 60 pairs have a score that is no number, which leaves none; it is in no "
+        "comparison",
+    )
+
+
+def test_seeds_that_are_right_on_the_very_same_pairs_are_suspect(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=60, seeds=2))
+    one, other = read_sweep(made.ledger, made.sweep_id).succeeded()
+    key = score_key(one.identity, "test"), score_key(other.identity, "test")
+    made.store.write(key[1], made.store.read(key[0]))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    (warning,) = check_sanity(tables, ablate(tables).outcomes).warnings
+
+    assert warning.startswith("seeds 0, 1 of baseline are right on the very same pairs: the seed")
+    assert "seems to change nothing" in warning
+
+
+@pytest.mark.parametrize(
+    ("items", "validation", "said"),
+    [
+        (60, True, "the 60 items of validation were compared with those of the 60 of test"),
+        (60, False, "No validation item has a score, so none was compared"),
+        (12, True, "no trials with each other, on fewer than 20 pairs"),
+    ],
+)
+def test_a_report_without_a_warning_says_what_was_compared(
+    tmp_path: Path, items: int, validation: bool, said: str
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=items, seeds=2))
+    if not validation:
+        for table in (made.home / "store").rglob("scores/validation.parquet"):
+            table.unlink()
+
+    told = sanity(build_page(read_sweep(made.ledger, made.sweep_id))).prose
+
+    assert told[0] == "Nothing was found in what was compared."
+    assert said in told[1]
+    assert "Training data is not compared here" in told[1]
