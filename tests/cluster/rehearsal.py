@@ -73,7 +73,7 @@ def main() -> int:
     names = [event.__name__ for event in EVENTS]
     parser.add_argument("events", nargs="*", choices=[*names, []], help="only these")
     parser.add_argument("--away", type=float, default=AWAY_SECONDS, help="seconds of an outage")
-    parser.add_argument("--pairs", type=int, default=4096, help="length of every training")
+    parser.add_argument("--pairs", type=int, default=16384, help="length of every training")
     asked = parser.parse_args()
     SWEEP["baseline"]["data"]["pairs"] = asked.pairs
     events = tuple(event for event in EVENTS if not asked.events or event.__name__ in asked.events)

@@ -70,7 +70,7 @@ def submit(of: Rehearsal, number: int) -> str:
     """Hand over the next sweep, which trains what none before it has trained."""
     asked: dict[str, Any] = deepcopy(SWEEP)
     asked["name"] = f"soak{number}"
-    asked["baseline"]["data"] |= {"seed": number, "pairs": 2048}
+    asked["baseline"]["data"] |= {"seed": number, "pairs": 8192}
     file = of.home / f"soak{number}.yaml"
     file.write_text(yaml.safe_dump(asked))
     told = json.loads(of.rmsweep("submit", str(file), "--cluster", of.machines.address, "--json"))

@@ -33,7 +33,7 @@ SWEEP: dict[str, Any] = {
     "name": NAME,
     "baseline": {
         "backbone": {"scale": "xs"},
-        "data": {"pairs": 4096, "weights": {"text": 1}},
+        "data": {"pairs": 16384, "weights": {"text": 1}},
         "strategy": {"batch_pairs": 16},
         "evaluation": {
             "benchmarks": {

@@ -16,7 +16,7 @@ def test_a_sweep_to_which_something_happens_ends_with_the_table_it_has_undisturb
     done = subprocess.run(
         [
             *(sys.executable, "-m", "tests.cluster.rehearsal"),
-            *("a_rank_dies_in_a_gang", "a_machine_is_lost"),
+            *("--pairs=4096", "a_rank_dies_in_a_gang", "a_machine_is_lost"),
         ],
         capture_output=True,
         text=True,

@@ -28,7 +28,7 @@ from tests.execution.plans import plan_of, settings_in
 from trainer.config import TrainerConfig
 
 CONFIG = {
-    "data": {"pairs": 512},
+    "data": {"pairs": 2048},
     "backbone": {"scale": "xs"},
     "strategy": {"batch_pairs": 8},
     "machine": {"workers": 2, "zero_stage": 2},
@@ -42,7 +42,7 @@ def ranks_at_work() -> dict[int, tuple[str, list[int]]]:
     for actor in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             title = " ".join(actor.cmdline())
-            if "PartActor" in title or "TrialActor" in title:
+            if any(name in title for name in ("TrialActor", "ResourceTrainable", "PartActor")):
                 servers = [one for one in actor.children() if "forkserver" in str(one.cmdline())]
                 ranks = [rank.pid for server in servers for rank in server.children()]
                 if ranks:
