@@ -16,6 +16,7 @@ from rich.text import Text
 from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
 from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import ArmResult, FailedTrial, Progress, Spend
+from sweep.records.lifecycle import TrialState
 
 BAR_WIDTH = 40
 NEAR = 0.8
@@ -111,6 +112,7 @@ def progress_json(figures: Progress) -> dict[str, Any]:
     best = figures.best
     return {
         "trials_by_state": {str(state): count for state, count in figures.by_state.items()},
+        "retried": figures.retried,
         "reused": figures.reused,
         "done": figures.done,
         "best": None
@@ -154,10 +156,17 @@ def _states(figures: Progress) -> Text:
     for state, count in figures.by_state.items():
         if text:
             text.append("  ")
-        text.append(f"{count} {state.replace('_', ' ')}", style=STATE_STYLES.get(state, ""))
+        text.append(_counted(state, count, figures), style=STATE_STYLES.get(state, ""))
     if figures.reused:
         text.append(f"  ({figures.reused} reused)", style="dim")
     return text
+
+
+def _counted(state: TrialState, count: int, figures: Progress) -> str:
+    again = ""
+    if state is TrialState.FAILED and figures.retried:
+        again = f" ({figures.retried} of them tried again)"
+    return f"{count} {state.replace('_', ' ')}{again}"
 
 
 def _bar(share: float, width: int = BAR_WIDTH) -> Text:
@@ -238,8 +247,6 @@ def _again(trial: FailedTrial) -> str:
 
 
 def _line(figures: Progress) -> str:
-    states = ", ".join(
-        f"{count} {state.replace('_', ' ')}" for state, count in figures.by_state.items()
-    )
+    states = ", ".join(_counted(state, count, figures) for state, count in figures.by_state.items())
     best = "" if figures.best is None else f"; best {figures.best.arm} {figures.best.mean:.4f}"
     return f"{figures.done:.0%} done: {states}{best}; {duration_text(figures.seconds_left)} left"

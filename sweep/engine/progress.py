@@ -63,6 +63,8 @@ class Progress:
     """Trials by state; states without one are left out."""
     running: tuple[TrialStanding, ...]
     """Trials at work, whoever runs them, in plan order."""
+    retried: int
+    """Failed, and to be tried again."""
     reused: int
     """Succeeded without an attempt of this sweep."""
     done: float
@@ -96,6 +98,7 @@ def progress(view: SweepView) -> Progress:
         trials=len(view.trials),
         by_state={state: states[state] for state in TrialState if states[state]},
         running=view.in_flight,
+        retried=sum(_is_retried(trial) for trial in view.trials),
         reused=sum(t.state is TrialState.SUCCEEDED and not t.attempts for t in view.trials),
         done=done / total if total else 0.0,
         best=best,
@@ -149,8 +152,14 @@ def _said(trial: TrialStanding) -> str:
 
 
 def _fraction(trial: TrialStanding) -> float:
-    done = trial.state is TrialState.SUCCEEDED or trial.stopped
-    return 1.0 if done else trial.fraction
+    if trial.state is TrialState.SUCCEEDED or trial.stopped:
+        return 1.0
+    begins_afresh = _is_retried(trial) and not trial.resumable
+    return 0.0 if begins_afresh else trial.fraction
+
+
+def _is_retried(trial: TrialStanding) -> bool:
+    return trial.state is TrialState.FAILED and not trial.settled
 
 
 def _spend(view: SweepView) -> tuple[Spend, ...]:
@@ -177,7 +186,9 @@ def _seconds_left(view: SweepView) -> float | None:
         return None
     left = sorted(view.unsettled, key=lambda trial: trial.state is not TrialState.RUNNING)
     pace = view.pace
-    return simulated_makespan(
-        ((t.seconds_estimate * pace * max(0.0, t.goal - t.fraction), t.workers) for t in left),
+    pause = max((trial.not_before - view.observation.now for trial in left), default=0.0)
+    training = simulated_makespan(
+        ((t.seconds_estimate * pace * max(0.0, t.goal - _fraction(t)), t.workers) for t in left),
         devices=view.observation.capacity,
     )
+    return None if training is None else max(pause, training)

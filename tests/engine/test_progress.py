@@ -125,6 +125,7 @@ def test_of_a_failed_trial_it_is_said_when_it_is_tried_again(
 
     lines = progress_lines(progress(driver.view()), title="t")
 
+    assert "trials: 2 failed (1 of them tried again)" in lines
     given_up, retried = (line for line in lines if line.startswith("failed: "))
     assert retried.endswith("with a traceback (is tried again in 4 s)")
     assert given_up.endswith("with a traceback")
@@ -137,3 +138,19 @@ def test_the_arms_behind_the_best_are_told_by_their_place() -> None:
         "best so far: deep 0.7500 \N{PLUS-MINUS SIGN} 0.0000 (SD), 2 seeds",
         "place 2: baseline 0.6250 \N{PLUS-MINUS SIGN} 0.1768 (SD), 2 seeds",
     ]
+
+
+def test_a_failed_trial_that_begins_afresh_after_a_pause_is_not_done() -> None:
+    failed = replace(
+        TRIALS[5],
+        state=TrialState.FAILED,
+        failures=("disk_full",),
+        setbacks=1,
+        fraction=1.0,
+        not_before=500.0,
+    )
+
+    shown = progress(view_of(*TRIALS[:5], failed, pace=1.0))
+
+    assert (shown.retried, shown.seconds_left) == (1, 500.0)
+    assert shown.done == pytest.approx(5 / 6)
