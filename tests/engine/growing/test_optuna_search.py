@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from infra.errors import InputError
@@ -10,6 +12,7 @@ from search_spaces.levels import Level
 from search_spaces.ranges import Range
 from sweep.engine.growing.growth import Asked, History, Told
 from sweep.engine.growing.optuna_search import OptunaSearch
+from sweep.spec.design_spec import SamplerName
 
 AXES = (
     Axis(
@@ -50,7 +53,7 @@ def go_on(with_: OptunaSearch, points: int, *, at_once: int = 2) -> History:
     return tuple(history)
 
 
-@pytest.mark.parametrize("sampler", ["TPESampler", "NSGAIISampler", "QMCSampler", "RandomSampler"])
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
 def test_a_sampler_made_anew_from_its_history_goes_on_as_the_old_one(sampler: str) -> None:
     old = search(sampler)
     history = go_on(old, 24)
