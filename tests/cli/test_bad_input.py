@@ -59,6 +59,11 @@ def _file(folder: Path, text: str) -> str:
             ["no/such/model", "config.json"],
             id="backbone path without a model",
         ),
+        pytest.param(
+            GOOD + "design: {kind: tpe, trials: 6, options: {startup: 3}}\n",
+            ["design.options", "startup"],
+            id="an option no sampler takes",
+        ),
         pytest.param("", ["empty"], id="empty file"),
         pytest.param("name: [", ["line 1"], id="broken YAML"),
     ],

@@ -116,16 +116,26 @@ class OptunaSearch:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        made = getattr(optuna.samplers, self._sampler)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of samplers that are called experimental
-                sampler = made(**{"seed": self._seed, **self._options})
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{self._sampler} does not take these options: {error}") from error
-        except ImportError as error:
-            raise InputError(f"{self._sampler} needs a package that is missing: {error}") from error
+        sampler = make_sampler(self._sampler, {"seed": self._seed, **self._options})
         return optuna.create_study(sampler=sampler, directions=self._directions)
+
+
+def make_sampler(name: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- likewise
+    """Optuna's sampler of that name.
+
+    Raises:
+        InputError: If it does not take its options, or a package it needs is missing.
+    """
+    import optuna
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of samplers that are called experimental
+            return getattr(optuna.samplers, name)(**options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} does not take these options: {error}") from error
+    except ImportError as error:
+        raise InputError(f"{name} needs a package that is missing: {error}") from error
 
 
 def _suggest(trial: Any, axis: Axis) -> str:  # noqa: ANN401 -- Optuna is untyped here

@@ -6,8 +6,9 @@ can be.
 
 from __future__ import annotations
 
+from infra.errors import InputError, Problem, SpecError
 from sweep.engine.growing.growth import Addition, Asked, Space
-from sweep.engine.growing.optuna_search import Direction, OptunaSearch
+from sweep.engine.growing.optuna_search import Direction, OptunaSearch, make_sampler
 from sweep.engine.view import SweepView
 from sweep.spec.design_spec import SearchDesign
 from sweep.spec.sweep_spec import SweepSpec
@@ -48,6 +49,20 @@ class SearchGrowth:
     def finished(self, view: SweepView) -> bool:
         """Whether every point was asked for; with no device free, some may be left."""
         return _number_asked(view) >= self.arms_asked
+
+
+def refuse_sampler(spec: SweepSpec) -> None:
+    """Make the sampler of a search once: otherwise it is made when the baseline is paid for.
+
+    Raises:
+        SpecError: If it does not take its options, or a package it needs is missing.
+    """
+    if isinstance(spec.design, SearchDesign):
+        try:
+            make_sampler(spec.design.sampler, spec.design.options)
+        except InputError as error:
+            place = "design.options" if spec.design.options else "design.sampler"
+            raise SpecError(f"sweep {spec.name}", [Problem(place, str(error))]) from error
 
 
 def _number_asked(view: SweepView) -> int:

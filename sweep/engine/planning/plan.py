@@ -14,6 +14,7 @@ from search_spaces.axes import Axis
 from sweep.engine.designs.points import DesignFacts
 from sweep.engine.growing.growth import Growth
 from sweep.engine.growing.rules import make_growth
+from sweep.engine.growing.searching import refuse_sampler
 from sweep.engine.micro_batches import smaller_sizes
 from sweep.engine.planning.arms import Arm, Digests, make_arms
 from sweep.engine.planning.cost_model import (
@@ -143,6 +144,7 @@ def make_plan(
         source=f"sweep {spec.name}",
     )
     _refuse_too_many(spec, len(designed.arms))
+    refuse_sampler(spec)
     lay_out = _layouts(spec, device, gib=gib, devices=devices)
     arms = tuple(replace(arm, config=lay_out(arm.config)) for arm in designed.arms)
     model = CostModel(device, history)
