@@ -76,6 +76,19 @@ class Outcomes:
             found.setdefault(arm, {})[seed] = row
         return found
 
+    @property
+    def basis(self) -> str:
+        """What figures of arms rest on, in words."""
+        if not self.arms:
+            return "No finished trial was scored on a test benchmark."
+        groups = self.pairs["group_id"].nunique()
+        counts = sorted({len(rows) for rows in self.rows.values()})
+        seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        return (
+            f"On {len(self.pairs):,} pairs of {self.benchmark} in {groups:,} groups, {seeds} "
+            f"seed{'' if counts == [1] else 's'} per arm; {self.convention}."
+        )
+
     def seeds(self, arm: str) -> list[int]:
         """Seeds of an arm that have outcomes."""
         return list(self.rows.get(arm, {}))

@@ -59,6 +59,15 @@ class Evidence:
     verdict: Verdict
 
     @property
+    def basis(self) -> str:
+        """What the difference rests on, in words; the ensemble and the model are one voice each."""
+        held = self.comparison
+        return (
+            f"On {held.items:,} pairs of {self.benchmark} in {held.groups:,} groups; "
+            f"{held.convention}. For these trained models, not for other seeds."
+        )
+
+    @property
     def pays(self) -> bool:
         """Whether the ensemble is shown to be better."""
         return self.verdict.word == "better"

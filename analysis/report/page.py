@@ -81,12 +81,7 @@ class SweepPage:
     @property
     def basis(self) -> str:
         """What figures of arms rest on, in words."""
-        held = self.ablation.outcomes
-        groups = held.pairs["group_id"].nunique() if len(held.pairs) else 0
-        return (
-            f"On {len(held.pairs):,} pairs of {held.benchmark} in {groups:,} groups; "
-            f"{held.convention}."
-        )
+        return self.ablation.outcomes.basis
 
     @property
     def anchor(self) -> str:

@@ -134,7 +134,9 @@ def curves(page: SweepPage) -> Section:
 
 def slices(page: SweepPage) -> Section:
     """Accuracy by category, source, modality, length and margin."""
-    tables = [report_tables.slices_table(table, page.sliced_arms) for table in page.slices]
+    tables = [
+        report_tables.slices_table(each, page.sliced_arms, page.basis) for each in page.slices
+    ]
     return _section(
         "slices",
         "Slices",
@@ -209,7 +211,10 @@ def ensemble(
                 head=["arm", "seed", "weight", "alone on validation"],
                 rows=rows,
                 right=(1, 2, 3),
-                notes=[] if result.diversity is None else [f"{result.diversity.text}."],
+                notes=[
+                    *([] if result.evidence is None else [result.evidence.basis]),
+                    *([] if result.diversity is None else [f"{result.diversity.text}."]),
+                ],
                 label="ensemble",
             )
         ]

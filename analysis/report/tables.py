@@ -69,7 +69,7 @@ def arms_table(ablation: Ablation) -> TextTable:
         head=["arm", f"accuracy on {ablation.benchmark}", "seeds", "trials"],
         rows=rows,
         right=(1, 2),
-        notes=_basis(ablation),
+        notes=[ablation.outcomes.basis],
         label="arms",
     )
 
@@ -103,8 +103,8 @@ def _not_told_apart(arm: ArmResult) -> bool:
     return verdict is None or not verdict.claims
 
 
-def slices_table(table: SliceTable, arms: tuple[str, ...]) -> TextTable:
-    """One row per slice: accuracy of some arms in percent, with the mean of the slices last."""
+def slices_table(table: SliceTable, arms: tuple[str, ...], basis: str) -> TextTable:
+    """One row per slice: accuracy of some arms in percent, the mean of the slices last."""
     shown = [arm for arm in arms if arm in table.arms]
     rows = [
         [
@@ -121,8 +121,9 @@ def slices_table(table: SliceTable, arms: tuple[str, ...]) -> TextTable:
     return TextTable(
         caption=f"Accuracy in percent by {table.by}.",
         notes=[
+            basis,
             f"Last row: {MACRO_DRAWS:,} bootstrap draws of whole groups give its interval on the "
-            "page; differences are corrected over all cells (Holm)."
+            "page; differences are corrected over all cells (Holm).",
         ],
         head=[table.by, "pairs", *shown],
         rows=rows,

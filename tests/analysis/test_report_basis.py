@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from analysis.ensembles.choosing import choose_ensemble
 from analysis.report import sections
+from analysis.report.decisions import cost_front
 from analysis.report.page import SweepPage, build_page
+from analysis.report.trust import sanity
 from analysis.tables import read_sweep
-from tests.analysis.made_sweeps import Recipe, make_sweep, one_axis
+from sweep.records.lifecycle import TrialState
+from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 
 
 @pytest.fixture
@@ -38,3 +42,34 @@ def test_the_ensemble_section_tells_how_alike_members_err(page: SweepPage) -> No
     assert spread.error_correlation is not None
     for form in forms:
         assert f"correlation {spread.error_correlation:.2f}, both wrong on" in form
+
+
+@pytest.mark.parametrize(
+    "section",
+    [sections.effects, sections.arms, sections.slices, sections.ensemble, cost_front, sanity],
+)
+def test_figures_state_pairs_groups_seeds_and_convention_in_every_form(
+    page: SweepPage, section: Callable[[SweepPage], sections.Section]
+) -> None:
+    for form in _forms(section(page)):
+        assert re.search(r"400 (pairs of test|items) in 200 groups", form)
+        assert re.search(r"\b3 seeds\b|not for other seeds", form)
+        assert "ties are wrong" in form
+
+
+def test_unequal_seeds_and_an_absent_score_are_part_of_the_basis(tmp_path: Path) -> None:
+    ended = {1: TrialState.FAILED, 2: TrialState.FAILED}
+    arms = [*one_axis({"a": 1.0}), MadeArm(name="head=b", point={"head": "b"}, ends=ended)]
+    some = make_sweep(tmp_path / "some", Recipe(arms=arms, items=40))
+    none = make_sweep(
+        tmp_path / "none",
+        Recipe(arms=[MadeArm(name="baseline", point={}, ends={0: TrialState.FAILED})], seeds=1),
+    )
+
+    found = [build_page(read_sweep(made.ledger, made.sweep_id)) for made in (some, none)]
+
+    assert (
+        found[0].basis == "On 40 pairs of test in 20 groups, 1 to 3 seeds per arm; ties are wrong."
+    )
+    assert found[1].basis == "No finished trial was scored on a test benchmark."
+    assert found[1].basis in sections.arms(found[1]).html

@@ -1,4 +1,4 @@
-"""A report's warnings fire on what they warn of, and none of them claims no more than was seen."""
+"""A report's warnings fire on what they warn of; without any it says what was looked at."""
 
 from __future__ import annotations
 
