@@ -60,7 +60,7 @@ class Section:
         said = [markdown_text(text) for text in self.prose]
         lists = "\n".join(f"- {text}" for text in said) if len(said) > 1 else "".join(said)
         tables = [f"{markdown_text(table.caption)}\n\n{table.markdown()}" for table in self.tables]
-        return "\n\n".join(filter(None, [f"## {self.title}", lists, *tables]))
+        return "\n\n".join(filter(None, [f"## {markdown_text(self.title)}", lists, *tables]))
 
     def latex(self) -> str:
         """The tables; sentences as a comment above them."""
@@ -181,7 +181,9 @@ def reproduce(page: SweepPage, *, many: bool = False) -> Section:
         "reproduce",
         "How to reproduce",
         page,
-        prose=[f"rmsweep run {sweep.name}.yaml, rmsweep report {sweep.sweep_id}"],
+        prose=[
+            f"rmsweep run {report_words.brief(sweep.name)}.yaml, rmsweep report {sweep.sweep_id}"
+        ],
         more={"provenance": take_provenance(), "many": many},
     )
 

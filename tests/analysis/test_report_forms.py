@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -17,8 +18,11 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexGroupNode, LatexWalker
 
+from analysis.report import sections
+from analysis.report.page import build_page
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from analysis.report.writing import ReportResult, write_report
+from analysis.tables import read_sweep
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
 
 HOSTILE = "\\input{/etc/passwd}|x](javascript:alert(1))<img src=x onerror=y>`_*$%&#~^{}\n\n# h"
@@ -109,6 +113,28 @@ def test_names_of_ten_megabytes_make_a_page_one_can_open(tmp_path: Path) -> None
     assert result.size_bytes < 1_000_000
     assert all(path.stat().st_size < 1_000_000 for path in result.paths)
     assert result.paths[1].read_text().count("\N{HORIZONTAL ELLIPSIS} ") > 2
+
+
+def test_a_sweeps_own_name_is_cut_and_escaped_in_every_form(tmp_path: Path) -> None:
+    """A sweep file may not name it so (63 plain letters); another writer of the ledger may."""
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=40, seeds=1))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    named = replace(tables.sweep, name="n<b>" * 2_500_000)
+    page = build_page(replace(tables, sweep=named))
+
+    shown = [sections.summary(page), sections.reproduce(page), sections.reproduce(page, many=True)]
+
+    for section in shown:
+        assert "n&lt;b&gt;n" in section.html
+        assert "<b>" not in section.html
+        rendered = (
+            MarkdownIt("commonmark", {"html": True}).enable("table").render(section.markdown())
+        )
+        assert "n&lt;b&gt;n" in rendered
+        assert "<b>" not in rendered
+        assert len(section.markdown()) < 10_000
+        assert len(section.html) < 100_000
+        assert len(section.title) < 200
 
 
 @pytest.mark.slow
