@@ -49,6 +49,8 @@ class MadeArm:
     """Unit of its scores; models are free to choose theirs."""
     trained_on: Mapping[str, float] = field(default_factory=dict)
     """Weights of its sources; the default ones when empty."""
+    reported: Mapping[str, float] = field(default_factory=dict)
+    """Metrics of every seed beside those of its score tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +282,7 @@ def _execute(
             metrics |= {
                 f"eval/{name}/{key}": value for key, value in benchmark_metrics(table).items()
             }
+        metrics |= arm.reported
     ledger.finish_attempt(attempt.attempt_id, end, outcome=_outcome(end, metrics, attempt))
 
 

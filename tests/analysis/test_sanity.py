@@ -13,7 +13,7 @@ from analysis.report.page import build_page
 from analysis.report.trust import sanity
 from analysis.sanity import check_sanity
 from analysis.tables import read_sweep
-from tests.analysis.made_sweeps import Recipe, make_sweep, one_axis
+from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 from trainer.scores import read_scores, score_key, write_scores
 
 
@@ -88,3 +88,20 @@ def test_a_report_without_a_warning_says_what_was_compared(
     assert told[0] == "Nothing was found in what was compared."
     assert said in told[1]
     assert "Training data is not compared here" in told[1]
+
+
+def test_a_judge_that_prefers_the_first_response_is_shown_by_seed_in_points(tmp_path: Path) -> None:
+    arms = [
+        *one_axis({"a": 1.0}),
+        MadeArm(name="head=b", point={"head": "b"}, reported={"eval/test/position_bias": 0.125}),
+        MadeArm(name="head=c", point={"head": "c"}, reported={"eval/validation/position_bias": 1}),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=60, seeds=2))
+    page = build_page(read_sweep(made.ledger, made.sweep_id))
+
+    (table,) = [each for each in sanity(page).tables if each.label == "position-bias"]
+    (bias,) = check_sanity(page.tables, page.ablation.outcomes).position
+
+    assert table.rows == [["head=b", "+12.5, +12.5"]]
+    assert (bias.arm, bias.mean) == ("head=b", 0.125)
+    assert "+12.5, +12.5" in sanity(page).html.striptags()
