@@ -140,7 +140,7 @@ def progress_json(figures: Progress) -> dict[str, Any]:
                 "seed": trial.seed,
                 "message": trial.message,
                 "given_up": trial.given_up,
-                "again_in_seconds": None if trial.given_up else trial.pause,
+                "again_in_seconds": None if trial.settled else trial.pause,
             }
             for trial in figures.last_failures
         ],
@@ -240,7 +240,7 @@ def _failures(figures: Progress) -> Table:
 
 
 def _again(trial: FailedTrial) -> str:
-    if trial.given_up:
+    if trial.settled:
         return ""
     when = f" in {duration_text(trial.pause)}" if trial.pause else ""
     return f" (is tried again{when})"

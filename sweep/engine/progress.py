@@ -49,7 +49,9 @@ class FailedTrial:
     message: str
     """Kind and first line."""
     given_up: bool
-    """It is not tried again."""
+    """Its last attempt failed, and it gets no other."""
+    settled: bool
+    """... or it has ended well since: nothing more is to be done for it."""
     pause: float = 0.0
     """Seconds it still waits before it is."""
 
@@ -138,6 +140,7 @@ def _last_failures(view: SweepView) -> tuple[FailedTrial, ...]:
             seed=trial.seed,
             message=_said(trial),
             given_up=trial.given_up,
+            settled=trial.settled,
             pause=0.0 if trial.settled else max(0.0, trial.not_before - view.observation.now),
         )
         for trial in latest

@@ -34,7 +34,9 @@ START = Progress(
 
 def failed(number: int, message: str = "out of memory: no room") -> Progress:
     trials = tuple(
-        FailedTrial(identity=f"t{k}", arm="deep", seed=k, message=message, given_up=True)
+        FailedTrial(
+            identity=f"t{k}", arm="deep", seed=k, message=message, given_up=True, settled=True
+        )
         for k in reversed(range(number))
     )
     return replace(START, failed_attempts=number, last_failures=trials)

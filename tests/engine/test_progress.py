@@ -154,3 +154,11 @@ def test_a_failed_trial_that_begins_afresh_after_a_pause_is_not_done() -> None:
 
     assert (shown.retried, shown.seconds_left) == (1, 500.0)
     assert shown.done == pytest.approx(5 / 6)
+
+
+def test_of_a_trial_that_succeeded_at_last_no_other_attempt_is_announced() -> None:
+    mended = replace(TRIALS[0], failures=("disk_full",), not_before=500.0)
+
+    lines = progress_lines(progress(view_of(mended, *TRIALS[1:])), title="t")
+
+    assert "failed: baseline seed 0: disk full" in lines
