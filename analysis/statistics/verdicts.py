@@ -101,13 +101,18 @@ def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict
             f"{said}; it is {verdict.models} {Scope.FIXED}, and that the recipe itself is "
             f"{verdict.models} is not shown{why}."
         )
-    return f"{said}{_below(comparison)}."
+    return f"{said}{_ruled_out(comparison)}."
 
 
-def _below(comparison: Comparison) -> str:
+def _ruled_out(comparison: Comparison) -> str:
+    """What an equivalence test rules out; it reaches less far than the interval beside it."""
     bound = equivalence_bound(comparison)
+    if bound is None:
+        return ""
+    scope = "" if comparison.seeds > 1 else f" {Scope.FIXED}"
     return (
-        "" if bound is None else f"; if there is a difference, it is below {100 * bound:.1f} points"
+        f"; {100 * bound:.1f} points or more, either way, are ruled out{scope} "
+        "(equivalence test, 5%, uncorrected)"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.statistics.equivalence import equivalence_bound
 from analysis.statistics.paired import Comparison, Scope, compare
 from analysis.statistics.planning import advise, minimum_detectable_effect
 from analysis.statistics.verdicts import Verdict, judge, sentence
@@ -66,7 +67,14 @@ def test_noise_is_not_distinguishable() -> None:
 
     assert verdict.text == "not distinguishable"
     assert verdict.scope is Scope.GENERAL
-    assert "is not distinguishable from" in sentence("a", "b", comparison, verdict)
+    said = sentence("a", "b", comparison, verdict)
+    bound = equivalence_bound(comparison)
+    assert bound is not None
+    assert said.startswith("a is not distinguishable from b")
+    assert said.endswith(
+        f"; {100 * bound:.1f} points or more, either way, are ruled out "
+        "(equivalence test, 5%, uncorrected)."
+    )
 
 
 def test_equal_outcomes_are_said_to_be_equal() -> None:
