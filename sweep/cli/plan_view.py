@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.cli.console import counted, duration_text, out, print_table
 from sweep.cli.plan_facts import footprints_of, plan_facts, size_text, trials_by_arm
-from sweep.cli.stages_view import print_stages, stages_json
+from sweep.cli.stages_view import print_stages, stages_json, trial_json
 
 if TYPE_CHECKING:
     from search_spaces.axes import Axis
@@ -213,17 +213,7 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
             for arm in plan.arms
         ],
         "trials": [
-            {
-                "identity": trial.identity,
-                "arm": trial.arm,
-                "seed": trial.seed,
-                "workers": trial.workers,
-                "seconds": trial.seconds.mid,
-                "reused": trial.finished,
-                "waits_for": waits.get(trial.identity),
-                "pending": trial.pending,
-            }
-            for trial in plan.trials
+            trial_json(trial) | {"waits_for": waits.get(trial.identity)} for trial in plan.trials
         ],
         "estimate": {
             "trials": estimate.trials,

@@ -47,13 +47,14 @@ def stages_json(plan: SweepPlan) -> list[dict[str, Any]]:
                 "design": stage.design.kind,
                 "to_train": len(trials),
                 "device_hours": hours,
-                "added": [_trial_json(trial) for trial in added],
+                "added": [trial_json(trial) for trial in added],
             }
         )
     return found
 
 
-def _trial_json(trial: PlannedTrial) -> dict[str, Any]:
+def trial_json(trial: PlannedTrial) -> dict[str, Any]:
+    """One trial of a plan, for programs."""
     return {
         "identity": trial.identity,
         "arm": trial.arm,

@@ -21,6 +21,7 @@ from trainer.data.items import PreferenceItem
 from trainer.evaluation.critiques import write_critiques
 from trainer.evaluation.judgements import write_judgements
 from trainer.gangs.gang import Gang
+from trainer.grouping import groups_within
 from trainer.model.backbone import Backbone
 from trainer.model.reward_model import RewardModel
 from trainer.prompting.examples import Batch, Example, Examples, ModelBatch
@@ -121,15 +122,8 @@ def _chunks(items: Sequence[PreferenceItem], size: int) -> list[list[int]]:
 
 def _batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
     """The items of a chunk in their order, as many at once as `BATCH_TOKENS` holds."""
-    batches: list[list[int]] = []
-    held = 0
-    for index, extent in zip(chunk, examples.extents(chunk), strict=True):
-        if not batches or held + extent.tokens > BATCH_TOKENS:
-            batches.append([])
-            held = 0
-        batches[-1].append(index)
-        held += extent.tokens
-    return batches
+    sizes = [extent.tokens for extent in examples.extents(chunk)]
+    return groups_within(BATCH_TOKENS, zip(chunk, sizes, strict=True))
 
 
 def work(item: PreferenceItem) -> int:

@@ -7,13 +7,14 @@ resumed training has to repeat the first one bit by bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from infra.errors import DataError
 from trainer.data.items import ImageReference, PreferenceItem
+from trainer.grouping import groups_within
 from trainer.model.backbone import Backbone
 from trainer.model.backbone_inputs import ImageInput, VisionFeatures, join_features
 
@@ -21,7 +22,8 @@ MEMORY_LIMIT_BYTES = 2 * 1024**3
 """Of cached features, and of cached pixels."""
 
 TOKENS_AT_ONCE = 4096
-"""Of images encoded in one call: by arithmetic about 1 GB in a vision tower of Qwen2.5-VL's."""
+"""Of images encoded in one call: by arithmetic about 1 GB in a vision tower of Qwen2.5-VL's. An
+image with more is alone."""
 
 Images = tuple[ImageReference, ...]
 """Of one item."""
@@ -198,7 +200,8 @@ class ImageBank:
         module = self._backbone.module
         training = module.training
         module.eval()
-        for group in _together(wanted):
+        sized = [(key, image.tokens) for key, image in wanted.items()]
+        for group in groups_within(TOKENS_AT_ONCE, sized):
             features = self._backbone.vision_features([wanted[key] for key in group])
             for position, key in enumerate(group):
                 self._features[key] = features.select([position]).apply(torch.clone)
@@ -226,19 +229,6 @@ class ImageBank:
         if key not in self._inputs and self._pixel_bytes + _size(image) <= MEMORY_LIMIT_BYTES:
             self._inputs[key] = image
             self._pixel_bytes += _size(image)
-
-
-def _together(images: Mapping[ImageKey, ImageInput]) -> list[list[ImageKey]]:
-    """The images in their order, in groups of at most `TOKENS_AT_ONCE`; a larger one is alone."""
-    groups: list[list[ImageKey]] = []
-    held = 0
-    for key, image in images.items():
-        if not groups or held + image.tokens > TOKENS_AT_ONCE:
-            groups.append([])
-            held = 0
-        groups[-1].append(key)
-        held += image.tokens
-    return groups
 
 
 def _keys_of(images: Images) -> tuple[ImageKey, ...]:
