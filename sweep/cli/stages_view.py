@@ -9,8 +9,6 @@ from sweep.cli.console import print_table
 if TYPE_CHECKING:
     from sweep.engine.planning.plan import PlannedTrial, SweepPlan
 
-SECONDS_PER_HOUR = 3600.0
-
 
 def print_stages(plan: SweepPlan) -> None:
     """One row per stage, in the order they wait for one another; nothing without stages."""
@@ -31,6 +29,8 @@ def print_stages(plan: SweepPlan) -> None:
 
 def stages_json(plan: SweepPlan) -> list[dict[str, Any]]:
     """Every stage with what it adds to the trials of the plan."""
+    from sweep.engine.budgets.budget import SECONDS_PER_HOUR
+
     design = plan.spec.design
     if design.kind != "staged":
         return []

@@ -12,19 +12,13 @@ from analysis.report.writing import ReportResult, write_report
 from analysis.sweep_comparison import compare_sweeps
 from analysis.tables import read_sweep
 from infra.errors import InputError
+from tests.analysis.made_reports import report_of
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
 from trainer.scores import score_key
 
 
 def _both(made: MadeSweep, *others: MadeSweep) -> ReportResult:
-    ids = [each.sweep_id for each in (made, *others)]
-    return write_report(
-        made.ledger,
-        made.store,
-        ids,
-        made.home / "out" / "report.html",
-        formats=["html", "markdown"],
-    )
+    return report_of(made, *others, formats=["html", "markdown"])
 
 
 def _scored_elsewhere(home: Path, abilities: dict[str, float]) -> Path:

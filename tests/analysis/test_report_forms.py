@@ -21,22 +21,16 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexGroupNode, LatexWa
 from analysis.report import sections
 from analysis.report.page import build_page
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
-from analysis.report.writing import ReportResult, write_report
+from analysis.report.writing import ReportResult
 from analysis.tables import read_sweep
+from tests.analysis.made_reports import report_of
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
 
 HOSTILE = "\\input{/etc/passwd}|x](javascript:alert(1))<img src=x onerror=y>`_*$%&#~^{}\n\n# h"
 
 
 def _all_forms(made: MadeSweep, *others: MadeSweep) -> ReportResult:
-    ids = [each.sweep_id for each in (made, *others)]
-    return write_report(
-        made.ledger,
-        made.store,
-        ids,
-        made.home / "out" / "report.html",
-        formats=["html", "markdown", "latex", "notebook"],
-    )
+    return report_of(made, *others, formats=["html", "markdown", "latex", "notebook"])
 
 
 def test_every_form_is_written_beside_the_page_and_kept_in_the_store(tmp_path: Path) -> None:
