@@ -79,4 +79,4 @@ def test_the_top_level_holds_the_product_and_nothing_else() -> None:
 
     documents = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"}
     build = {".ci", ".gitignore", "Makefile", "pyproject.toml", "requirements"}
-    assert top == {*FOLDERS, "tests", "docs", "benchmarks", *documents, *build}
+    assert top == {*FOLDERS, "tests", "docs", *documents, *build}
