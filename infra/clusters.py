@@ -47,6 +47,10 @@ class ClusterEntry(Frozen):
     """`image`: its machines have the packages; `pip`: Ray installs this machine's versions."""
     grows: bool = False
     """Machines are added when trials wait for them, so what does not fit now may fit then."""
+    devices: Annotated[int, Field(ge=1)] | None = None
+    """Devices to price sweeps for; those it has now when absent."""
+    device: str | None = None
+    """Their kind, such as `h100`, where Ray does not tell it."""
     driver_cpus: Annotated[float, Field(ge=0)] = 0.0
     """CPUs reserved for the driver; with 0 it runs on the head."""
 
@@ -143,6 +147,8 @@ def environment_of(entry: ClusterEntry) -> dict[str, str]:
         "RMSWEEP_S3_CHECKSUMS": None if entry.s3_checksums else "false",
         "RMSWEEP_MODELS": entry.models,
         "RMSWEEP_RAY_ADDRESS": "auto",
+        "RMSWEEP_DEVICES": None if entry.devices is None else str(entry.devices),
+        "RMSWEEP_DEVICE": entry.device,
     }
     if database is not None:
         values["RMSWEEP_ARTIFACT_URI"] = f"{Path(database).parent}/mlflow-artifacts"

@@ -49,6 +49,10 @@ class Settings(Frozen):
     """Where MLflow keeps artifacts when `tracking_uri` is a database; a server has its own."""
     cpus: PositiveInt | None = None
     """CPUs an embedded cluster may use; all of them when absent."""
+    devices: PositiveInt | None = None
+    """Devices that sweeps here are priced for and laid out on; this machine's when absent."""
+    device: str | None = None
+    """Their kind, such as `h100`; this machine's GPUs or CPUs when absent."""
     ray_address: str | None = None
     """Ray cluster to join; an embedded one is started when absent."""
     models: Path | None = None

@@ -9,7 +9,12 @@ import typer
 
 from infra.errors import BusyError
 from sweep.cli.console import out, print_json, print_warning
-from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
+from sweep.cli.plan_verbs import (
+    Json,
+    Overrides,
+    SweepFile,
+    refuse_over_budget,
+)
 from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
@@ -44,19 +49,28 @@ def submit(
 ) -> int:
     """Check and price a sweep here, hand it to a Ray cluster, and return at once."""
     from infra.clusters import find_cluster
+    from sweep.cli.offers import offer_of
     from sweep.cli.planning import plan_file
+    from sweep.execution.submitting import refuse_unsendable
+    from sweep.execution.submitting import submit as hand_over
 
     workplace = open_workplace()
     entry = find_cluster(cluster, workplace.settings)
-    plan, notes = plan_file(workplace, file, overrides or ())
-    refuse_over_budget(plan, file)
+    plan, _ = plan_file(workplace, file, overrides or ())
+    refuse_unsendable(plan, entry)
+    offer = offer_of(entry)
+    plan, notes = plan_file(workplace, file, overrides or (), offer)
+    if offer is not None:
+        refuse_over_budget(plan, file)
+        market = plan.estimate.market
+        entry = entry.model_copy(update={"devices": market.devices, "device": market.device})
+    else:
+        print_warning(f"{entry.address} has no devices yet: the sweep's price is not checked")
     for note in notes:
         print_warning(note)
     same_ledger = entry.ledger == workplace.settings.ledger_url
     if same_ledger:
         _refuse_running(workplace, plan)
-    from sweep.execution.submitting import submit as hand_over
-
     submission = hand_over(plan, entry)
     if same_ledger:
         _register(workplace, plan, entry, submission)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.errors import InputError
 from sweep.cli.console import (
     out,
     print_json,
@@ -22,6 +23,13 @@ SweepFile = Annotated[str, typer.Argument(help="A sweep file, or the name of a s
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="PATH=VALUE, changed in the file before all else.")
 ]
+DeviceCount = Annotated[
+    int | None,
+    typer.Option("--devices", min=1, help="Devices to run on, instead of what there is."),
+]
+DeviceKind = Annotated[
+    str | None, typer.Option("--device", help="Their kind: cpu-core, a100, h100, h200.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -34,20 +42,32 @@ def add_to(app: typer.Typer) -> None:
 def check(
     file: SweepFile,
     overrides: Overrides = None,
-    devices: Annotated[
-        int | None, typer.Option("--devices", min=1, help="Devices to run on; this machine's.")
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Price for this cluster's machines: its head's address, or its name."),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="Their kind: cpu-core, a100, h100.")
-    ] = None,
+    devices: DeviceCount = None,
+    device: DeviceKind = None,
     json: Json = False,
 ) -> None:
     """Check a sweep file: print its trials and its price, start nothing."""
+    from infra.clusters import find_cluster
+    from sweep.cli.offers import offer_named, offer_of
     from sweep.cli.plan_view import plan_json, print_plan
-    from sweep.cli.planning import named_cluster, plan_file, under_way
+    from sweep.cli.planning import plan_file, under_way
 
     workplace = open_workplace()
-    plan, notes = plan_file(workplace, file, overrides or (), named_cluster(devices, device))
+    if cluster is None:
+        offer = offer_named(devices, device)
+    else:
+        entry = find_cluster(cluster, workplace.settings)
+        offer = offer_of(entry, devices, device)
+        if offer is None:
+            raise InputError(
+                f"the cluster at {entry.address} has no devices now; say what it grows to with "
+                "--devices and --device, or as `devices` and `device` of its entry"
+            )
+    plan, notes = plan_file(workplace, file, overrides or (), offer)
     refuse_over_budget(plan, file)
     waits = under_way(workplace, plan)
     if json:

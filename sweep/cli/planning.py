@@ -6,19 +6,16 @@ settled before it is registered, so that a sweep in the ledger needs no file to 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psutil
-
-from infra.errors import InputError, MissingError
-from infra.findings import hint
+from infra.errors import MissingError
 from infra.settings import Settings
+from sweep.cli.offers import Offer, offer_here
 from sweep.cli.workplace import Workplace
 from sweep.engine.growing.rules import grows
-from sweep.engine.planning.cost_model import CPU_CORE, DEVICE_RATES, DeviceRate, MeasuredTrial
+from sweep.engine.planning.cost_model import MeasuredTrial
 from sweep.engine.planning.device_memory import memory_notes
 from sweep.engine.planning.plan import SweepPlan, make_plan, with_finished
 from sweep.records.lifecycle import TrialState
@@ -28,7 +25,6 @@ from sweep.spec.sweep_spec import SweepSpec
 from trainer.catalog import backbone_digest, lookup
 from trainer.config import BackboneConfig, DataConfig, TrainerConfig
 from trainer.data.mixture import data_digests
-from trainer.memory import GIB
 
 SWEEPS_LEARNED_FROM = 5
 """Newest sweeps whose trial times correct the price."""
@@ -61,38 +57,11 @@ class LocalDigests:
         return digest
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """What a sweep would run on."""
-
-    devices: int
-    device: DeviceRate = CPU_CORE
-
-    @property
-    def gib(self) -> float:
-        """Memory of one device; its part of this machine's where that is what it has."""
-        return self.device.gib or psutil.virtual_memory().total / GIB / self.devices
-
-
-def named_cluster(devices: int | None, device: str | None) -> Cluster | None:
-    """The cluster two options name; None when neither was given.
-
-    Raises:
-        InputError: If the kind of device is unknown.
-    """
-    if devices is None and device is None:
-        return None
-    if device is not None and device not in DEVICE_RATES:
-        raise InputError(f"unknown device '{device}'{hint(device, DEVICE_RATES)}")
-    rate = CPU_CORE if device is None else DEVICE_RATES[device]
-    return Cluster(devices=devices or 1, device=rate)
-
-
 def plan_file(
     workplace: Workplace,
     file: str | Path,
     overrides: Sequence[str] = (),
-    cluster: Cluster | None = None,
+    offer: Offer | None = None,
 ) -> tuple[SweepPlan, tuple[str, ...]]:
     """The plan of a sweep file, and what is worth knowing about it.
 
@@ -100,16 +69,16 @@ def plan_file(
         workplace: Whose ledger and data are asked.
         file: Path of a sweep file, or name of a shipped recipe.
         overrides: `path=value` put in before the file is checked.
-        cluster: What it would run on; this machine when absent.
+        offer: What it would run on; this machine when absent.
 
     Raises:
         SpecError: With every problem of the file.
     """
     resolved = resolve_file(file, overrides)
-    plan = _plan(workplace, _settled(resolved), cluster)
-    gib = cluster.device.gib if cluster is not None else None
+    offer = offer or offer_here(workplace.settings)
+    plan = _plan(workplace, _settled(resolved), offer)
     pending = tuple(f"pending: {each}" for each in plan.missing)
-    return plan, (*resolved.notes, *memory_notes(plan, gib=gib), *pending)
+    return plan, (*resolved.notes, *memory_notes(plan, gib=offer.device.gib), *pending)
 
 
 def plan_spec(workplace: Workplace, spec: SweepSpec, *, sweep_id: str | None = None) -> SweepPlan:
@@ -164,19 +133,17 @@ def _settled(resolved: ResolvedSweep) -> ResolvedSweep:
     return replace(resolved, spec=spec)
 
 
-def _plan(
-    workplace: Workplace, resolved: ResolvedSweep, cluster: Cluster | None = None
-) -> SweepPlan:
-    here = Cluster(devices=workplace.settings.cpus or os.cpu_count() or 1)
-    cluster = cluster or here
+def _plan(workplace: Workplace, resolved: ResolvedSweep, offer: Offer | None = None) -> SweepPlan:
+    offer = offer or offer_here(workplace.settings)
+    threads = resolved.baseline.machine.threads
     digests = LocalDigests(workplace.settings)
     plan = make_plan(
         resolved,
         digests=digests,
         history=_history(workplace),
-        devices=cluster.devices,
-        device=cluster.device,
-        gib=cluster.gib,
+        devices=offer.workers(threads),
+        device=offer.device,
+        gib=offer.gib(threads),
     )
     identities = [trial.identity for trial in plan.trials]
     identities += [each.trial.identity for each in plan.later]

@@ -21,6 +21,8 @@ from infra.clusters import ClusterEntry
 from infra.errors import InputError, StoreError
 
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
+_KIND = "accelerator_type:"
+"""Begins the resource Ray gives a machine by the model of its GPUs."""
 _OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 
 
@@ -42,6 +44,8 @@ class Machine:
     state: str
     cpus: float
     gpus: float
+    gpu_kind: str
+    """As Ray names it, such as `H100`; empty where it does not."""
     cpus_used: float | None
     """None where the head does not say."""
     gpus_used: float | None
@@ -145,6 +149,7 @@ def _machine(node: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Machin
         state=node["state"].lower(),
         cpus=float(total.get("CPU", 0.0)),
         gpus=float(total.get("GPU", 0.0)),
+        gpu_kind=next((n.removeprefix(_KIND) for n in total if n.startswith(_KIND)), ""),
         cpus_used=used("CPU"),
         gpus_used=used("GPU"),
     )

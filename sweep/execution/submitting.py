@@ -45,8 +45,7 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
         StoreError: If no head answers.
     """
     environment = environment_of(entry)
-    refuse_passwords(plan.spec.model_dump(mode="json"))
-    _refuse_local_files(plan, entry)
+    refuse_unsendable(plan, entry)
     head = Head(entry)
     there = head.ray_version
     if there != ray.__version__:
@@ -67,6 +66,18 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
         if entry.environment == "pip":
             runtime_env["pip"] = pinned_packages()
         return head.submit(plan.sweep_id, runtime_env)
+
+
+def refuse_unsendable(plan: SweepPlan, entry: ClusterEntry) -> None:
+    """Refuse what no head need be asked about.
+
+    Raises:
+        InputError: If a file is only on this machine, a place would die with the head, or the
+            sweep holds a password.
+    """
+    environment_of(entry)
+    refuse_passwords(plan.spec.model_dump(mode="json"))
+    _refuse_local_files(plan, entry)
 
 
 def source_folders() -> list[Path]:

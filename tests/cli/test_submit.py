@@ -204,6 +204,28 @@ def test_what_no_machine_there_can_ever_hold_is_refused_before_it_is_sent(
 
 @pytest.mark.slow
 @pytest.mark.cluster
+def test_a_check_for_a_cluster_asks_its_head_what_it_has(
+    head: RayHead, home: Path, file: Path
+) -> None:
+    await_machines(head, home)
+
+    verb = ("-m", "sweep.cli.main", "check", str(file), "--json", "--cluster", head.address)
+    answer = asked(head, home, *verb)
+
+    assert answer.returncode == 0, answer.stderr
+    estimate = json.loads(answer.stdout)["estimate"]
+    assert (estimate["devices"], estimate["device"]) == (2, "cpu-core")
+    two = estimate["makespan_hours"]["mid"]
+    assert (
+        json.loads(asked(head, home, *verb, "--devices", "1").stdout)["estimate"]["makespan_hours"][
+            "mid"
+        ]
+        > 1.5 * two
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_submission_whose_environment_cannot_be_made_tells_why_in_status(
     home: Path, head: RayHead
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
@@ -77,7 +77,9 @@ H100 = DeviceRate(
     seconds_per_step=0.1,
     seconds_to_start=90.0,
 )
-DEVICE_RATES = {rate.name: rate for rate in (CPU_CORE, A100, H100)}
+H200 = replace(H100, name="h200", gib=140.0)
+"""An H100 with more memory: what it computes a second is the same."""
+DEVICE_RATES = {rate.name: rate for rate in (CPU_CORE, A100, H100, H200)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
