@@ -21,9 +21,20 @@ VIEWED = 5
 
 
 def shown(name: str) -> str:
-    """A metric's name in charts, which stand together up to the last slash: categories apart."""
-    part = re.fullmatch(r"eval/(.+)/accuracy_(.+)", name)
-    return f"slices/{part[1]}/{part[2]}" if part else name
+    """A metric's name in charts, which stand together up to the last slash: slices stand apart.
+
+    Accuracy by category is `slices/<benchmark>/<category>`; by source, and how many pairs a slice
+    has, stand one folder further down.
+    """
+    part = re.fullmatch(r"eval/(.+)/(accuracy|pairs)_(source_)?(.+)", name)
+    if part is None:
+        return name
+    folders = [
+        part[1],
+        *(["source"] if part[3] else []),
+        *(["pairs"] if part[2] == "pairs" else []),
+    ]
+    return "/".join(("slices", *folders, part[4]))
 
 
 def by_progress(name: str, value: float, report: ReportView) -> list[MetricPoint]:

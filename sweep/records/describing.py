@@ -31,10 +31,10 @@ Every sweep is a run, its arms are runs below it, their seeds below those.
 | arms a report tells apart | `tags."sweep.verdict" LIKE '%in general'` |
 
 A sweep's page links to its arms, as a list and as charts. Params are the axes; all settings are in
-`sweep.yaml` and `config.yaml`. `slices/...` is accuracy by category, `by_progress/...` has a step
-per thousandth of a training, for arms whose trainings differ in length; `train/...` and `eval/...`
-have optimizer steps. `eval/....std` is the spread between seeds. What may be *claimed* stands in
-the report.
+`sweep.yaml` and `config.yaml`. `slices/...` is accuracy by category and source, and of how many
+pairs; `by_progress/...` has a step per thousandth of a training, for arms whose trainings differ in
+length; `train/...` and `eval/...` have optimizer steps. `eval/....std` is the spread between seeds.
+What may be *claimed* stands in the report.
 """
 
 

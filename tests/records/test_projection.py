@@ -30,12 +30,18 @@ def test_settings_are_files_beside_the_runs(
     assert yaml.safe_load((folder_of(found[SWEEP]) / "sweep.yaml").read_text())["name"] == "head"
 
 
-def test_an_arms_charts_are_few_and_categories_stand_apart(
+def test_an_arms_charts_are_few_and_slices_stand_apart(
     ledger: Ledger, tracker: Tracker, store: LocalStore
 ) -> None:
     register_head(ledger, store)
     for number, accuracy in enumerate((0.5, 0.7)):
-        more = {"eval/validation/accuracy_count": 0.4, "eval/validation/pairs": 50.0}
+        more = {
+            "eval/validation/accuracy_count": 0.4,
+            "eval/validation/pairs_count": 10.0,
+            "eval/validation/accuracy_source_scenes": 0.6,
+            "eval/validation/pairs_source_scenes": 30.0,
+            "eval/validation/pairs": 50.0,
+        }
         run_trial(ledger, number, accuracy, store, more)
 
     publish(ledger, tracker, SWEEP)
@@ -47,6 +53,9 @@ def test_an_arms_charts_are_few_and_categories_stand_apart(
         "eval/validation/accuracy.std",
         "eval/validation/pairs",
         "slices/validation/count",
+        "slices/validation/pairs/count",
+        "slices/validation/source/pairs/scenes",
+        "slices/validation/source/scenes",
     ]
 
 

@@ -134,8 +134,9 @@ def test_an_objective_nobody_can_select_by_is_refused(
     assert message in problems(objective=objective)[0]
 
 
-def test_one_category_can_be_selected_by() -> None:
-    resolve(SweepSpec.model_validate({"name": "a", "objective": {"metric": "accuracy_count"}}))
+@pytest.mark.parametrize("metric", ["accuracy_count", "accuracy_source_scenes"])
+def test_one_category_or_source_can_be_selected_by(metric: str) -> None:
+    resolve(SweepSpec.model_validate({"name": "a", "objective": {"metric": metric}}))
 
 
 def test_a_seed_in_the_baseline_is_refused() -> None:

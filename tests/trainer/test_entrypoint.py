@@ -178,10 +178,13 @@ def test_one_and_two_ranks_score_the_same_model_identically(
         "critic": {"max_critique_tokens": 5},
     }
 
-    train(small_config(backbone_folder, **still), store, "one")
-    train(small_config(backbone_folder, machine={"workers": 2}, **still), store, "two")
+    one, _ = train(small_config(backbone_folder, **still), store, "one")
+    two, _ = train(small_config(backbone_folder, machine={"workers": 2}, **still), store, "two")
 
     assert scores_of(store, "one").equals(scores_of(store, "two"))
+    measured = {name: value for name, value in one.metrics.items() if name.startswith("eval/")}
+    assert measured == {name: two.metrics[name] for name in measured}
+    assert measured["eval/validation/pairs_source_text"] == 70
 
 
 def test_ranks_that_score_in_different_numbers_of_batches_wait_for_one_another(

@@ -7,6 +7,7 @@ reported. Beside every accuracy stands what a trivial rule would have reached on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -66,6 +67,7 @@ class ScoredItem:
     item_id: str
     group_id: str
     category: str
+    source: str
     responses: np.ndarray
     """Their own indices."""
     ranks: np.ndarray
@@ -94,8 +96,8 @@ def scored_items(table: pa.Table) -> list[ScoredItem]:
 
 
 _READ = (
-    "benchmark", "item_id", "group_id", "category", "response", "rank", "score", "order", "parsed",
-    "response_characters",
+    "benchmark", "item_id", "group_id", "category", "source", "response", "rank", "score", "order",
+    "parsed", "response_characters",
 )  # fmt: skip
 
 
@@ -116,6 +118,7 @@ def _scored_item(columns: Mapping[str, list[object]], rows: Sequence[int]) -> Sc
         item_id=str(columns["item_id"][row]),
         group_id=str(columns["group_id"][row]),
         category=str(columns["category"][row]),
+        source=str(columns["source"][row]),
         responses=np.array(responses),
         ranks=np.array([columns["rank"][first[response]] for response in responses]),
         scores=np.nanmean(np.stack(list(shown.values())), axis=0),
@@ -152,8 +155,9 @@ def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str,
             (`trainer.evaluation.field_metrics`).
 
     Returns:
-        `accuracy`, `ties` (shares of pairs), `pairs`, `accuracy_<category>`, `margin` (mean score
-        difference), `longer_wins` (share of unequal pairs in which the longer response scores
+        `accuracy`, `ties` (shares of pairs), `pairs`; `accuracy_<category>` and
+        `pairs_<category>`, `accuracy_source_<source>` and `pairs_source_<source>`; `margin` (mean
+        score difference), `longer_wins` (share of unequal pairs in which the longer response scores
         higher), `baseline_longer` and `baseline_first` (accuracy of always preferring the longer
         response, or the one given first), and for judges `position_bias` (how much more often than
         half the response shown first is preferred, from -0.5 to 0.5; an undecided verdict leans
@@ -179,24 +183,27 @@ def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str,
 def _accuracies(items: Iterable[ScoredItem]) -> dict[str, float]:
     differences: list[float] = []
     lengths: list[float] = []
-    categories: list[str] = []
+    slices: dict[str, list[int]] = defaultdict(list)
     for item in items:
+        names = [name for name in (item.category, item.source and f"source_{item.source}") if name]
         for better, worse in item.pairs():
+            for name in names:
+                slices[name].append(len(differences))
             differences.append(float(item.scores[better] - item.scores[worse]))
             lengths.append(float(np.sign(item.lengths[better] - item.lengths[worse])))
-            categories.append(item.category)
     difference, longer = np.array(differences), np.array(lengths)
+    right = difference > 0
     metrics = {
-        "accuracy": float((difference > 0).mean()),
+        "accuracy": float(right.mean()),
         "ties": float((difference == 0).mean()),
         "pairs": float(len(difference)),
         "margin": float(difference.mean()),
     }
     if longer.any():
         metrics["longer_wins"] = float((np.sign(difference) * longer > 0)[longer != 0].mean())
-    named = np.array(categories)
-    for name in sorted(set(categories) - {""}):
-        metrics[f"accuracy_{name}"] = float((difference > 0)[named == name].mean())
+    for name, members in sorted(slices.items()):
+        metrics[f"accuracy_{name}"] = float(right[members].mean())
+        metrics[f"pairs_{name}"] = float(len(members))
     return metrics
 
 

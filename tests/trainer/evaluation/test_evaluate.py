@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -60,6 +61,13 @@ def test_scores_do_not_depend_on_the_batch_size(
     for table in tables[1:]:
         assert table.drop_columns("score").equals(tables[0].drop_columns("score"))
         assert np.allclose(table["score"].to_numpy(), tables[0]["score"].to_numpy(), atol=1e-5)
+        assert accuracies(table) == accuracies(tables[0])
+    assert {"accuracy_source_scenes", "accuracy_source_text"} <= accuracies(tables[0]).keys()
+
+
+def accuracies(table: pa.Table) -> dict[str, float]:
+    metrics = benchmark_metrics(table)
+    return {name: value for name, value in metrics.items() if name.startswith(("acc", "pairs"))}
 
 
 @pytest.mark.parametrize("tokens", [1, 300])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.errors import InputError
 from trainer.evaluation.metrics import benchmark_metrics, pair_outcomes, response_scores
@@ -90,9 +93,36 @@ def test_categories_and_lengths_are_told_apart() -> None:
         )
     )
 
-    assert metrics["accuracy_count"] == 0.5
-    assert metrics["accuracy_shape"] == 1.0
+    assert (metrics["accuracy_count"], metrics["pairs_count"]) == (0.5, 2)
+    assert (metrics["accuracy_shape"], metrics["pairs_shape"]) == (1.0, 1)
     assert metrics["longer_wins"] == 0.5
+
+
+@given(data=st.data())
+def test_sources_and_categories_are_counted_whatever_the_order_of_the_rows(
+    data: st.DataObject,
+) -> None:
+    """Their right pairs add up to those of the whole, and ranks may gather items in any order."""
+    items = []
+    for n in range(data.draw(st.integers(1, 8))):
+        ranks = data.draw(st.sampled_from([[1, 2], [2, 1], [1, 2, 2], [1, 2, 3]]))
+        scores = data.draw(
+            st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=len(ranks), max_size=len(ranks))
+        )
+        named = {key: data.draw(st.sampled_from("ab")) for key in ("source", "category")}
+        items.append(rows(str(n), scores, ranks, **named))
+    metrics = benchmark_metrics(table(*items))
+    again = benchmark_metrics(table(*data.draw(st.permutations(items))))
+
+    told = {name: value for name, value in metrics.items() if name != "margin"}
+    assert told == {name: again[name] for name in told}
+    right = metrics["accuracy"] * metrics["pairs"]
+    for prefix in ("source_", ""):
+        names = [f"{prefix}{name}" for name in "ab" if f"pairs_{prefix}{name}" in metrics]
+        counts = [metrics[f"pairs_{name}"] for name in names]
+        assert sum(counts) == metrics["pairs"]
+        by_slice = [metrics[f"accuracy_{name}"] for name in names]
+        assert np.dot(counts, by_slice) == pytest.approx(right)
 
 
 def test_a_judge_is_averaged_over_both_orders_and_its_bias_told() -> None:
