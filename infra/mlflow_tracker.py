@@ -16,16 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-# Read by MLflow when it is imported or at each call; what the user has set stays. Its own defaults
-# keep a caller waiting for minutes (7 retries of 120 s), report usage to its makers, and print a
-# link to every run that ends.
-for _name, _value in {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}.items():
+from infra import mlflow_environment
+
+# Read by MLflow when it is imported or at each call; what the user has set stays.
+for _name, _value in mlflow_environment.DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
 import requests
@@ -78,9 +72,7 @@ class MlflowTracker:
             )
         for name, level in _QUIET.items():
             logging.getLogger(name).setLevel(level)
-        endpoint = load_settings().s3_endpoint
-        if endpoint is not None:  # artifacts that MLflow writes to S3 by itself
-            os.environ.setdefault("MLFLOW_S3_ENDPOINT_URL", endpoint)
+        os.environ.update(mlflow_environment.s3_environment(load_settings()))
         self.uri = masked(uri)
         self._runs: dict[str, str] = {}
         self._models: set[str] = set()

@@ -9,6 +9,7 @@ from infra.errors import InputError
 from sweep.cli.console import print_warning
 
 if TYPE_CHECKING:
+    from sweep.cli.offers import Offer
     from sweep.cli.workplace import Workplace
     from sweep.engine.planning.comparison import Change
     from sweep.engine.planning.plan import SweepPlan
@@ -43,7 +44,7 @@ def refuse_extended(workplace: Workplace, plan: SweepPlan) -> None:
         )
 
 
-def plan_to_resume(workplace: Workplace, file: str) -> SweepPlan:
+def plan_to_resume(workplace: Workplace, file: str, offer: Offer | None = None) -> SweepPlan:
     """The plan of the sweep a file asks for, to go on with.
 
     Its words, machines and places are the file's, its budget is what the ledger says: that may
@@ -56,7 +57,7 @@ def plan_to_resume(workplace: Workplace, file: str) -> SweepPlan:
     from sweep.cli.planning import plan_file
     from sweep.spec.sweep_spec import BudgetSpec
 
-    plan, _ = plan_file(workplace, file)
+    plan, _ = plan_file(workplace, file, (), offer)
     row = _of_id(workplace, plan.sweep_id)
     if row is not None:
         refuse_extended(workplace, plan)

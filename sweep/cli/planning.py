@@ -102,7 +102,29 @@ def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
     Raises:
         MissingError: If what it was planned with now gives other trials, as after an upgrade.
     """
-    plan = _plan(workplace, resolve(SweepSpec.model_validate(row.spec_json)))
+    plan = _registered_plan(workplace, row)
+    _refuse_other_trials(workplace, row, plan)
+    return plan
+
+
+def plan_elsewhere(workplace: Workplace, row: SweepRow, offer: Offer | None = None) -> SweepPlan:
+    """The plan of a sweep the ledger holds, for machines that see data this one does not.
+
+    Raises:
+        MissingError: If this machine sees all of its data, and plans other trials.
+    """
+    plan = _registered_plan(workplace, row, offer)
+    if not plan.pending:
+        _refuse_other_trials(workplace, row, plan)
+    return plan
+
+
+def _registered_plan(workplace: Workplace, row: SweepRow, offer: Offer | None = None) -> SweepPlan:
+    plan = _plan(workplace, resolve(SweepSpec.model_validate(row.spec_json)), offer)
+    return replace(plan, sweep_id=row.sweep_id)
+
+
+def _refuse_other_trials(workplace: Workplace, row: SweepRow, plan: SweepPlan) -> None:
     registered = {view.identity for view in workplace.ledger.trials(row.sweep_id)}
     planned = {trial.identity for trial in plan.trials}
     grown = grows(plan.spec) and planned < registered
@@ -112,7 +134,6 @@ def plan_again(workplace: Workplace, row: SweepRow) -> SweepPlan:
             f"({len(registered - planned)} of {len(registered)} differ): its data, backbones or "
             "the trainer changed since; run its file again to start the sweep they make now"
         )
-    return replace(plan, sweep_id=row.sweep_id)
 
 
 def under_way(workplace: Workplace, plan: SweepPlan) -> dict[str, str]:

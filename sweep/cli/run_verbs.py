@@ -51,6 +51,10 @@ def resume(
     sweep: Annotated[
         str, typer.Argument(help="Name of a sweep, the start of its id, or its file.")
     ],
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Go on there, not here: a head's address, or a name in clusters.yaml."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Go on with a sweep that was interrupted: finish what is missing, repeat nothing."""
@@ -58,6 +62,8 @@ def resume(
     from sweep.spec.files import SUFFIXES
 
     workplace = open_workplace()
+    if cluster is not None:
+        return _resume_on(workplace, sweep, cluster, json=json)
     if sweep.endswith(SUFFIXES):
         plan = plan_to_resume(workplace, sweep)
     else:
@@ -89,6 +95,16 @@ def stop(
         out.print(f"{row.sweep_id}: asked to stop; its trials checkpoint first")
     else:
         out.print(f"{row.sweep_id}: no driver is running it; it will not start anything new")
+
+
+def _resume_on(workplace: Workplace, sweep: str, cluster: str, *, json: bool) -> int:
+    from infra.clusters import find_cluster
+    from sweep.cli.handing_over import resume_on, tell
+
+    entry = find_cluster(cluster, workplace.settings)
+    plan, submission = resume_on(workplace, sweep, entry)
+    tell(workplace, entry, submission, plan, json=json)
+    return 0
 
 
 def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from infra.errors import RmsweepError
 from sweep.records.lifecycle import ENDED_SWEEP_STATES
-from sweep.records.submissions import GAVE_UP_KIND, SUBMITTED_KIND
+from sweep.records.submissions import GAVE_UP_KIND, SUBMITTED_KIND, last_submission
 
 if TYPE_CHECKING:
     from sweep.records.ledger import Ledger
@@ -26,11 +26,17 @@ def submission_note(ledger: Ledger, row: SweepRow) -> str:
         return ""
     last = told[-1]
     if last.kind == GAVE_UP_KIND:
-        return f"its submission ended: {last.payload['reason']}"
-    return _standing(last.payload)
+        return f"its submission ended: {last.payload['reason']}{_way_on(ledger, row)}"
+    return _standing(last.payload, _way_on(ledger, row))
 
 
-def _standing(submitted: Json) -> str:
+def _way_on(ledger: Ledger, row: SweepRow) -> str:
+    submitted = last_submission(ledger, row.sweep_id)
+    where = f" --cluster {submitted['address']}" if submitted else ""
+    return f"; `rmsweep resume {row.sweep_id}{where}` goes on"
+
+
+def _standing(submitted: Json, way_on: str) -> str:
     """Ask the head, which alone knows of a submission that died before it could write anything."""
     from infra.clusters import ClusterEntry
     from sweep.execution.head import ENDED, Head
@@ -42,7 +48,8 @@ def _standing(submitted: Json) -> str:
     except RmsweepError as error:
         return f"{where}; how it stands cannot be asked: {error}"
     if state in ENDED:
-        return f"{where}; the submission {state.lower()} before a driver came up: {_gist(message)}"
+        how = f"the submission {state.lower()} before a driver came up: {_gist(message)}"
+        return f"{where}; {how}{way_on}"
     return f"{where}; the cluster prepares it ({state.lower()})"
 
 

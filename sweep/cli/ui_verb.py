@@ -18,6 +18,7 @@ from typing import IO, Annotated
 import typer
 
 from infra.errors import InputError, StoreError
+from infra.mlflow_environment import s3_environment
 from infra.mlflow_names import view_page, view_tag
 from sweep.cli.console import out
 from sweep.cli.workplace import open_workplace
@@ -64,7 +65,7 @@ def ui(
         ],
         stdout=subprocess.DEVNULL,
         stderr=said,
-        env=os.environ | _NO_JOBS,
+        env=os.environ | _NO_JOBS | s3_environment(workplace.settings),
     )
     try:
         base = f"http://127.0.0.1:{port}"

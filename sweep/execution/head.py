@@ -19,6 +19,7 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from infra.clusters import ClusterEntry
 from infra.errors import InputError, StoreError
+from sweep.execution.supervising import RESUMING
 
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
 _KIND = "accelerator_type:"
@@ -72,12 +73,15 @@ class Head:
         """The Ray that runs there, as it said when it was connected to."""
         return str(self._client._server_ray_version)
 
-    def submit(self, sweep_id: str, runtime_env: dict[str, Any]) -> Submission:
-        """Start the supervisor of a sweep there."""
+    def submit(
+        self, sweep_id: str, runtime_env: dict[str, Any], *, resuming: bool = False
+    ) -> Submission:
+        """Start the supervisor of a sweep there; `resuming` one that its ledger must know."""
         submission_id = f"{sweep_id}-{secrets.token_hex(3)}"
         with self._translated():
             self._client.submit_job(
-                entrypoint=f"python -m sweep.execution.supervising {sweep_id}",
+                entrypoint=f"python -m sweep.execution.supervising {sweep_id}"
+                + (f" {RESUMING}" if resuming else ""),
                 submission_id=submission_id,
                 runtime_env=runtime_env,
                 metadata={"rmsweep": "sweep", "sweep": sweep_id},

@@ -23,21 +23,26 @@ from infra.errors import InputError
 from sweep.execution.cluster import Cluster, Node
 from sweep.execution.head import Head, Machine, Submission
 from sweep.execution.placement import gang_bundles
-from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE, Sender
+from sweep.execution.sender import PACKAGES, Sender
+from sweep.execution.supervising import SENDER_FILE, SWEEP_FILE
 from sweep.records.content import refuse_passwords
 
 if TYPE_CHECKING:
     from sweep.engine.planning.plan import SweepPlan
     from trainer.config import TrainerConfig
 
-PACKAGES = ("sweep", "search_spaces", "trainer", "analysis", "infra")
 EXCLUDED = ("**/__pycache__/**", "**/*.pyc")
 _LOCAL = re.compile(r"^(/|\./|\.\./|~)")
 _PATH_ENDINGS = ("path", "file", "folder", "images")
 
 
-def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
+def submit(plan: SweepPlan, entry: ClusterEntry, *, resuming: bool = False) -> Submission:
     """Hand a sweep to a cluster; returns as soon as the cluster has accepted it.
+
+    Args:
+        plan: What is to be trained.
+        entry: Where.
+        resuming: Only go on with what the cluster's ledger has, begin nothing there.
 
     Raises:
         InputError: If a file is only on this machine, a place would die with the head, the token
@@ -46,13 +51,7 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
     """
     environment = environment_of(entry)
     refuse_unsendable(plan, entry)
-    head = Head(entry)
-    there = head.ray_version
-    if there != ray.__version__:
-        raise InputError(
-            f"the cluster runs Ray {there}, this machine has {ray.__version__}; a sweep needs the "
-            f"same on both: install ray=={there} here, or use a cluster with {ray.__version__}"
-        )
+    head = refuse_another_ray(entry)
     if not entry.grows:
         _refuse_what_never_fits(plan, head.machines())
     with tempfile.TemporaryDirectory(prefix="rmsweep-") as folder:
@@ -65,7 +64,7 @@ def submit(plan: SweepPlan, entry: ClusterEntry) -> Submission:
         }
         if entry.environment == "pip":
             runtime_env["pip"] = pinned_packages()
-        return head.submit(plan.sweep_id, runtime_env)
+        return head.submit(plan.sweep_id, runtime_env, resuming=resuming)
 
 
 def refuse_unsendable(plan: SweepPlan, entry: ClusterEntry) -> None:
@@ -78,6 +77,23 @@ def refuse_unsendable(plan: SweepPlan, entry: ClusterEntry) -> None:
     environment_of(entry)
     refuse_passwords(plan.spec.model_dump(mode="json"))
     _refuse_local_files(plan, entry)
+
+
+def refuse_another_ray(entry: ClusterEntry) -> Head:
+    """The cluster's head, refused if it is of another Ray: what it answers may mean other things.
+
+    Raises:
+        InputError: With both versions, or if the token is wrong.
+        StoreError: If no head answers.
+    """
+    head = Head(entry)
+    there = head.ray_version
+    if there != ray.__version__:
+        raise InputError(
+            f"the cluster runs Ray {there}, this machine has {ray.__version__}; a sweep needs the "
+            f"same on both: install ray=={there} here, or use a cluster with {ray.__version__}"
+        )
+    return head
 
 
 def source_folders() -> list[Path]:

@@ -1,8 +1,9 @@
 """What a submission runs on the cluster: a supervisor that keeps one sweep's driver alive.
 
-`python -m sweep.execution.supervising SWEEP_ID`. The driver is a process of its own and holds no
-truth; whenever it ends before its sweep has, another one goes on from the ledger. If the head
-itself is lost, so is the supervisor: RayJob's back-off or a requeued batch job starts both again.
+`python -m sweep.execution.supervising SWEEP_ID [--resuming]`. The driver is a process of its own
+and holds no truth; whenever it ends before its sweep has, another one goes on from the ledger. If
+the head itself is lost, so is the supervisor: RayJob's back-off or a requeued batch job starts both
+again.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ from types import FrameType
 from typing import Literal
 
 from infra.errors import MissingError, RmsweepError
-from infra.frozen import Frozen
-from infra.provenance import take_provenance
-from infra.settings import load_settings
+from infra.settings import load_settings, masked
+from sweep.execution.sender import Sender
 
 SWEEP_FILE = "sweep.yaml"
 SENDER_FILE = "sender.json"
@@ -34,6 +34,7 @@ LIVED_SECONDS = 600.0
 """A driver that lived this long was well; the count of restarts begins anew."""
 HELD_SECONDS = 30.0
 INPUT_IS_WRONG = 2
+RESUMING = "--resuming"
 ERROR = "error: "
 """How a driver begins to say why it ends."""
 ERROR_LINES = 20
@@ -42,43 +43,8 @@ INTERRUPTED = 130
 
 Say = Callable[[str], None]
 Standing = Literal["new", "open", "held", "over"]
-"""Of a sweep, as the ledger has it: not begun, to be gone on with, in another living driver's
-hands, ended or asked to stop."""
-
-
-class Sender(Frozen):
-    """The machine a sweep was submitted from; the project's own sources travel with the sweep."""
-
-    python: str
-    packages: dict[str, str]
-
-    @classmethod
-    def here(cls) -> Sender:
-        """This machine."""
-        provenance = take_provenance()
-        packages = {name: v for name, v in provenance.packages.items() if name != "rmsweep"}
-        return cls(python=provenance.python, packages=packages)
-
-    def obstacles(self, here: Sender) -> list[str]:
-        """Why the sweep cannot run here: other versions that do not work together, in words."""
-        found = []
-        if _minor(self.python) != _minor(here.python):
-            found.append(_differ("Python", self.python, here.python))
-        for name, mine in self.packages.items():
-            theirs = here.packages.get(name)
-            if theirs is None:
-                found.append(f"{name} {mine} is missing on the cluster")
-            elif name == "ray" and mine != theirs:
-                found.append(_differ("Ray", mine, theirs))
-        return found
-
-    def differences(self, here: Sender) -> list[str]:
-        """Other versions that work, but may change the last digits of a result."""
-        return [
-            _differ(name, mine, here.packages[name])
-            for name, mine in self.packages.items()
-            if name != "ray" and here.packages.get(name, mine) != mine
-        ]
+"""Of a sweep, as the ledger has it: without trials yet, to be gone on with, in another living
+driver's hands, ended or asked to stop."""
 
 
 class Supervisor:
@@ -179,9 +145,9 @@ class Supervisor:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Supervise the sweep in this folder; the exit code of its driver."""
-    (sweep_id,) = sys.argv[1:] if arguments is None else arguments
+    sweep_id, *how = sys.argv[1:] if arguments is None else arguments
     sender = Sender.model_validate_json(Path(SENDER_FILE).read_text(encoding="utf-8"))
-    here = Sender.here()
+    here = Sender.environment()
     obstacles = sender.obstacles(here)
     if obstacles:
         why = (
@@ -197,11 +163,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="rmsweep-job-", ignore_cleanup_errors=True) as own:
         # Ray may put a job's folder up anew, which takes it from under whoever runs in it.
         os.chdir(own)
-        return supervise(sweep_id, file)
+        return supervise(sweep_id, file, resuming=how == [RESUMING])
 
 
-def supervise(sweep_id: str, file: str) -> int:
-    """Keep a driver of this sweep alive until it has ended; the exit code of the last one."""
+def supervise(sweep_id: str, file: str, *, resuming: bool = False) -> int:
+    """Keep a driver of this sweep alive until it has ended; the exit code of the last one.
+
+    With `resuming` a sweep that the ledger does not know is refused, not begun.
+    """
+    if resuming and not _is_known(sweep_id):
+        _say(
+            f"error: the ledger {masked(load_settings().ledger_url)} has no sweep {sweep_id}; "
+            "`rmsweep submit` its file to begin it on this cluster"
+        )
+        return INPUT_IS_WRONG
     verb = [sys.executable, "-m", "sweep.cli.main"]
     supervisor = Supervisor(
         {
@@ -248,19 +223,20 @@ def _standing(sweep_id: str) -> Standing:
         return "held"
     if row.state in ENDED_SWEEP_STATES or row.stop_requested:
         return "over"
-    return "new" if row.state is SweepState.PENDING else "open"
+    # One that was registered with its trials is resumed: it may have been extended since its file.
+    return "new" if row.state is SweepState.PENDING and not row.trials else "open"
+
+
+def _is_known(sweep_id: str) -> bool:
+    from sweep.records.ledger import Ledger
+
+    with contextlib.suppress(RmsweepError), Ledger.open(load_settings().ledger_url) as ledger:
+        return any(row.sweep_id == sweep_id for row in ledger.sweeps())
+    return True  # it does not answer, so nothing is known against it
 
 
 def _ended_how(code: int) -> str:
     return f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-
-
-def _minor(python: str) -> list[str]:
-    return python.split(".")[:2]
-
-
-def _differ(name: str, mine: str, theirs: str) -> str:
-    return f"{name} is {mine} on the submitting machine and {theirs} on the cluster"
 
 
 def _say(line: str) -> None:

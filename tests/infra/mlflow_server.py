@@ -31,11 +31,20 @@ class MlflowServer:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
-    """Start it with the rendered command, on this machine's paths and one worker."""
+def mlflow_server(
+    folder: Path, *, database: str | None = None, artifacts: str | None = None
+) -> Iterator[MlflowServer]:
+    """Start it with the rendered command, on this machine's paths and one worker.
+
+    Args:
+        folder: It keeps its files in.
+        database: Of runs and users; SQLite files in the folder when absent.
+        artifacts: Where clients are told to put artifacts themselves; through it when absent.
+    """
     (port,) = free_ports(1)
+    users = (database or f"sqlite:///{folder}/auth.db").replace("%", "%%")  # an ini file's escape
     (folder / "auth.ini").write_text(
-        f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = sqlite:///{folder}/auth.db\n"
+        f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = {users}\n"
         f"admin_username = {USER}\nadmin_password = {PASSWORD}\n"
     )
     command = mlflow_command(None, hosts=(f"127.0.0.1:{port}",))
@@ -44,7 +53,19 @@ def mlflow_server(folder: Path) -> Iterator[MlflowServer]:
         ("5000", str(port)),
         ("/data", str(folder)),
         ("--workers=2", "--workers=1"),
+        *([(f"sqlite:///{folder}/mlflow.db", database)] if database else []),
+        *(
+            [
+                (
+                    f"--artifacts-destination={folder}/artifacts",
+                    f"--no-serve-artifacts --default-artifact-root={artifacts}",
+                )
+            ]
+            if artifacts
+            else []
+        ),
     ):
+        assert there in command, (there, command)
         command = command.replace(there, here)
     environment = {
         **{n: v for n, v in os.environ.items() if not n.startswith("MLFLOW_")},
