@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from infra.errors import BusyError, MissingError, StoreError
 from sweep.cli.changed_files import plan_to_resume, refuse_extended, warn_of_another
 from sweep.cli.console import out, print_json
+from sweep.records.lifecycle import ENDED_SWEEP_STATES
 from sweep.records.submissions import SUBMITTED_KIND, last_submission
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _refuse_supervised(workplace: Workplace, row: SweepRow, entry: ClusterEntry)
     from sweep.execution.head import ENDED, Head
 
     last = last_submission(workplace.ledger, row.sweep_id)
-    if last is None or last["address"] != entry.address:
+    if row.state in ENDED_SWEEP_STATES or last is None or last["address"] != entry.address:
         return
     head = Head(entry)
     with contextlib.suppress(StoreError):  # a head that was set up anew knows nothing of it

@@ -46,8 +46,8 @@ def sweep_key(sweep_id: str) -> str:
 
 
 def arm_key(sweep_id: str, arm: str) -> str:
-    """Key of an arm's run."""
-    return f"{sweep_id}/arm/{arm}".replace("'", "_")
+    """Key of an arm's run; MLflow's filters can hold anything between quotes but a quote."""
+    return f"{sweep_id}/arm/{arm}".replace("%", "%25").replace("'", "%27")
 
 
 def trial_key(sweep_id: str, identity: str) -> str:

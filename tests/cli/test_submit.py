@@ -231,24 +231,22 @@ def test_a_job_whose_folder_is_taken_away_goes_on(
 def test_a_sweep_that_was_stopped_goes_on_there_at_one_command_and_repeats_nothing(
     rmsweep: Command, file: Path, home: Path, head: RayHead
 ) -> None:
-    file.write_text(SWEEP.replace("[1, 2]", "[1, 2, 3, 4]").replace("pairs: 32", "pairs: 512"))
+    longer = SWEEP.replace("[1, 2]", "[1, 2, 3, 4]").replace("pairs: 32", "pairs: 512")
+    file.write_text(longer.replace("seeds: 1", "seeds: 2"))
     told = json.loads(submit(head, head.token, home, file).stdout)
     shown_when(rmsweep, lambda shown: any(t["state"] == "succeeded" for t in shown["trials"]))
-    again = "resume", told["sweep"], "--cluster", "lab", "--json"
-    early = asked(head, home, "-m", "sweep.cli.main", *again)
     rmsweep("stop", told["sweep"])
     stopped = shown_when(rmsweep, lambda shown: shown["state"] == "stopped")
     done = {t["identity"]: t["attempts"] for t in stopped["trials"] if t["state"] == "succeeded"}
 
+    again = "resume", told["sweep"], "--cluster", "lab", "--json"
     answer = asked(head, home, "-m", "sweep.cli.main", *again)
     assert answer.returncode == 0, answer.stderr
     shown = shown_when(rmsweep, lambda shown: shown["state"] == "succeeded")
 
-    assert early.returncode == 2
-    assert "is running already" in early.stderr
-    assert 0 < len(done) < 4
+    assert 0 < len(done) < 8
     resumed = json.loads(answer.stdout)
-    assert (resumed["sweep"], resumed["to_train"]) == (told["sweep"], 4 - len(done))
+    assert (resumed["sweep"], resumed["to_train"]) == (told["sweep"], 8 - len(done))
     assert resumed["submission"] != told["submission"]
     assert shown["state"] == "succeeded"
     assert len(json.loads(rmsweep("ls", "--json").out)) == 1
