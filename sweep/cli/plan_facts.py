@@ -48,7 +48,7 @@ def plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
         yield (
             "rungs",
             f"at {shown} of its training an arm is compared, one in {scheduler.reduction} goes on; "
-            "the figures above are without",
+            "the lower ends above count on that, the others do not",
         )
 
 

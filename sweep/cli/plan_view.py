@@ -173,10 +173,9 @@ def _grown(plan: SweepPlan) -> str:
         return f"more trials are added as it runs; {certain}"
     trials = _between(price.least_trials, price.most_trials, ",d")
     hours = _between(price.least_hours, price.most_hours, ",.2f")
-    counts = "counts" if plan.spec.design.kind == "staged" else "does not count"
     return (
         f"as it runs, {trials} trials are added, {hours} device-hours: {price.why}; {certain}; "
-        f"what is added {counts} where the budget is checked"
+        "the least that is added counts where the budget is checked"
     )
 
 

@@ -17,6 +17,7 @@ from sweep.cli.workplace import Workplace
 from sweep.engine.growing.rules import grows
 from sweep.engine.planning.cost_model import MeasuredTrial
 from sweep.engine.planning.device_memory import memory_notes
+from sweep.engine.planning.fitting import budget_notes
 from sweep.engine.planning.plan import SweepPlan, make_plan, with_finished
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import SweepRow
@@ -78,7 +79,8 @@ def plan_file(
     offer = offer or offer_here(workplace.settings)
     plan = _plan(workplace, _settled(resolved), offer)
     pending = tuple(f"pending: {each}" for each in plan.missing)
-    return plan, (*resolved.notes, *memory_notes(plan, gib=offer.device.gib), *pending)
+    memory = memory_notes(plan, gib=offer.device.gib)
+    return plan, (*resolved.notes, *memory, *budget_notes(plan), *pending)
 
 
 def plan_spec(workplace: Workplace, spec: SweepSpec, *, sweep_id: str | None = None) -> SweepPlan:

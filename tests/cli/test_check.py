@@ -135,24 +135,19 @@ def test_a_gang_larger_than_the_cluster_is_named(rmsweep: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("design", "said", "counts"),
+    ("design", "said"),
     [
-        ("design: {kind: tpe, trials: 6}", "3 to 18 trials are added", "does not count"),
-        (
-            "replicates: {race: true, initial: 2, at_most: 5}",
-            "0 to 9 trials are added",
-            "does not count",
-        ),
+        ("design: {kind: tpe, trials: 6}", "3 to 18 trials are added"),
+        ("replicates: {race: true, initial: 2, at_most: 5}", "0 to 9 trials are added"),
         (
             "design:\n  kind: staged\n  stages:\n    - {name: depth, axes: [head.layers]}\n"
             "    - {name: rate, axes: [strategy.learning_rate]}",
             "6 to 9 trials are added",
-            "counts",
         ),
     ],
 )
 def test_a_sweep_that_grows_says_what_may_be_added_and_what_that_takes(
-    rmsweep: Command, tmp_path: Path, design: str, said: str, counts: str
+    rmsweep: Command, tmp_path: Path, design: str, said: str
 ) -> None:
     path = tmp_path / "growing.yaml"
     rates = "\n  strategy.learning_rate: [1.0e-4, 3.0e-4]" if "staged" in design else ""
@@ -167,8 +162,33 @@ def test_a_sweep_that_grows_says_what_may_be_added_and_what_that_takes(
 
     assert said in " ".join(text.split())
     assert "the figures below are of what is certain" in " ".join(text.split())
-    assert f"what is added {counts} where the budget is checked" in " ".join(text.split())
+    assert "the least that is added counts where the budget is checked" in " ".join(text.split())
     assert 0 <= growth["least_hours"] < growth["most_hours"]
+
+
+def test_a_limit_that_a_search_may_come_to_is_told_and_one_it_cannot_keep_is_refused(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "search.yaml"
+    path.write_text(
+        "name: search\nbaseline: basereward-tiny\naxes:\n"
+        "  strategy.learning_rate: {low: 1.0e-5, high: 1.0e-2, log: true}\n"
+        "design: {kind: tpe, trials: 6}\n",
+        encoding="utf-8",
+    )
+
+    tight = rmsweep("check", str(path), "--set", "budget.gpu_hours=0.2")
+    impossible = rmsweep("check", str(path), "--set", "budget.trials=12")
+
+    assert tight.code == 0
+    assert "budget.gpu_hours is 0.2, and the sweep may need up to" in " ".join(tight.err.split())
+    assert impossible.code == 2
+    said = " ".join(impossible.err.split())
+    assert "needs 21 trials (18 of them added by the search at least), allowed are 12" in said
+    assert (
+        "set design.trials to 5 and replicates.seeds to 2; or set design.trials to 3; or raise "
+        "budget.trials to 21"
+    ) in said
 
 
 def test_a_trial_that_does_not_fit_a_device_is_told_with_a_layout_that_does(

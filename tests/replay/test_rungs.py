@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.engine.decision_kinds import DropTrial, PromoteArm, StartTrial, StopArm
 from sweep.engine.fold import SweepFold
+from sweep.engine.planning.early_stops import least_share
 from sweep.engine.replay import replay
 from sweep.engine.view import SweepView
 from sweep.records.lifecycle import SweepState, TrialState
@@ -164,3 +166,27 @@ def _nobody_better_was_stopped(view: SweepView, reduction: int) -> None:
             trial.arm for trial in view.trials if trial.stopped and trial.target == rung.rung
         }
         assert not best & stopped_here
+
+
+@given(
+    arms=st.integers(2, 30),
+    reduction=st.integers(2, 4),
+    workers=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_plan_with_rungs_never_takes_less_than_its_lower_end(
+    arms: int, reduction: int, workers: int, seed: int
+) -> None:
+    ends = np.random.default_rng(seed).permutation(arms) / arms
+    scheduler = {"kind": "asha", "reduction": reduction, "first": reduction**-2}
+    rows = table_of([[end] for end in ends], steps=reduction**2 * 3)
+    spec = spec_of(scheduler=scheduler)
+
+    _, driver, _ = run(spec, rows, workers=workers)
+
+    trained = sum(trial.fraction for trial in driver.view().trials)
+    least = arms * least_share(arms, spec.scheduler, with_baseline=False)
+    assert trained >= least - 1e-6
+    if workers >= arms:  # everybody is seen before anybody goes on
+        assert trained <= 1.5 * least + 1

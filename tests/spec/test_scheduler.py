@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from infra.errors import SpecError
-from sweep.engine.planning.plan import with_rungs
+from sweep.engine.planning.early_stops import with_rungs
 from sweep.spec.resolve import resolve
 from sweep.spec.scheduler_spec import AshaScheduler
 from sweep.spec.sweep_spec import SweepSpec

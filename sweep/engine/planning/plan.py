@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from infra.errors import Problem, SpecError
 from search_spaces.axes import Axis
+from search_spaces.points import BASELINE
 from sweep.engine.designs.points import DesignFacts
 from sweep.engine.growing.growth import Growth
 from sweep.engine.growing.rules import make_growth
@@ -25,6 +26,7 @@ from sweep.engine.planning.cost_model import (
     MeasuredTrial,
     arithmetic_seconds,
 )
+from sweep.engine.planning.early_stops import least_share, with_rungs
 from sweep.engine.planning.footprint import Layouts
 from sweep.engine.planning.later_stages import LaterTrial, later_trials
 from sweep.engine.planning.planned_space import PlannedSpace
@@ -168,7 +170,7 @@ def make_plan(
         axes=resolved.axes,
         arms=arms,
         trials=trials,
-        estimate=price_trials(_prices(trials), market=market),
+        estimate=_priced(spec, trials, market),
         design=designed.facts,
         space=space,
         later=later_trials(spec, space, {t.identity for t in trials}, at_most=MAX_TRIALS),
@@ -189,18 +191,6 @@ def _layouts(
     return Layouts(device=device.name, gib=memory, max_workers=own.at_most or devices)
 
 
-def with_rungs(config: TrainerConfig, spec: SweepSpec) -> TrainerConfig:
-    """The config with the objective evaluated, and a checkpoint kept, at every rung."""
-    rungs = spec.scheduler.rungs
-    if not rungs:
-        return config
-    during = tuple(sorted({*config.evaluation.during, *rungs}))
-    evaluation = config.evaluation.model_copy(
-        update={"during": during, "monitor": spec.objective.benchmark}
-    )
-    return config.model_copy(update={"evaluation": evaluation})
-
-
 def with_finished(plan: SweepPlan, finished: Collection[str]) -> SweepPlan:
     """The plan once it is known which of its identities were trained already, priced anew."""
 
@@ -210,12 +200,15 @@ def with_finished(plan: SweepPlan, finished: Collection[str]) -> SweepPlan:
     trials = tuple(map(known, plan.trials))
     later = tuple(replace(each, trial=known(each.trial)) for each in plan.later)
     left = [trial for trial in trials if not trial.finished]
-    estimate = price_trials(_prices(left), market=plan.estimate.market)
+    estimate = _priced(plan.spec, left, plan.estimate.market)
     return replace(plan, trials=trials, later=later, estimate=estimate)
 
 
-def _prices(trials: Sequence[PlannedTrial]) -> list[TrialPrice]:
-    return [TrialPrice(seconds=trial.seconds, workers=trial.workers) for trial in trials]
+def _priced(spec: SweepSpec, trials: Sequence[PlannedTrial], market: Market) -> PriceEstimate:
+    arms = {trial.arm for trial in trials}
+    least = least_share(len(arms), spec.scheduler, with_baseline=BASELINE in arms)
+    prices = [TrialPrice(seconds=trial.seconds, workers=trial.workers) for trial in trials]
+    return price_trials(prices, market=market, least_share=least)
 
 
 def _trials(spec: SweepSpec, arms: Sequence[Arm], model: CostModel) -> tuple[PlannedTrial, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweep.engine.budgets.budget import SECONDS_PER_HOUR
 from sweep.engine.planning.cost_model import Interval
@@ -48,11 +48,21 @@ class PriceEstimate:
     market: Market
 
 
-def price_trials(prices: Sequence[TrialPrice], *, market: Market) -> PriceEstimate:
-    """The price of trials together, given in the order they will start."""
+def price_trials(
+    prices: Sequence[TrialPrice], *, market: Market, least_share: float = 1.0
+) -> PriceEstimate:
+    """The price of trials together, given in the order they will start.
+
+    Args:
+        prices: Of every trial to its end.
+        market: What they run on.
+        least_share: Of all training that is done at least, where arms are stopped early; it counts
+            for the lower ends alone.
+    """
     hours = Interval(0.0, 0.0, 0.0)
     for price in prices:
         hours += price.seconds * (price.workers / SECONDS_PER_HOUR)
+    hours = replace(hours, low=hours.low * least_share)
     makespan = simulated_makespan(
         ((price.seconds.mid, price.workers) for price in prices), devices=market.devices
     )

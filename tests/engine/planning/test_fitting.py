@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from infra.errors import Problem
-from sweep.engine.planning.fitting import budget_problems
-from sweep.engine.planning.plan import SweepPlan, with_finished
+from sweep.engine.planning.fitting import budget_notes, budget_problems
+from sweep.engine.planning.plan import SweepPlan, make_plan, with_finished
+from sweep.spec.resolve import resolve
+from tests.engine.known_digests import KnownDigests
 from tests.engine.planning.test_plan import plan_of
 
 
@@ -163,3 +165,100 @@ def test_later_trials_that_are_finished_already_need_no_budget() -> None:
 
     assert list(problems_of(plan)) == ["budget.trials"]
     assert problems_of(finished) == {}
+
+
+THREE_AXES: dict[str, Any] = {
+    "axes": {"head.layers": [1, 2, 3], "scale": ["xs", "s"], "strategy.label_smoothing": [0, 0.1]},
+    "design": {"kind": "grid"},
+    "replicates": {"seeds": 3},
+}
+"""Twelve arms, 36 trials."""
+
+
+@pytest.mark.parametrize("allowed", [35, 24, 12, 7, 6, 4, 3])
+def test_three_ways_to_fit_are_named_and_each_of_them_fits(allowed: int) -> None:
+    plan = plan_of(**THREE_AXES, budget={"trials": allowed})
+    message = problems_of(plan)["budget.trials"]
+
+    ways = message.partition("; ")[2].split("; or ")
+
+    assert len(ways) == 3
+    assert ways[-1] == "raise budget.trials to 36"
+    kept = [int(way.rpartition("(")[2].partition(" ")[0]) for way in ways[:-1]]
+    assert all(0 < count <= allowed for count in kept)
+    assert kept == sorted(kept, reverse=True)
+
+
+def test_what_two_cuts_together_leave_is_what_the_file_then_plans() -> None:
+    message = problems_of(plan_of(**THREE_AXES, budget={"trials": 7}))["budget.trials"]
+
+    assert "drop the axis scale and set replicates.seeds to 1 (6 trials)" in message
+    axes = {name: levels for name, levels in THREE_AXES["axes"].items() if name != "scale"}
+    assert len(plan_of(**THREE_AXES | {"axes": axes, "replicates": {"seeds": 1}}).trials) == 6
+
+
+def test_what_only_takes_too_long_fits_on_more_devices() -> None:
+    alone = plan_of(**THREE_AXES).estimate.makespan_hours
+    assert alone is not None
+    message = problems_of(plan_of(**THREE_AXES, budget={"hours": 0.6 * alone.mid}))["budget.hours"]
+
+    devices = int(message.partition("run it on ")[2].partition(" ")[0])
+
+    assert devices in (3, 4)
+    spec = plan_of(**THREE_AXES, budget={"hours": 0.6 * alone.mid}).spec
+    assert budget_problems(make_plan(resolve(spec), digests=KnownDigests(), devices=devices)) == []
+    fewer = make_plan(resolve(spec), digests=KnownDigests(), devices=devices - 1)
+    assert list(problems_of(fewer)) == ["budget.hours"]
+
+
+def test_early_stops_lower_the_lower_end_and_what_cannot_fit_and_nothing_else() -> None:
+    asha: dict[str, Any] = {"scheduler": {"kind": "asha", "reduction": 3, "first": 1 / 9}}
+    whole, stopped = plan_of(**THREE_AXES).estimate, plan_of(**THREE_AXES, **asha).estimate
+    hours = stopped.device_hours
+
+    # Eleven arms and the baseline: 11/9 + 2/9 * 3 + 6/9 trainings, and one to its end.
+    share = (11 / 9 + 6 / 9 + 6 / 9 + 1) / 12
+    assert hours.low == pytest.approx(share * whole.device_hours.low, rel=0.05)
+    assert (hours.mid, hours.high) == pytest.approx(
+        (whole.device_hours.mid, whole.device_hours.high), rel=0.05
+    )
+
+    def said(gpu_hours: float) -> tuple[list[str], list[str]]:
+        plan = plan_of(**THREE_AXES, **asha, budget={"gpu_hours": gpu_hours})
+        return list(problems_of(plan)), list(budget_notes(plan))
+
+    assert said(1.01 * hours.mid) == ([], [])
+    problems, notes = said(0.9 * hours.mid)
+    assert problems == []
+    assert "if no arm is stopped early" in notes[0]
+    assert said(0.9 * share * hours.mid)[0] == ["budget.gpu_hours"]
+
+
+def test_a_search_that_cannot_fit_is_refused_with_the_largest_that_does() -> None:
+    rates = {"strategy.learning_rate": {"low": 1e-5, "high": 1e-2, "log": True}}
+    search: dict[str, Any] = {"axes": rates, "replicates": {"seeds": 2}}
+
+    def said(points: int, trials: int, seeds: int = 2) -> dict[str, str]:
+        replicates = {"replicates": {"seeds": seeds}}
+        design = {"design": {"kind": "tpe", "trials": points}}
+        return problems_of(plan_of(**search | replicates | design, budget={"trials": trials}))
+
+    message = said(10, 13)["budget.trials"]
+
+    assert "the plan needs 22 trials (20 of them added by the search at least)" in message
+    assert "set design.trials to 5; or set replicates.seeds to 1;" in message
+    assert said(5, 13) == {}
+    assert said(10, 13, seeds=1) == {}
+
+
+def test_a_race_is_told_where_its_budget_may_end_it_and_is_not_refused() -> None:
+    race: dict[str, Any] = {"replicates": {"race": True, "initial": 2, "at_most": 6}}
+
+    fits = plan_of(**race, budget={"trials": 24})
+    may_not = plan_of(**race, budget={"trials": 20})
+    cannot = plan_of(**race, budget={"trials": 5})
+
+    assert list(budget_notes(fits)) == []
+    assert "up to 24 trials (16 trials more: none if" in next(budget_notes(may_not))
+    assert budget_problems(may_not) == []
+    assert "set replicates.initial to 1" in problems_of(cannot)["budget.trials"]
