@@ -43,8 +43,9 @@ class ClusterEntry(Frozen):
     """Folder with copies of hub models, as the cluster's machines see it."""
     shared: tuple[str, ...] = ()
     """Folders every machine of the cluster sees under the same name; they outlive the head."""
-    environment: Literal["image", "pip"] = "image"
-    """`image`: its machines have the packages; `pip`: Ray installs this machine's versions."""
+    environment: Literal["auto", "image", "pip"] = "auto"
+    """`image`: its machines have the packages; `pip`: Ray installs this machine's versions; `auto`:
+    as `image` where the head has all packages, else as `pip`."""
     grows: bool = False
     """Machines are added when trials wait for them, so what does not fit now may fit then."""
     devices: Annotated[int, Field(ge=1)] | None = None

@@ -47,7 +47,7 @@ def submit_to(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> Sub
     """
     from sweep.execution.submitting import submit
 
-    submission = submit(plan, entry)
+    submission = submit(plan, entry, workplace.settings.home)
     if entry.ledger == workplace.settings.ledger_url:
         _register(workplace, plan, entry)
         _record(workplace, submission)
@@ -93,7 +93,7 @@ def resume_on(
             else plan_elsewhere(workplace, row, offer)
         )
         entry = as_offered(entry, plan)
-    submission = submit(plan, entry, resuming=True)
+    submission = submit(plan, entry, workplace.settings.home, resuming=True)
     if from_file:  # its words and machines are the file's from now on
         _register(workplace, plan, entry)
     _record(workplace, submission)
@@ -123,6 +123,7 @@ def tell(
                 "cluster": submission.address,
                 "trials": len(plan.trials),
                 "to_train": len(plan.to_execute),
+                "installs": list(submission.installs),
             }
         )
         return
@@ -130,6 +131,11 @@ def tell(
         f"[bold]{submission.sweep_id}[/bold] submitted to {submission.address}: "
         f"{len(plan.trials)} trials, {len(plan.to_execute)} to train"
     )
+    if submission.installs:
+        out.print(
+            f"its machines lack packages: Ray installs {len(submission.installs)} there first, in "
+            "this machine's versions; later submissions find them"
+        )
     name = submission.sweep_id
     if entry.ledger == workplace.settings.ledger_url:
         where = f"watch it with `rmsweep status {name}`, end it with `rmsweep stop {name}`"

@@ -85,8 +85,9 @@ def status(
     if watching:
         watch(workplace, row)
         return
-    figures = Onlooker(workplace, row).look()
-    note = submission_note(workplace.ledger, row) or note_of(row)
+    onlooker = Onlooker(workplace, row)
+    figures = onlooker.look()
+    note = onlooker.with_tracking(submission_note(workplace.ledger, row) or note_of(row))
     if json:
         told = {"note": note} | progress_json(figures)
         print_json(_sweep_json(row, workplace.ledger) | told)

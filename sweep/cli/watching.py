@@ -21,6 +21,7 @@ from sweep.engine.fold import SweepFold
 from sweep.engine.progress import Progress, progress
 from sweep.engine.view import Observation
 from sweep.records.lifecycle import ENDED_SWEEP_STATES
+from sweep.records.publisher import UNPUBLISHED_KIND
 from sweep.spec.sweep_spec import SweepSpec
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Onlooker:
         self._sweep_id = row.sweep_id
         self._capacity = workplace.settings.cpus or os.cpu_count() or 1
         self._fold = SweepFold(row.sweep_id, _trials(workplace, row), _spec(row))
+        self._unpublished = ""
 
     def look(self) -> Progress:
         """How the sweep stands now.
@@ -51,10 +53,20 @@ class Onlooker:
         """
         events = self._ledger.events(self._fold.seen, None, sweep_id=self._sweep_id)
         self._fold.apply_all(events)
+        for event in events:
+            if event.kind == "decision" and event.payload["kind"] == UNPUBLISHED_KIND:
+                self._unpublished = str(event.payload["decision"]["reason"])
         # A sweep that nobody drives spends nothing: its time stands still where it was left.
         now = time.time() if self.row().live else self._fold.last_event
         seen = Observation(now=now, capacity=self._capacity, driver="onlooker")
         return progress(self._fold.view(seen))
+
+    def with_tracking(self, note: str) -> str:
+        """A note, and by the last look why MLflow does not show everything, if it does not."""
+        if not self._unpublished:
+            return note
+        trouble = f"MLflow does not show everything yet, nothing is lost: {self._unpublished}"
+        return f"{note}\n{trouble}" if note else trouble
 
     def row(self) -> SweepRow:
         """The sweep's own row now."""
@@ -132,7 +144,7 @@ def _follow(onlooker: Onlooker, live: Live | None) -> None:
             time.sleep(PLAIN_SECONDS)
             continue
         figures, row = seen
-        title, note = f"{row.sweep_id}  {shown_state(row)}", note_of(row)
+        title, note = f"{row.sweep_id}  {shown_state(row)}", onlooker.with_tracking(note_of(row))
         if live is not None:
             live.update(progress_panel(figures, title=title, note=note), refresh=True)
         else:

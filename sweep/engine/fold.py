@@ -198,6 +198,9 @@ class SweepFold:
 
     def _released(self, event: Event) -> None:
         self._tally.wall.release(event.time)
+        if event.payload.get("interrupted"):  # by somebody who may have made room meanwhile
+            for trial in self._books.resting:
+                self._books.put(replace(trial, not_before=0.0))
 
     def _sweep_state(self, event: Event) -> None:
         self._state = SweepState(event.payload["state"])

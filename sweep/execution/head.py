@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shlex
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from infra.errors import InputError, StoreError
 from sweep.execution.supervising import RESUMING
 
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
+ANSWER_SECONDS = 120.0
+ASK_SECONDS = 0.3
 _KIND = "accelerator_type:"
 """Begins the resource Ray gives a machine by the model of its GPUs."""
 _OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
@@ -35,6 +39,8 @@ class Submission:
     submission_id: str
     """Ray's name for it."""
     address: str
+    installs: tuple[str, ...] = ()
+    """Packages with versions that Ray installs there first; none where the machines have all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,38 @@ class Head:
         """The Ray that runs there, as it said when it was connected to."""
         return str(self._client._server_ray_version)
 
+    @property
+    def session(self) -> str:
+        """Ray's name for this start of the cluster; another one may have other images."""
+        with self._translated():
+            answer = self._client._do_request("GET", "/api/version")
+            answer.raise_for_status()
+            return str(answer.json()["session_name"])
+
+    def answer_of_python(self, code: str, *, seconds: float = ANSWER_SECONDS) -> str:
+        """The last line a piece of Python prints, run there in the environment the head has.
+
+        Raises:
+            StoreError: If it fails, or takes longer.
+        """
+        with self._translated():
+            name = self._client.submit_job(
+                entrypoint=f"python -c {shlex.quote(code)}", metadata={"rmsweep": "question"}
+            )
+            deadline = time.monotonic() + seconds
+            while (state := self._client.get_job_status(name)) not in ENDED:
+                if time.monotonic() > deadline:
+                    self._client.stop_job(name)
+                    raise StoreError(
+                        f"the cluster at {self.entry.address} did not run a job within "
+                        f"{seconds:.0f} s ({state.lower()})"
+                    )
+                time.sleep(ASK_SECONDS)
+        said = self.log(name).strip().rpartition("\n")[2]
+        if state is not JobStatus.SUCCEEDED:
+            raise StoreError(f"a job that lists packages failed at {self.entry.address}: {said}")
+        return said
+
     def submit(
         self, sweep_id: str, runtime_env: dict[str, Any], *, resuming: bool = False
     ) -> Submission:
@@ -88,7 +126,10 @@ class Head:
                 entrypoint_num_cpus=self.entry.driver_cpus or None,
             )
         return Submission(
-            sweep_id=sweep_id, submission_id=submission_id, address=self.entry.address
+            sweep_id=sweep_id,
+            submission_id=submission_id,
+            address=self.entry.address,
+            installs=tuple(runtime_env.get("pip", ())),
         )
 
     def state(self, submission_id: str) -> JobStatus:

@@ -30,7 +30,7 @@ from sweep.execution.reuse import missing_evaluations
 from sweep.execution.tuning import execute_orders
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
-from sweep.records.publisher import OpenTracker, Publisher, tracker_opener
+from sweep.records.publisher import UNPUBLISHED_KIND, OpenTracker, Publisher, tracker_opener
 from sweep.records.rows import Holder, SweepRow
 
 OnProgress = Callable[[Progress], None]
@@ -125,13 +125,13 @@ def run_sweep(
         finally:
             # A ledger that cannot be reached lets go by itself when the lease lapses.
             with contextlib.suppress(RmsweepError):
-                ledger.release_sweep(plan.sweep_id, holder)
+                ledger.release_sweep(plan.sweep_id, holder, interrupted=interrupt.requested)
             hurry = 5.0 if interrupt.requested else 1.0
             unpublished = _publish_rest(publisher, execution.flush_seconds / hurry)
         row = ledger.sweep(plan.sweep_id)
         notifier.ended(row.state, row.reason)
     if unpublished is not None:
-        ledger.record_decision(plan.sweep_id, "unpublished", {"reason": unpublished})
+        ledger.record_decision(plan.sweep_id, UNPUBLISHED_KIND, {"reason": unpublished})
     return SweepResult(
         sweep_id=plan.sweep_id,
         state=row.state,

@@ -6,7 +6,6 @@ places: never a secret, never data. The sources are named by content, so they tr
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import tempfile
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 import yaml
-from packaging.requirements import Requirement
 
 from infra.clusters import ClusterEntry, environment_of
 from infra.errors import InputError
 from sweep.execution.cluster import Cluster, Node
+from sweep.execution.environment import pins_for
 from sweep.execution.head import Head, Machine, Submission
 from sweep.execution.placement import gang_bundles
 from sweep.execution.sender import PACKAGES, Sender
@@ -36,17 +35,20 @@ _LOCAL = re.compile(r"^(/|\./|\.\./|~)")
 _PATH_ENDINGS = ("path", "file", "folder", "images")
 
 
-def submit(plan: SweepPlan, entry: ClusterEntry, *, resuming: bool = False) -> Submission:
+def submit(
+    plan: SweepPlan, entry: ClusterEntry, home: Path, *, resuming: bool = False
+) -> Submission:
     """Hand a sweep to a cluster; returns as soon as the cluster has accepted it.
 
     Args:
         plan: What is to be trained.
         entry: Where.
+        home: This machine's, which remembers what a cluster's environment has.
         resuming: Only go on with what the cluster's ledger has, begin nothing there.
 
     Raises:
         InputError: If a file is only on this machine, a place would die with the head, the token
-            is wrong, or the cluster runs another Ray.
+            is wrong, or the cluster runs another Ray or Python.
         StoreError: If no head answers.
     """
     environment = environment_of(entry)
@@ -54,6 +56,7 @@ def submit(plan: SweepPlan, entry: ClusterEntry, *, resuming: bool = False) -> S
     head = refuse_another_ray(entry)
     if not entry.grows:
         _refuse_what_never_fits(plan, head.machines())
+    pins = pins_for(head, home)
     with tempfile.TemporaryDirectory(prefix="rmsweep-") as folder:
         write_parcel(plan, Path(folder))
         runtime_env: dict[str, Any] = {
@@ -62,8 +65,8 @@ def submit(plan: SweepPlan, entry: ClusterEntry, *, resuming: bool = False) -> S
             "excludes": list(EXCLUDED),
             "env_vars": environment,
         }
-        if entry.environment == "pip":
-            runtime_env["pip"] = pinned_packages()
+        if pins:
+            runtime_env["pip"] = pins
         return head.submit(plan.sweep_id, runtime_env, resuming=resuming)
 
 
@@ -100,20 +103,6 @@ def source_folders() -> list[Path]:
     """The folders of this project's packages, wherever they are installed."""
     root = Path(__file__).resolve().parents[2]
     return [root / package for package in PACKAGES]
-
-
-def pinned_packages() -> list[str]:
-    """This machine's version of every package the project asks for."""
-    asked = (Requirement(text) for text in importlib.metadata.requires("rmsweep") or ())
-    return sorted(
-        f"{one.name}{_extras(one)}=={importlib.metadata.version(one.name)}"
-        for one in asked
-        if one.marker is None or one.marker.evaluate({"extra": ""})
-    )
-
-
-def _extras(requirement: Requirement) -> str:
-    return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
 
 
 def write_parcel(plan: SweepPlan, folder: Path) -> None:

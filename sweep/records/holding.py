@@ -113,7 +113,9 @@ def acquire(connection: Connection, sweep_id: str, holder: Holder, now: float) -
     )
 
 
-def release(connection: Connection, sweep_id: str, holder: Holder, now: float) -> None:
+def release(
+    connection: Connection, sweep_id: str, holder: Holder, now: float, *, interrupted: bool
+) -> None:
     """Let go of a sweep; silent when the driver does not hold it."""
     sharing.withdraw(connection, sweep_id, holder)
     let_go = connection.execute(
@@ -140,9 +142,8 @@ def release(connection: Connection, sweep_id: str, holder: Holder, now: float) -
         connection.execute(
             sa.update(holders).where(holders.c.driver == holder.driver).values(expires=now)
         )
-    journal.append(
-        connection, "sweep_released", time=now, sweep_id=sweep_id, payload={"driver": holder.driver}
-    )
+    payload = {"driver": holder.driver, "interrupted": interrupted}
+    journal.append(connection, "sweep_released", time=now, sweep_id=sweep_id, payload=payload)
 
 
 def take_lease(

@@ -193,10 +193,10 @@ class Ledger(Amendments):
             holding.refuse_if_taken_over(connection, holder)
             holding.beat(connection, holder, ttl_seconds=ttl_seconds, now=self._clock())
 
-    def release_sweep(self, sweep_id: str, holder: Holder) -> None:
-        """Let go of a sweep; silent when this driver does not hold it."""
+    def release_sweep(self, sweep_id: str, holder: Holder, *, interrupted: bool = False) -> None:
+        """Let go of a sweep, `interrupted` from outside; silent if this driver does not hold it."""
         with self.database.writing() as connection:
-            holding.release(connection, sweep_id, holder, self._clock())
+            holding.release(connection, sweep_id, holder, self._clock(), interrupted=interrupted)
 
     def trials(self, sweep_id: str) -> list[TrialView]:
         """A sweep's trials in the order of the plan; three queries, whatever their number."""

@@ -1,15 +1,17 @@
 """The thread that keeps a tracker up to date while a sweep runs.
 
 A driver never waits for the tracker: opening it, writing and waiting for a server that is down all
-happen here, and whatever was not written stays in the ledger for the next time.
+happen here, and whatever was not written stays in the ledger for the next time. That it is down is
+said as soon as it is noticed: here, and in the ledger for onlookers elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -18,8 +20,10 @@ from infra.settings import Settings, masked
 from infra.tracking import Tracker
 from sweep.records.ledger import Ledger
 from sweep.records.publishing import SweepPublishing, is_caught_up
-from sweep.records.rows import SweepRow
+from sweep.records.rows import DecisionRow, SweepRow
 
+UNPUBLISHED_KIND = "unpublished"
+"""Of the ledger's note `reason`: why the tracker does not show everything; empty when it does."""
 OpenTracker = Callable[[], Tracker]
 _LONGEST_PAUSE_SECONDS = 60.0
 _REST = 9.0
@@ -79,6 +83,8 @@ class Publisher:
         self._answered = 0  # flushes that a pass begun after them has answered
         self._caught_up = False
         self._problem: str | None = None
+        self._noted: bool | None = None
+        """Whether the ledger says that something is not shown; None before it was looked up."""
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
 
     @property
@@ -152,9 +158,11 @@ class Publisher:
                 self._publishing = SweepPublishing(self._ledger, self._tracker, self._sweep_id)
             self._publishing.publish()
             self._problem = None
+            self._note("")
             return is_caught_up(self._ledger, self._tracker.uri, self._sweep_id)
         except StoreError as error:
             self._problem = str(error)
+            self._note(self._problem)
         except RmsweepError as error:
             if str(error) != self._problem:
                 _log.warning("the sweep cannot be shown: %s", error)
@@ -163,3 +171,25 @@ class Publisher:
             self._problem = repr(error)
             _log.exception("the sweep cannot be shown")
         return False
+
+    def _note(self, reason: str) -> None:
+        """Say once that the tracker does not answer, and once that it does again."""
+        with contextlib.suppress(RmsweepError):  # the ledger is away: its own trouble is told apart
+            if self._noted is None:
+                told = unpublished_reason(self._ledger.decisions(self._sweep_id))
+                self._noted = bool(told)
+            if self._noted == bool(reason):
+                return
+            self._ledger.record_decision(self._sweep_id, UNPUBLISHED_KIND, {"reason": reason})
+            self._noted = bool(reason)
+            if reason:
+                _log.warning("not shown yet, nothing is lost, it is tried again: %s", reason)
+
+
+def unpublished_reason(decisions: Iterable[DecisionRow]) -> str:
+    """Why the tracker does not show everything, by what was noted last; else nothing."""
+    last = ""
+    for one in decisions:
+        if one.kind == UNPUBLISHED_KIND:
+            last = str(one.payload["reason"])
+    return last

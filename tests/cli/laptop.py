@@ -32,10 +32,13 @@ replicates: {seeds: 1}
 LONGEST_SECONDS = 400.0
 
 
-def submit(head: RayHead, token: str, home: Path, file: Path) -> subprocess.CompletedProcess[str]:
+def submit(
+    head: RayHead, token: str, home: Path, file: Path, *, environment: str = "auto"
+) -> subprocess.CompletedProcess[str]:
     """In a process of its own: Ray reads its token once per process."""
     home.mkdir(exist_ok=True)
-    (home / "clusters.yaml").write_text(f"lab: {{address: '{head.address}', shared: ['{home}']}}")
+    entry = f"{{address: '{head.address}', shared: ['{home}'], environment: {environment}}}"
+    (home / "clusters.yaml").write_text(f"lab: {entry}")
     told = replace(head, token=token)
     return asked(
         told, home, "-m", "sweep.cli.main", "submit", str(file), "--cluster", "lab", "--json"

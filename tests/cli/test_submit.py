@@ -17,7 +17,7 @@ from sweep.cli.planning import plan_file
 from sweep.cli.workplace import open_workplace
 from sweep.execution.head import Head
 from sweep.execution.sender import PACKAGES
-from sweep.execution.submitting import pinned_packages, source_folders, write_parcel
+from sweep.execution.submitting import source_folders, write_parcel
 from sweep.execution.supervising import SWEEP_FILE
 from sweep.records.submissions import SUBMITTED_KIND
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
@@ -43,14 +43,6 @@ def file(home: Path, tmp_path: Path) -> Path:
 def test_every_package_of_the_project_travels() -> None:
     assert [folder.name for folder in source_folders()] == list(PACKAGES)
     assert all((folder / "__init__.py").is_file() for folder in source_folders())
-
-
-def test_the_pinned_environment_names_every_dependency_once_with_this_version() -> None:
-    pins = pinned_packages()
-
-    assert any(pin.startswith("ray[default,tune]==") for pin in pins)
-    assert any(pin.startswith("torch==") for pin in pins)
-    assert len({pin.split("==")[0] for pin in pins}) == len(pins)
 
 
 @pytest.mark.parametrize("design", ["one_factor", "grid", "random, points: 1"])
@@ -160,6 +152,46 @@ def test_a_check_for_a_cluster_asks_its_head_what_it_has(
         ]
         > 1.5 * two
     )
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_head_is_asked_for_its_packages_once_and_nothing_is_installed_where_all_are_there(
+    head: RayHead, home: Path
+) -> None:
+    code = f"""
+import pathlib, platform
+from infra.clusters import ClusterEntry
+from sweep.execution.environment import FOLDER, Found, pins_for
+from sweep.execution.head import Head
+home = pathlib.Path({str(home)!r})
+head = Head(ClusterEntry(address={head.address!r}, ledger="sqlite:////mnt/ledger.db"))
+jobs = lambda: sum(job.metadata.get("rmsweep") == "question" for job in head._client.list_jobs())
+assert pins_for(head, home) == [], "it has all of ours"
+(kept,) = (home / FOLDER).iterdir()
+found = Found.model_validate_json(kept.read_text())
+assert found.python == platform.python_version() and "torch" in found.packages
+assert pins_for(head, home) == [] and jobs() == 1, "asked once"
+fewer = found.model_copy(update={{"packages": found.packages - {{"torch"}}}})
+kept.write_text(fewer.model_dump_json())
+assert any(pin.startswith("torch==") for pin in pins_for(head, home)) and jobs() == 1
+"""
+    answer = asked(head, home, "-c", code)
+
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_sweep_runs_in_the_pinned_environment_that_ray_installs(
+    rmsweep: Command, file: Path, home: Path, head: RayHead
+) -> None:
+    answer = submit(head, head.token, home, file, environment="pip")
+    assert answer.returncode == 0, answer.stderr
+    shown = shown_when(rmsweep, lambda shown: shown["state"] not in ("pending", "running"))
+
+    assert any(pin.startswith("torch==") for pin in json.loads(answer.stdout)["installs"])
+    assert shown["state"] == "succeeded"
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from sweep.cli.watching import Onlooker
 from sweep.engine.progress import Progress
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.publisher import UNPUBLISHED_KIND
 from sweep.records.rows import Holder
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep
 from tests.cli.conftest import Command
@@ -42,6 +43,22 @@ def test_without_a_terminal_status_is_plain_lines(rmsweep: Command, made: MadeSw
     assert lines[-1] == f"no driver is running it; `rmsweep resume {made.sweep_id}` goes on"
     assert "\x1b" not in answer.out
     assert "\N{BOX DRAWINGS LIGHT HORIZONTAL}" not in answer.out
+
+
+def test_status_says_while_mlflow_does_not_show_the_sweep(
+    rmsweep: Command, made: MadeSweep
+) -> None:
+    def notes() -> tuple[str, str]:
+        asked = ("status", made.sweep_id)
+        return rmsweep(*asked).out, json.loads(rmsweep(*asked, "--json").out)["note"]
+
+    made.ledger.record_decision(made.sweep_id, UNPUBLISHED_KIND, {"reason": "no server at [x]"})
+    down = notes()
+    made.ledger.record_decision(made.sweep_id, UNPUBLISHED_KIND, {"reason": ""})
+
+    told = "MLflow does not show everything yet, nothing is lost: no server at [x]"
+    assert all(note.rstrip().endswith(f"goes on\n{told}") for note in down)
+    assert all("MLflow" not in note for note in notes())
 
 
 def test_status_for_programs_has_the_same(rmsweep: Command, made: MadeSweep) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from sweep.engine.decision_kinds import EndSweep, StartTrial, Wait
 from sweep.engine.decisions import decide
 from sweep.engine.trial_events import ended, reported
-from sweep.engine.view import MAX_LOSSES, MAX_RETRIES, PAUSES, TrialStanding
+from sweep.engine.view import DISK_FULL, MAX_LOSSES, MAX_RETRIES, PAUSES, TrialStanding
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.rows import Event
@@ -45,6 +45,26 @@ def test_starting_a_sweep_again_whose_machines_were_taken_goes_on_from_the_check
     assert driver.ended.state is SweepState.FAILED
     identity = sweep.trials[0].identity
     assert decision == StartTrial(identity=identity, resume=True, retry=True)
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_pause_ends_with_a_driver_that_was_interrupted_and_not_with_one_that_failed(
+    ledger: Ledger, clock: SimulatedClock, interrupted: bool
+) -> None:
+    sweep = sweep_of(ledger, clock, 1)
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    driver.running[sweep.trials[0].identity].failure = DISK_FULL
+    clock.now += 5.0
+    driver.report()
+    assert not driver.running
+    # Its user frees the disk, and has it go on: by hand, or by queueing the batch job again.
+    ledger.release_sweep(sweep.sweep_id, driver.holder, interrupted=interrupted)
+    clock.now += 1.0
+
+    decisions = decide(SimulatedDriver(sweep).view())
+
+    assert any(isinstance(each, StartTrial) for each in decisions) is interrupted
 
 
 def test_a_checkpoint_from_before_a_bug_is_spoiled_until_a_new_one_is_written(

@@ -1,0 +1,131 @@
+"""Which packages a submission finds on a cluster, and what Ray installs where some are missing.
+
+The head is asked once per start of its cluster: a job of a second or two that lists what its Python
+has. Where all is there, the machines' own environment is used as it is; another version there is
+named by the supervisor. Where something is missing Ray installs this machine's versions, once per
+machine and list of versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from infra.errors import InputError
+from infra.frozen import Frozen
+
+if TYPE_CHECKING:
+    from infra.clusters import ClusterEntry
+    from sweep.execution.head import Head
+
+PROJECT = "rmsweep"
+FOLDER = "clusters"
+"""In the machine's home: what clusters were found to have, a file for each start of one."""
+_LISTING = (
+    "import importlib.metadata as m, json, platform; "
+    "print(json.dumps({'python': platform.python_version(), 'packages': sorted("
+    "{d.metadata['Name'].lower().replace('_', '-') for d in m.distributions()})}))"
+)
+
+
+class Found(Frozen):
+    """What a cluster's own environment has."""
+
+    python: str
+    packages: frozenset[str]
+    """Names in lower case, with hyphens."""
+
+
+def pins_for(head: Head, home: Path) -> list[str]:
+    """What Ray is to install for a submission; nothing where the machines have what it needs.
+
+    Args:
+        head: Of the cluster, whose entry may have decided already.
+        home: This machine's, where the answer is kept as long as the cluster runs.
+
+    Raises:
+        InputError: If the cluster's Python is of another minor version, which no package mends.
+        StoreError: If the head does not answer.
+    """
+    if head.entry.environment == "image":
+        return []
+    if head.entry.environment == "pip":
+        return pinned_packages()
+    found = _found_on(head, home)
+    mine = platform.python_version()
+    if mine.split(".")[:2] != found.python.split(".")[:2]:
+        raise InputError(
+            f"Python is {mine} on this machine and {found.python} on the cluster at "
+            f"{head.entry.address}; both must be of one minor version"
+        )
+    return pinned_packages() if missing_from(found, head.entry) else []
+
+
+def missing_from(found: Found, entry: ClusterEntry) -> list[str]:
+    """Packages a sweep needs on this cluster and does not find there."""
+    needed = {_plain(one.name) for one in _asked_for("")}
+    if (entry.ledger or "").startswith("postgresql"):
+        needed |= {_plain(one.name) for one in _asked_for("postgresql")}
+    return sorted(needed - found.packages)
+
+
+def pinned_packages() -> list[str]:
+    """This machine's version of every package the project asks for, optional ones if installed."""
+    pins = set()
+    for requirement in (*_asked_for(""), *_optional()):
+        # A label such as `+cpu` names a build of this machine's, which no index has.
+        version = Version(importlib.metadata.version(requirement.name)).public
+        pins.add(f"{requirement.name}{_extras(requirement)}=={version}")
+    return sorted(pins)
+
+
+def _asked_for(extra: str) -> Iterator[Requirement]:
+    """The project's dependencies, or those one of its extras adds."""
+    for text in importlib.metadata.requires(PROJECT) or ():
+        requirement = Requirement(text)
+        plain = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if (
+            plain
+            if not extra
+            else (
+                not plain
+                and requirement.marker is not None
+                and requirement.marker.evaluate({"extra": extra})
+            )
+        ):
+            yield requirement
+
+
+def _optional() -> Iterator[Requirement]:
+    installed = {_plain(one.metadata["Name"]) for one in importlib.metadata.distributions()}
+    for extra in importlib.metadata.metadata(PROJECT).get_all("Provides-Extra") or ():
+        yield from (one for one in _asked_for(extra) if _plain(one.name) in installed)
+
+
+def _found_on(head: Head, home: Path) -> Found:
+    """What the head's Python has; asked once as long as the cluster runs."""
+    start = hashlib.sha256(f"{head.entry.address} {head.session}".encode()).hexdigest()[:16]
+    kept = home / FOLDER / f"{start}.json"
+    if kept.is_file():
+        return Found.model_validate_json(kept.read_text(encoding="utf-8"))
+    told = head.answer_of_python(_LISTING)
+    found = Found.model_validate(json.loads(told))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(found.model_dump_json(), encoding="utf-8")
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _extras(requirement: Requirement) -> str:
+    return f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
