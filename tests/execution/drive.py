@@ -1,7 +1,7 @@
 """A driver in a process of its own: `python -m tests.execution.drive HOME SWEEP`, to be killed.
 
-SWEEP is the JSON of `{"name", "configs": [...]}`, with `"budget"` and the `"address"` of a cluster
-where it is to join one; the last line printed is the result.
+SWEEP is the JSON of `{"name", "configs": [...]}`, with `"budget"`, the `"address"` of a cluster
+where it is to join one, and a `"ledger"` that is not HOME's; the last line printed is the result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ def main() -> int:
     """Run the sweep; leaves as the command does: 130 when interrupted, 1 when Ray failed."""
     home, sweep = Path(sys.argv[1]), json.loads(sys.argv[2])
     configs = [TrainerConfig.model_validate(config) for config in sweep["configs"]]
-    settings = settings_in(home).model_copy(update={"ray_address": sweep.get("address")})
+    own = settings_in(home)
+    places = {
+        "ray_address": sweep.get("address"),
+        "ledger_url": sweep.get("ledger", own.ledger_url),
+    }
+    settings = own.model_copy(update=places)
     budget = BudgetSpec.model_validate(sweep.get("budget", {}))
     with Ledger.open(settings.ledger_url) as ledger:
         plan = plan_of(configs, name=sweep["name"], budget=budget)
