@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sweep.engine.budgets.parts import arm_part, stage_part, whole
 from sweep.engine.budgets.purse import Purse
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
@@ -88,14 +89,15 @@ class _Queue:
 
 
 class _Purses:
-    """The sweep's budget and those of its stages; a trial is paid for by both."""
+    """The sweep's budget and those of stages and arms; a trial is paid for by all it belongs to."""
 
     def __init__(self, view: SweepView, running: tuple[TrialStanding, ...]) -> None:
         self._view = view
-        self._whole = Purse(view.budget, view.spent, running, pace=view.pace)
-        self._stages: dict[int, Purse | None] = {}
-        self._over: set[int] = set()
-        """Stages whose next trial costs more than they have left: nobody overtakes it."""
+        self._whole = Purse(whole(view), running, view=view)
+        self._parts: dict[int | str, Purse | None] = {}
+        """By number of stage and by arm."""
+        self._over: set[int | str] = set()
+        """Those whose next trial costs more than they have left: nobody overtakes it."""
         self.refused = ""
         """The first objection."""
         self.closed = False
@@ -103,30 +105,33 @@ class _Purses:
 
     def allow(self, trial: TrialStanding) -> bool:
         """Whether the trial may start."""
-        whole, stage = self._whole, self._of(trial.stage)
-        objection = whole.objection(trial)
+        objection = self._whole.objection(trial)
         if objection:
-            self.closed = not whole.only_new_trials_are_refused(trial)
-        elif trial.stage in self._over:
-            return False
-        elif stage is not None:
-            objection = stage.objection(trial)
-            if objection and not stage.only_new_trials_are_refused(trial):
-                self._over.add(trial.stage)
+            self.closed = not self._whole.only_new_trials_are_refused(trial)
+        for key in (trial.stage, trial.arm):
+            purse = None if objection else self._of(key)
+            if purse is None:
+                continue
+            if key in self._over:
+                return False
+            objection = purse.objection(trial)
+            if objection and not purse.only_new_trials_are_refused(trial):
+                self._over.add(key)
         self.refused = self.refused or objection
         return not objection
 
     def pay(self, trial: TrialStanding) -> None:
         """Set aside what the trial is expected to cost."""
-        self._whole.pay(trial)
-        stage = self._of(trial.stage)
-        if stage is not None:
-            stage.pay(trial)
+        for purse in (self._whole, self._of(trial.stage), self._of(trial.arm)):
+            if purse is not None:
+                purse.pay(trial)
 
-    def _of(self, number: int) -> Purse | None:
-        if number not in self._stages:
-            self._stages[number] = Purse.of_stage(self._view, number)
-        return self._stages[number]
+    def _of(self, key: int | str) -> Purse | None:
+        if key not in self._parts:
+            view = self._view
+            part = stage_part(view, key) if isinstance(key, int) else arm_part(view, key)
+            self._parts[key] = None if part is None else Purse.of(part, view)
+        return self._parts[key]
 
 
 def _times_overtaken(view: SweepView, trial: TrialStanding) -> int:

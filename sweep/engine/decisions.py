@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sweep.engine.admission import Admission, admit
-from sweep.engine.budgets.arm_budgets import closed_arms, seconds_until_closed
 from sweep.engine.budgets.budget import seconds_until_spent, verdict
 from sweep.engine.budgets.draining import draining, seconds_until_drained
 from sweep.engine.decision_kinds import (
@@ -50,7 +49,7 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
     if ending is not None:
         return _wind_down(running, ending)
     # An arm that is closed is not judged too: it would be lost twice.
-    judged = draining(view) or tuple(closed_arms(view)) or _judged(view)
+    judged = draining(view) or _judged(view)
     if judged:
         return judged
     if added is not None:
@@ -240,7 +239,6 @@ def _deadline(view: SweepView) -> float | None:
     waits = (
         seconds_until_spent(view.budget, view.spent),
         seconds_until_drained(view),
-        seconds_until_closed(view),
     )
     rests = [trial.not_before - view.observation.now for trial in view.resting]
     known = [seconds for seconds in waits if seconds is not None]

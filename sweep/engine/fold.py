@@ -147,9 +147,9 @@ class SweepFold:
 
     def view(self, observation: Observation) -> SweepView:
         """The sweep as these events and this observation show it."""
-        books = self._books
-        in_flight = books.in_flight
-        spent = self._tally.spent(in_flight, observation)
+        books, tally = self._books, self._tally
+        in_flight, limits_arms = books.in_flight, self._budget.limits_arms
+        spent = tally.spent(in_flight, observation)
         return SweepView(
             sweep_id=self.sweep_id,
             budget=self._budget,
@@ -167,9 +167,8 @@ class SweepFold:
             growth=self._growth,
             spent=spent,
             stages=self._stages,
-            spent_by_stage=(
-                self._tally.spent_by_stage(in_flight, observation) if self._stages else {}
-            ),
+            spent_by_stage=tally.spent_by_stage(in_flight, observation) if self._stages else {},
+            spent_by_arm=tally.spent_by_arm(in_flight, observation) if limits_arms else {},
             told=frozenset(self._told),
             pace=self._tally.pace,
             first_ends=self._tally.first_ends,

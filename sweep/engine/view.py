@@ -212,6 +212,8 @@ class SweepView:
     """Names of the stages of a staged design."""
     spent_by_stage: Mapping[int, BudgetState] = field(default_factory=dict)
     """Of the stages that have begun, by number."""
+    spent_by_arm: Mapping[str, BudgetState] = field(default_factory=dict)
+    """Of the arms that have begun, where arms have budgets of their own."""
     told: frozenset[tuple[str, str]] = frozenset()
     """What the log says of limits already: `warn` or `drain`, and the limit."""
     pace: float | None

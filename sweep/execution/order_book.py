@@ -142,7 +142,7 @@ class OrderBook:
     def close_overdue(self, patience: Patience) -> list[OpenOrder]:
         """Close every order that has not done what it should within its driver's patience."""
         unbegun = [order for order in self.waiting() if order.stop_since is not None]
-        late = self.overdue(grace_seconds=patience.grace)
+        late = self.overdue(patience)
         for order in (*unbegun, *late):
             why = patience.why_paused(begun=order.heard is not None)
             self.close(order, TrialState.PAUSED, message=why)
@@ -157,18 +157,19 @@ class OrderBook:
         now = self._clock()
         return [o for o in self if o.heard is None and now - o.given >= seconds]
 
-    def overdue(self, *, grace_seconds: float) -> list[OpenOrder]:
+    def overdue(self, patience: Patience) -> list[OpenOrder]:
         """Orders that were to stop and have not within the grace.
 
-        It begins once more with the first report after that, which says that a checkpoint is being
-        written, and never again: an order is overdue after twice the grace whatever it reports.
+        Half of it is for the first report after that, which says that a checkpoint is being
+        written; the whole of it is over whatever is reported.
         """
         now = self._clock()
         return [
             order
             for order in self
             if order.stop_since is not None
-            and now - (order.ending_since or order.stop_since) > grace_seconds
+            and now - order.stop_since
+            > (patience.answer if order.ending_since is None else patience.grace)
         ]
 
     def silent(self, *, seconds: float) -> list[OpenOrder]:

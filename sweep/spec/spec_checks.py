@@ -66,6 +66,7 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
             f"({budget.drain_at:g}); lower budget.warn_at, or raise budget.drain_at"
         )
         findings.append(Finding(("budget", "warn_at"), message))
+    findings += _arm_budget_findings(spec)
     for stage, own in budget.per_stage.items():
         findings += _stage_budget_findings(spec, stage, own)
     if budget.trials is not None and budget.trials < spec.replicates.seeds:
@@ -74,6 +75,20 @@ def budget_findings(spec: SweepSpec) -> list[Finding]:
             f"raise budget.trials or lower replicates.seeds"
         )
         findings.append(Finding(("budget", "trials"), message))
+    return findings
+
+
+def _arm_budget_findings(spec: SweepSpec) -> list[Finding]:
+    own, seeds, findings = spec.budget.per_arm, spec.replicates.seeds, []
+    if own.usd is not None and spec.budget.usd_per_gpu_hour is None:
+        message = "a limit in dollars needs a price; give budget.usd_per_gpu_hour"
+        findings.append(Finding(("budget", "per_arm", "usd"), message))
+    if own.trials is not None and own.trials < seeds:
+        message = (
+            f"{own.trials} trials cannot hold an arm's {seeds} seeds; raise budget.per_arm.trials "
+            "or lower replicates.seeds"
+        )
+        findings.append(Finding(("budget", "per_arm", "trials"), message))
     return findings
 
 

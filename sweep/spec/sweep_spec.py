@@ -23,30 +23,29 @@ from sweep.spec.scheduler_spec import NoScheduler, SchedulerSpec
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class ArmBudgetSpec(Frozen):
-    """What each arm may spend, all its seeds together; each limit is hard."""
+class PartBudgetSpec(Frozen):
+    """What a part of a sweep may spend; each limit is hard, absent means unlimited."""
 
     gpu_hours: PositiveFloat | None = None
-    """Device-hours."""
-    failures: PositiveInt | None = None
-    """Failed attempts after which the arm is stopped."""
-
-
-class StageBudgetSpec(Frozen):
-    """What one stage of a staged design may spend; each limit is hard, absent means unlimited.
-
-    Once it is spent the stage is over: the next one goes on from what was trained to its end.
-    """
-
-    gpu_hours: PositiveFloat | None = None
-    """Device-hours of the trials the stage added."""
+    """Device-hours of its trials."""
     usd: PositiveFloat | None = None
     """Money; needs `usd_per_gpu_hour`."""
     hours: PositiveFloat | None = None
-    """Wall clock from the stage's first trial on."""
+    """Wall clock from its first trial on."""
     trials: PositiveInt | None = None
     failures: PositiveInt | None = None
     """Failed attempts."""
+
+
+class ArmBudgetSpec(PartBudgetSpec):
+    """What each arm may spend, all its seeds together; it is stopped then, and the others go on."""
+
+
+class StageBudgetSpec(PartBudgetSpec):
+    """What one stage of a staged design may spend.
+
+    Once it is spent the stage is over: the next one goes on from what was trained to its end.
+    """
 
 
 class BudgetSpec(Frozen):
@@ -79,6 +78,11 @@ class BudgetSpec(Frozen):
     """Part of a limit from which on the log says that it comes near."""
     drain_at: Share = 0.95
     """Part of device-hours, money or wall clock from which on nothing new begins."""
+
+    @property
+    def limits_arms(self) -> bool:
+        """Whether arms have budgets of their own."""
+        return self.per_arm != ArmBudgetSpec()
 
 
 class ResourcesSpec(Frozen):

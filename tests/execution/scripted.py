@@ -156,7 +156,7 @@ def accuracy_of(seed: int) -> float:
 
 SCRIPTED = Execution(
     launch=launch_script,
-    patience=Patience(grace=30.0),
+    patience=Patience(grace=60.0),
     open_tracker=lambda sweep, settings: NullTracker,
 )
 """Scripts instead of training, shown nowhere."""

@@ -15,7 +15,7 @@ from tests.records.rows import TTL, identity_of, register, report, stranger
 from trainer.reporting import TrialReport
 
 SWEEP = "head-1a2b3c4d"
-PATIENCE = Patience(grace=10.0, silence=1000.0)
+PATIENCE = Patience(grace=20.0, silence=1000.0)
 
 
 def begun(ledger: Ledger, clock: SimulatedClock) -> tuple[OrderBook, OpenOrder]:
@@ -36,7 +36,7 @@ def news(order: OpenOrder, said: TrialReport | None = None) -> TrialNews:
     return TrialNews(attempt=order.attempt_id, node="here", report=said)
 
 
-def test_an_order_that_says_nothing_is_overdue_after_the_grace(tmp_path: Path) -> None:
+def test_an_order_that_says_nothing_is_overdue_after_half_of_the_grace(tmp_path: Path) -> None:
     clock = SimulatedClock(100.0)
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         book, order = begun(ledger, clock)
@@ -51,7 +51,7 @@ def test_an_order_that_says_nothing_is_overdue_after_the_grace(tmp_path: Path) -
         assert trial.state is TrialState.PAUSED
 
 
-def test_an_order_that_writes_its_checkpoint_has_the_grace_once_more_and_not_for_ever(
+def test_an_order_that_writes_its_checkpoint_has_the_whole_grace_and_not_more(
     tmp_path: Path,
 ) -> None:
     clock = SimulatedClock(100.0)
@@ -59,7 +59,7 @@ def test_an_order_that_writes_its_checkpoint_has_the_grace_once_more_and_not_for
         book, order = begun(ledger, clock)
         clock.now += 9.0
         book.take_in(news(order, report(7)))
-        clock.now += 9.0
+        clock.now += 10.0
         book.take_in(news(order, report(8)))
         assert book.close_overdue(PATIENCE) == []
 

@@ -225,7 +225,7 @@ def test_a_trial_that_does_not_stop_within_the_grace_is_ended(
     asker = threading.Thread(target=ask)
     asker.start()
     began = time.monotonic()
-    hasty = dataclasses.replace(SCRIPTED, patience=Patience(grace=2.0))
+    hasty = dataclasses.replace(SCRIPTED, patience=Patience(grace=4.0))
     result = run_sweep(plan, ledger, settings, execution=hasty)
     asker.join()
 

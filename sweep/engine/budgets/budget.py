@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sweep.spec.sweep_spec import BudgetSpec
+from sweep.spec.sweep_spec import BudgetSpec, PartBudgetSpec
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -102,11 +102,8 @@ def wall_seconds_limit(budget: BudgetSpec) -> float | None:
     return None if budget.hours is None else budget.hours * SECONDS_PER_HOUR
 
 
-def stage_budget(budget: BudgetSpec, stage: str) -> BudgetSpec | None:
-    """What a stage may spend, in the form of a sweep's budget; None where nothing limits it."""
-    own = budget.per_stage.get(stage)
-    if own is None:
-        return None
+def part_budget(budget: BudgetSpec, own: PartBudgetSpec) -> BudgetSpec:
+    """What a stage or an arm may spend, in the form of a sweep's budget."""
     shared = ("usd_per_gpu_hour", "warn_at", "drain_at")
     return BudgetSpec(**own.model_dump(), **{name: getattr(budget, name) for name in shared})
 

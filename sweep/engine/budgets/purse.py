@@ -8,46 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sweep.engine.budgets.budget import (
-    BudgetState,
     device_seconds_limit,
-    stage_budget,
     verdict,
     wall_seconds_limit,
 )
+from sweep.engine.budgets.parts import Part
 from sweep.engine.view import SweepView, TrialStanding
-from sweep.spec.sweep_spec import BudgetSpec
 
 
 class Purse:
-    """Of a sweep, or of one of its stages."""
+    """Of a sweep, or of a stage or an arm of it."""
 
-    def __init__(
-        self,
-        budget: BudgetSpec,
-        spent: BudgetState,
-        running: Iterable[TrialStanding],
-        *,
-        pace: float | None,
-        where: str = "budget",
-        whole_arms: bool = False,
-    ) -> None:
+    def __init__(self, part: Part, running: Iterable[TrialStanding], *, view: SweepView) -> None:
         """Prepare.
 
         Args:
-            budget: What may be spent.
-            spent: What was, up to now.
+            part: What may be spent, and what was up to now.
             running: Trials that will be paid from it.
-            pace: Measured over planned time.
-            where: The budget's place in the sweep file.
-            whole_arms: Whoever begins an arm's trials begins all: new ones are refused by arm, by
-                who closes it, and not here.
+            view: Of the sweep.
         """
+        budget, spent = part.budget, part.spent
+        self._part = part
         self._budget = budget
-        self._pace = pace
-        self._where = where
-        self._whole_arms = whole_arms
+        self._pace = view.pace
+        # Whoever begins an arm's trials at a rung begins all: they are refused by who closes it.
+        self._whole_arms = part.is_part and bool(view.scheduler.rungs)
         self._new_trials = spent.trials_started
-        found = verdict(budget, spent, where=where)
+        found = verdict(budget, spent, where=part.where)
         self._drained = found.reason if found.allowance == "drain" else ""
         limit = device_seconds_limit(budget)
         committed = sum(self._expected(trial) * trial.workers for trial in running)
@@ -56,22 +43,9 @@ class Purse:
         self._wall = None if wall is None else wall - spent.wall_seconds
 
     @classmethod
-    def of_stage(cls, view: SweepView, number: int) -> Purse | None:
-        """What is left of a stage's own budget; None where it has none."""
-        if not number < len(view.stages):
-            return None
-        name = view.stages[number]
-        budget = stage_budget(view.budget, name)
-        if budget is None:
-            return None
-        return cls(
-            budget,
-            view.spent_by_stage.get(number, BudgetState()),
-            [trial for trial in view.running_here if trial.stage == number],
-            pace=view.pace,
-            where=f"budget.per_stage.{name}",
-            whole_arms=bool(view.scheduler.rungs),
-        )
+    def of(cls, part: Part, view: SweepView) -> Purse:
+        """What is left of the budget of a sweep, a stage or an arm."""
+        return cls(part, [trial for trial in view.running_here if part.holds(trial)], view=view)
 
     def only_new_trials_are_refused(self, trial: TrialStanding) -> bool:
         """Whether a trial that was begun earlier may still go on where this one may not."""
@@ -80,7 +54,7 @@ class Purse:
     def objection(self, trial: TrialStanding) -> str:
         """Why the budget does not allow the trial; empty when it does."""
         if self._too_many(trial):
-            return f"{self._where}.trials is {self._budget.trials}, and that many were started"
+            return f"{self._part.where}.trials is {self._budget.trials}, and that many were started"
         if self._too_late(trial):
             return self._drained
         seconds = self._expected(trial)
@@ -88,12 +62,12 @@ class Purse:
         if self._devices is not None and (self._devices <= 0 or cost > self._devices):
             return (
                 f"{trial.arm} seed {trial.seed} needs about {cost / 3600:.3g} device-hours, "
-                f"{max(0.0, self._devices) / 3600:.3g} are left of the {self._name}"
+                f"{max(0.0, self._devices) / 3600:.3g} are left of the {self._part.name}"
             )
         if self._wall is not None and seconds > self._wall:
             return (
                 f"{trial.arm} seed {trial.seed} takes about {seconds / 3600:.3g} h, "
-                f"{max(0.0, self._wall) / 3600:.3g} h are left of {self._where}.hours"
+                f"{max(0.0, self._wall) / 3600:.3g} h are left of {self._part.where}.hours"
             )
         return ""
 
@@ -102,10 +76,6 @@ class Purse:
         self._new_trials += not trial.claimed
         if self._devices is not None:
             self._devices -= self._expected(trial) * trial.workers
-
-    @property
-    def _name(self) -> str:
-        return "budget" if self._where == "budget" else f"budget of its stage ({self._where})"
 
     def _too_many(self, trial: TrialStanding) -> bool:
         limit = self._budget.trials

@@ -17,17 +17,17 @@ _FIRST_ENDS = 3
 
 @dataclass
 class _Account:
-    """What a sweep, or one of its stages, has paid for."""
+    """What a sweep, or a stage or an arm of it, has paid for."""
 
     device_seconds: float = 0.0
     failures: int = 0
     executed: set[str] = field(default_factory=set)
     began: float | None = None
-    """Wall seconds of the sweep before its first trial."""
+    """Wall seconds of the sweep before its first trial; of the whole sweep, none."""
 
 
 class Tally:
-    """Costs, failures and measured pace of one sweep, and costs and failures by stage."""
+    """Costs, failures and measured pace of one sweep; costs and failures also by stage and arm."""
 
     def __init__(self) -> None:
         self.wall = WallClock()
@@ -36,25 +36,25 @@ class Tally:
         self.last_failure = ""
         self._whole = _Account()
         self._stages: defaultdict[int, _Account] = defaultdict(_Account)
+        self._arms: defaultdict[str, _Account] = defaultdict(_Account)
         self._paces: list[float] = []
 
     def start_anew(self) -> None:
         """Forget failures: whoever starts a sweep again gives it another chance."""
-        for account in (self._whole, *self._stages.values()):
+        for account in (self._whole, *self._stages.values(), *self._arms.values()):
             account.failures = 0
         self.first_ends = ()
 
     def begin(self, trial: TrialStanding, time: float) -> None:
         """An attempt this sweep pays for has begun."""
-        stage = self._stages[trial.stage]
-        if stage.began is None:
-            stage.began = self.wall.seconds(time)
-        for account in (self._whole, stage):
+        for account in self._accounts(trial):
+            if account.began is None and account is not self._whole:
+                account.began = self.wall.seconds(time)
             account.executed.add(trial.identity)
 
     def pay(self, trial: TrialStanding, device_seconds: float) -> None:
         """An attempt this sweep pays for has ended."""
-        for account in (self._whole, self._stages[trial.stage]):
+        for account in self._accounts(trial):
             account.device_seconds += device_seconds
 
     def note_end(self, trial: TrialStanding, said: Mapping[str, Any], *, faults: int) -> None:
@@ -64,7 +64,7 @@ class Tally:
         self.first_ends = (*self.first_ends, end)[:_FIRST_ENDS]
         if not failed:
             return
-        for account in (self._whole, self._stages[trial.stage]):
+        for account in self._accounts(trial):
             account.failures += faults
         message = str(said.get("error_message") or "").strip()
         first_line = next(iter(message.splitlines()), "")
@@ -99,6 +99,21 @@ class Tally:
             )
             for number, account in sorted(self._stages.items())
         }
+
+    def spent_by_arm(
+        self, in_flight: Iterable[TrialStanding], observation: Observation
+    ) -> dict[str, BudgetState]:
+        """The same by arm."""
+        running: defaultdict[str, list[TrialStanding]] = defaultdict(list)
+        for trial in in_flight:
+            running[trial.arm].append(trial)
+        return {
+            arm: self._state(account, account.began or 0.0, running.get(arm, ()), observation)
+            for arm, account in self._arms.items()
+        }
+
+    def _accounts(self, trial: TrialStanding) -> tuple[_Account, _Account, _Account]:
+        return self._whole, self._stages[trial.stage], self._arms[trial.arm]
 
     def _state(
         self,

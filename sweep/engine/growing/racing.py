@@ -50,7 +50,7 @@ class RaceGrowth:
             for arm in contenders(
                 results_of(view, self._key), sign=self._sign, item=self._space.least_difference
             )
-            if not any(trial.stopped for trial in arms[arm])
+            if not any(trial.stopped or trial.dropped for trial in arms[arm])
         ]
         next_seeds = {arm: max(t.seed for t in arms[arm]) + 1 for arm in staying}
         if len(staying) < 2:

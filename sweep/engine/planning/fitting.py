@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterator
 
 from infra.errors import Problem
-from sweep.engine.budgets.budget import stage_budget
-from sweep.engine.planning.asked import Asked, Limit, device_hours
+from sweep.engine.budgets.budget import part_budget
+from sweep.engine.planning.asked import Asked, Limit
 from sweep.engine.planning.cuts import Cuts
 from sweep.engine.planning.growing_fit import Growing
 from sweep.engine.planning.plan import PlannedTrial, SweepPlan
@@ -53,25 +53,30 @@ def budget_notes(plan: SweepPlan) -> Iterator[str]:
 
 def _arm_problems(plan: SweepPlan, asked: Asked) -> list[Problem]:
     """Arms that would be stopped by their own budget."""
-    allowed = plan.spec.budget.per_arm.gpu_hours
-    if allowed is None:
+    budget = plan.spec.budget
+    if not budget.limits_arms:
         return []
     by_arm: dict[str, list[PlannedTrial]] = {}
     for trial in asked.trials:
         by_arm.setdefault(trial.arm, []).append(trial)
-    over = [
-        f"{arm} needs about {_shown(hours)}"
-        for arm, trials in by_arm.items()
-        if (hours := device_hours(trials)) > allowed
-    ]
-    if not over:
-        return []
-    shown = "; ".join(over[:3]) + (f"; and {len(over) - 3} more" if over[3:] else "")
-    message = (
-        f"device-hours allowed per arm are {allowed:g}, but {shown}; raise "
-        "budget.per_arm.gpu_hours, lower replicates.seeds, or drop these levels"
-    )
-    return [Problem("budget.per_arm.gpu_hours", message)]
+    problems = []
+    own = part_budget(budget, budget.per_arm)
+    for limit in asked.limits(own, plan.estimate.market.devices):
+        needs = {arm: limit.whole(trials) or 0.0 for arm, trials in by_arm.items()}
+        over = [
+            f"{arm} needs about {_shown(needed)}"
+            for arm, needed in needs.items()
+            if needed > limit.allowed
+        ]
+        if over:
+            shown = "; ".join(over[:3]) + (f"; and {len(over) - 3} more" if over[3:] else "")
+            path = f"budget.per_arm.{limit.name}"
+            message = (
+                f"{limit.unit} allowed per arm are {limit.allowed:g}, but {shown}; raise {path}, "
+                "lower replicates.seeds, or drop these levels"
+            )
+            problems.append(Problem(path, message))
+    return problems
 
 
 def _stage_problems(plan: SweepPlan, asked: Asked) -> list[Problem]:
@@ -80,10 +85,10 @@ def _stage_problems(plan: SweepPlan, asked: Asked) -> list[Problem]:
     if not isinstance(design, StagedDesign):
         return []
     for number, stage in enumerate(design.stages):
-        budget = stage_budget(plan.spec.budget, stage.name)
-        if budget is None:
+        own = plan.spec.budget.per_stage.get(stage.name)
+        if own is None:
             continue
-        trials = asked.of_stage(number)
+        budget, trials = part_budget(plan.spec.budget, own), asked.of_stage(number)
         for limit in asked.limits(budget, plan.estimate.market.devices):
             needed = limit.need(trials)
             if needed is not None and needed > limit.allowed:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.errors import Problem
+from infra.errors import Problem, SpecError
 from sweep.engine.planning.fitting import budget_notes, budget_problems
 from sweep.engine.planning.plan import SweepPlan, make_plan, with_finished
 from sweep.spec.resolve import resolve
@@ -97,6 +97,19 @@ def test_an_arm_that_cannot_fit_its_own_budget_is_named() -> None:
     assert list(problems) == ["budget.per_arm.gpu_hours"]
     assert "baseline needs about" in problems["budget.per_arm.gpu_hours"]
     assert "and 1 more" in problems["budget.per_arm.gpu_hours"]
+
+
+def test_each_limit_of_an_arm_is_held_against_all_its_seeds() -> None:
+    limits = {"gpu_hours": 1e-3, "usd": 1e-3, "hours": 1e-3, "trials": 2}
+    budget = {"usd_per_gpu_hour": 2.0, "per_arm": limits}
+
+    assert list(problems_of(plan_of(budget=budget))) == [
+        "budget.per_arm.gpu_hours",
+        "budget.per_arm.usd",
+        "budget.per_arm.hours",
+    ]
+    with pytest.raises(SpecError, match="2 trials cannot hold an arm's 3 seeds"):
+        plan_of(budget={"per_arm": {"trials": 2}}, replicates={"seeds": 3})
 
 
 STAGES = [{"name": "depth", "axes": ["head.layers"]}, {"name": "size", "axes": ["scale"]}]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from typing import cast
 
 import hypothesis.strategies as st
 from hypothesis import given, settings
@@ -20,7 +22,11 @@ from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.replay import replay
 from sweep.engine.view import Observation, SweepView
-from sweep.records.lifecycle import SweepState, TrialState
+from sweep.execution.order_book import OrderBook
+from sweep.execution.orders import TrialNews
+from sweep.execution.patience import Patience
+from sweep.records.ledger import Ledger
+from sweep.records.lifecycle import SweepState
 from sweep.records.rows import Holder, TrialRow
 from sweep.replay.journal import Journal
 from sweep.replay.working import SimulatedClock
@@ -29,24 +35,28 @@ from tests.engine.simulation import planned
 from trainer.reporting import TrialOutcome, TrialReport
 
 TICK = 10.0
-GRACE = 30.0
+ROUND = TICK / 2
+"""Between two looks: one sees that a limit is reached, another that the grace is over."""
+PATIENCE = Patience(grace=60.0)
 CAPACITY = 3
 STAGES = [{"name": "first", "axes": ["a"]}, {"name": "second", "axes": ["b"]}]
 
 
 @dataclass
 class Gang:
-    """A running attempt that says something, or never does."""
+    """A running attempt that is heard in every round, or only once."""
 
     attempt: int
     ends: float
     silent: bool
     stop_takes: float
+    """Seconds from being told to stop until it has; some never do."""
+    heard: bool = False
 
 
 @dataclass
 class Shell:
-    """Looks every tick, ends what was told to stop within the grace, and nothing else."""
+    """Looks in rounds, with the driver's own book of orders, which ends what is overdue."""
 
     spec: SweepSpec
     lengths: list[float]
@@ -58,6 +68,7 @@ class Shell:
 
     def __post_init__(self) -> None:
         self.journal = Journal(clock=self.clock)
+        self.book = OrderBook(cast(Ledger, self.journal), clock=self.clock)
         self.trials = [
             planned(f"t{index}", arm=f"arm {index // 2}", seed=index % 2, workers=1 + index % 2)
             for index in range(len(self.lengths))
@@ -90,45 +101,76 @@ class Shell:
             self.journal.record_decision("s", DECISIONS_KIND, log_entry(view, decisions))
             for each in decisions:
                 if isinstance(each, StartTrial):
-                    self.start(each.identity)
+                    self.start(each)
                 elif isinstance(each, StopTrial):
-                    gang = self.gangs[each.identity]
-                    gang.ends = min(gang.ends, self.clock.now + gang.stop_takes)
+                    self.stop(each.identity)
                 elif isinstance(each, EndSweep):
                     self.ended = True
 
-    def start(self, identity: str) -> None:
-        index = int(identity[1:])
-        workers = self.trials[index].workers
-        attempt = self.journal.claim(identity, "s", self.holder, 1e9, workers)
+    def start(self, decision: StartTrial) -> None:
+        index = int(decision.identity[1:])
+        trial = self.trials[index]
+        attempt = self.journal.claim(
+            trial.identity, "s", self.holder, 1e9, trial.workers, retry=decision.retry
+        )
         assert attempt is not None
+        self.book.add(attempt, [])
         silent = self.silent[index]
-        self.gangs[identity] = Gang(
+        self.gangs[trial.identity] = Gang(
             attempt=attempt.attempt_id,
-            ends=float("inf") if silent else self.clock.now + self.lengths[index],
+            ends=math.inf if silent else self.clock.now + self.lengths[index],
             silent=silent,
             stop_takes=self.stop_takes[index],
         )
 
-    def tick(self) -> None:
+    def stop(self, identity: str) -> None:
+        gang = self.gangs[identity]
+        order = self.book.get(gang.attempt)
+        assert order is not None
+        self.book.stop(order)
+        if not gang.silent:
+            gang.ends = min(gang.ends, self.clock.now + gang.stop_takes)
+
+    def round(self) -> None:
         """What ends in the next seconds ends when it does; the driver looks afterwards."""
-        until = self.clock.now + TICK
-        for identity, gang in sorted(self.gangs.items(), key=lambda each: each[1].ends):
+        until = self.clock.now + ROUND
+        for gang in sorted(self.gangs.values(), key=lambda gang: gang.ends):
             if gang.ends <= until:
                 self.clock.now = max(self.clock.now, gang.ends)
-                self.end(identity, gang)
+                self.hear(
+                    gang, TrialOutcome(finished=True, step=9, fraction=1.0, seconds=1.0, metrics={})
+                )
         self.clock.now = until
         for gang in self.gangs.values():
-            if not gang.silent:
-                report = TrialReport(step=1, fraction=0.5, seconds=1.0, metrics={})
-                self.journal.record_report(gang.attempt, report)
+            if self.book.get(gang.attempt) is not None and not (gang.silent and gang.heard):
+                self.hear(gang, None)
+                gang.heard = True
+        self.book.close_overdue(PATIENCE)
+        self.gangs = {
+            name: gang
+            for name, gang in self.gangs.items()
+            if self.book.get(gang.attempt) is not None
+        }
         self.look()
 
-    def end(self, identity: str, gang: Gang) -> None:
-        outcome = TrialOutcome(finished=True, step=9, fraction=1.0, seconds=1.0, metrics={})
-        self.journal.finish_attempt(gang.attempt, TrialState.PAUSED if gang.silent else
-                                    TrialState.SUCCEEDED, outcome)  # fmt: skip
-        del self.gangs[identity]
+    def longest_of_an_arm(self) -> float:
+        """Seconds from the first start to the last end of the arm that took longest."""
+        spans: dict[str, list[float]] = {}
+        for event in self.journal.events(limit=None):
+            if event.kind in ("attempt_started", "attempt_finished"):
+                spans.setdefault(f"arm {int(str(event.identity)[1:]) // 2}", []).append(event.time)
+        return max((max(times) - min(times) for times in spans.values()), default=0.0)
+
+    def hear(self, gang: Gang, outcome: TrialOutcome | None) -> None:
+        report = TrialReport(step=1, fraction=0.5, seconds=1.0, metrics={})
+        self.book.take_in(
+            TrialNews(
+                attempt=gang.attempt,
+                node="here",
+                report=report if outcome is None else None,
+                outcome=outcome,
+            )
+        )
 
 
 HOURS = st.none() | st.floats(0.005, 0.1)
@@ -137,13 +179,16 @@ HOURS = st.none() | st.floats(0.005, 0.1)
 @given(
     lengths=st.lists(st.floats(1.0, 200.0), min_size=2, max_size=8),
     silent=st.lists(st.booleans(), min_size=8, max_size=8),
-    stop_takes=st.lists(st.floats(0.0, GRACE), min_size=8, max_size=8),
+    stop_takes=st.lists(
+        st.floats(0.0, 2 * PATIENCE.grace) | st.just(math.inf), min_size=8, max_size=8
+    ),
     gpu_hours=HOURS,
     hours=HOURS,
     of_stage=HOURS,
     of_arm=HOURS,
+    hours_of_arm=HOURS,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nothing_is_overshot_by_more_than_a_tick_and_the_grace(
     *,
     lengths: list[float],
@@ -153,13 +198,14 @@ def test_nothing_is_overshot_by_more_than_a_tick_and_the_grace(
     hours: float | None,
     of_stage: float | None,
     of_arm: float | None,
+    hours_of_arm: float | None,
 ) -> None:
     # Something must end a gang that never speaks.
     limits = [each for each in (gpu_hours, hours, of_stage) if each is not None]
     budget = {
         "gpu_hours": gpu_hours,
         "hours": hours if limits else 0.05,
-        "per_arm": {"gpu_hours": of_arm},
+        "per_arm": {"gpu_hours": of_arm, "hours": hours_of_arm},
         "per_stage": {"first": {"gpu_hours": of_stage}},
     }
     spec = SweepSpec.model_validate(
@@ -168,13 +214,13 @@ def test_nothing_is_overshot_by_more_than_a_tick_and_the_grace(
     shell = Shell(spec=spec, lengths=lengths, silent=silent, stop_takes=stop_takes)
 
     shell.look()
-    for _ in range(500):
+    for _ in range(1000):
         if shell.ended:
             break
-        shell.tick()
+        shell.round()
 
     assert shell.ended
-    late = TICK + GRACE
+    late = TICK + PATIENCE.grace
     view = shell.view()
     spent = view.spent
     if gpu_hours is not None:
@@ -187,6 +233,10 @@ def test_nothing_is_overshot_by_more_than_a_tick_and_the_grace(
         for arm in {trial.arm for trial in view.trials}:
             paid = sum(trial.device_seconds for trial in view.trials if trial.arm == arm)
             assert paid <= 3600 * of_arm + CAPACITY * late
+    if hours_of_arm is not None:
+        for used in view.spent_by_arm.values():
+            assert used.running_devices == 0
+        assert shell.longest_of_an_arm() <= 3600 * hours_of_arm + late
     moments = list(replay(shell.new_fold(), shell.journal.events(limit=None)))
     assert all(moment.agrees for moment in moments)
     told = [(type(each), each.limit) for moment in moments for each in moment.again
