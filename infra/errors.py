@@ -14,7 +14,7 @@ The tree, by what the reader can do about it::
         + DiskFullError       no space left where the store or ledger lives
         + MissingObjectError  a key the object store does not hold
         + CorruptObjectError  an object whose digest is not the one that was recorded
-        + SchemaError         a ledger written by a newer version
+        + SchemaError         a ledger written by a newer version (exit 2)
       x TrialFailure          one trial died; the sweep goes on
         + DivergedTrial       loss or gradient norm stopped being finite
         + OutOfMemoryTrial    the trial does not fit its devices
@@ -121,7 +121,9 @@ class CorruptObjectError(StoreError):
 
 
 class SchemaError(StoreError):
-    """The ledger was written by a newer version of this project."""
+    """The ledger was written by a newer version of this project: no retry helps."""
+
+    exit_code = 2
 
 
 class TrialFailure(RmsweepError):  # noqa: N818 -- the word of the design

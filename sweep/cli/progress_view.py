@@ -16,6 +16,7 @@ from rich.text import Text
 from sweep.cli.console import STATE_STYLES, duration_text, number_text, out
 from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import ArmResult, FailedTrial, Progress, Spend
+from sweep.engine.view import TrialStanding
 from sweep.records.lifecycle import TrialState
 
 BAR_WIDTH = 40
@@ -101,6 +102,10 @@ def progress_lines(figures: Progress, *, title: str, note: str = "") -> list[str
     if len(figures.running) > MOST_RUNNING:
         lines.append(f"running: {len(figures.running) - MOST_RUNNING} more")
     lines += [
+        f"cut off with its driver: {trial.arm} seed {trial.seed}, {trial.fraction:.0%}"
+        for trial in figures.abandoned[:MOST_RUNNING]
+    ]
+    lines += [
         f"failed: {trial.arm} seed {trial.seed}: {trial.message[:300]}{_again(trial)}"
         for trial in figures.last_failures
     ]
@@ -122,17 +127,8 @@ def progress_json(figures: Progress) -> dict[str, Any]:
             {"arm": arm.arm, "mean": arm.mean, "spread": arm.spread, "seeds": arm.seeds}
             for arm in figures.leading
         ],
-        "running": [
-            {
-                "identity": trial.identity,
-                "arm": trial.arm,
-                "seed": trial.seed,
-                "fraction": trial.fraction,
-                "step": trial.step,
-                "node": trial.node,
-            }
-            for trial in figures.running
-        ],
+        "running": [_at_work(trial) for trial in figures.running],
+        "cut_off": [_at_work(trial) for trial in figures.abandoned],
         "last_failures": [
             {
                 "identity": trial.identity,
@@ -151,6 +147,17 @@ def progress_json(figures: Progress) -> dict[str, Any]:
     }
 
 
+def _at_work(trial: TrialStanding) -> dict[str, Any]:
+    return {
+        "identity": trial.identity,
+        "arm": trial.arm,
+        "seed": trial.seed,
+        "fraction": trial.fraction,
+        "step": trial.step,
+        "node": trial.node,
+    }
+
+
 def _states(figures: Progress) -> Text:
     text = Text()
     for state, count in figures.by_state.items():
@@ -163,10 +170,14 @@ def _states(figures: Progress) -> Text:
 
 
 def _counted(state: TrialState, count: int, figures: Progress) -> str:
-    again = ""
+    said = f"{count} {state.replace('_', ' ')}"
     if state is TrialState.FAILED and figures.retried:
-        again = f" ({figures.retried} of them tried again)"
-    return f"{count} {state.replace('_', ' ')}{again}"
+        return f"{said} ({figures.retried} of them tried again)"
+    left = len(figures.abandoned)
+    if state is TrialState.RUNNING and left:
+        cut_off = f"{left} cut off with {'its' if left == 1 else 'their'} driver"
+        return cut_off if left == count else f"{count - left} running  {cut_off}"
+    return said
 
 
 def _bar(share: float, width: int = BAR_WIDTH) -> Text:

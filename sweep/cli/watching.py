@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sweep.cli.workplace import Workplace
     from sweep.records.rows import SweepRow
 
+ONLOOKER = "onlooker"
+"""Named where a driver would be: it runs nothing."""
 LOOK_SECONDS = 1.0
 PLAIN_SECONDS = 15.0
 """Between two looks where there is no terminal to redraw."""
@@ -57,8 +59,13 @@ class Onlooker:
             if event.kind == "decision" and event.payload["kind"] == UNPUBLISHED_KIND:
                 self._unpublished = str(event.payload["decision"]["reason"])
         # A sweep that nobody drives spends nothing: its time stands still where it was left.
-        now = time.time() if self.row().live else self._fold.last_event
-        seen = Observation(now=now, capacity=self._capacity, driver="onlooker")
+        live = self.row().live
+        seen = Observation(
+            now=time.time() if live else self._fold.last_event,
+            capacity=self._capacity,
+            driver=ONLOOKER,
+            held_elsewhere=self._held(live=live),
+        )
         return progress(self._fold.view(seen))
 
     def with_tracking(self, note: str) -> str:
@@ -67,6 +74,14 @@ class Onlooker:
             return note
         trouble = f"MLflow does not show everything yet, nothing is lost: {self._unpublished}"
         return f"{note}\n{trouble}" if note else trouble
+
+    def _held(self, *, live: bool) -> frozenset[str]:
+        """What is said to run, and does: its driver lives."""
+        said = frozenset(self._fold.may_run_elsewhere(ONLOOKER))
+        if live or not said:
+            return said
+        trials = self._ledger.trials(self._sweep_id)
+        return said & {trial.identity for trial in trials if trial.live}
 
     def row(self) -> SweepRow:
         """The sweep's own row now."""

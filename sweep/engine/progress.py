@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import Counter
 from collections.abc import Mapping
@@ -65,6 +66,8 @@ class Progress:
     """Trials by state; states without one are left out."""
     running: tuple[TrialStanding, ...]
     """Trials at work, whoever runs them, in plan order."""
+    abandoned: tuple[TrialStanding, ...]
+    """Those that were at work when their driver died, and that nobody has taken up yet."""
     retried: int
     """Failed, and to be tried again."""
     reused: int
@@ -96,10 +99,13 @@ def progress(view: SweepView) -> Progress:
     total = sum(trial.seconds_estimate * trial.workers for trial in view.trials)
     done = sum(trial.seconds_estimate * trial.workers * _fraction(trial) for trial in view.trials)
     states = Counter(trial.state for trial in view.trials)
+    seen = view.observation
+    held = [t.driver == seen.driver or t.identity in seen.held_elsewhere for t in view.in_flight]
     return Progress(
         trials=len(view.trials),
         by_state={state: states[state] for state in TrialState if states[state]},
-        running=view.in_flight,
+        running=tuple(itertools.compress(view.in_flight, held)),
+        abandoned=tuple(t for t, is_held in zip(view.in_flight, held, strict=True) if not is_held),
         retried=sum(_is_retried(trial) for trial in view.trials),
         reused=sum(t.state is TrialState.SUCCEEDED and not t.attempts for t in view.trials),
         done=done / total if total else 0.0,

@@ -104,7 +104,8 @@ class Journal:
 
     def release_sweep(self, sweep_id: str, holder: Holder) -> None:
         """As a ledger."""
-        self._append("sweep_released", {"driver": holder.driver}, sweep_id=sweep_id)
+        payload = {"driver": holder.driver, "interrupted": False}
+        self._append("sweep_released", payload, sweep_id=sweep_id)
 
     def set_sweep_state(self, sweep_id: str, state: SweepState, reason: str = "") -> None:
         """As a ledger."""

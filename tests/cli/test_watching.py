@@ -36,9 +36,9 @@ def test_without_a_terminal_status_is_plain_lines(rmsweep: Command, made: MadeSw
     assert answer.code == 0
     lines = answer.out.splitlines()
     assert lines[0] == f"{made.sweep_id}  interrupted"
-    assert "trials: 1 running  7 succeeded  1 failed" in lines
+    assert "trials: 1 cut off with its driver  7 succeeded  1 failed" in lines
     assert any(line.startswith("best so far: baseline 0.") and "(SD)" in line for line in lines)
-    assert "running: head=c seed 2, 40%" in lines
+    assert "cut off with its driver: head=c seed 2, 40%" in lines
     assert f"failed: {EVIL} seed 1: out of memory: rank 0: <CUDA out of memory>" in answer.out
     assert lines[-1] == f"no driver is running it; `rmsweep resume {made.sweep_id}` goes on"
     assert "\x1b" not in answer.out
@@ -67,7 +67,30 @@ def test_status_for_programs_has_the_same(rmsweep: Command, made: MadeSweep) -> 
     assert found["state"] == "interrupted"
     assert [arm["arm"] for arm in found["leading"]] == ["baseline"]
     assert found["last_failures"][0]["arm"] == EVIL
+    assert found["running"] == []
+    assert found["cut_off"][0]["fraction"] == 0.4
+
+
+def test_what_a_living_driver_runs_is_running(rmsweep: Command, made: MadeSweep) -> None:
+    with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
+        ledger.acquire_sweep(made.sweep_id, Holder.here(), 600)
+
+        found = json.loads(rmsweep("status", made.sweep_id, "--json").out)
+
+    assert found["cut_off"] == []
     assert found["running"][0]["fraction"] == 0.4
+
+
+def test_a_ledger_of_a_newer_version_is_refused_as_wrong_input(
+    rmsweep: Command, made: MadeSweep
+) -> None:
+    with made.ledger.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+
+    answer = rmsweep("status")
+
+    assert answer.code == 2
+    assert "install the newer rmsweep or name another ledger" in " ".join(answer.err.split())
 
 
 def test_the_time_of_a_sweep_that_nobody_drives_stands_still(

@@ -15,6 +15,7 @@ START = Progress(
     trials=6,
     by_state={TrialState.SUCCEEDED: 2, TrialState.RUNNING: 4},
     running=(),
+    abandoned=(),
     retried=0,
     reused=0,
     done=0.4,
