@@ -10,8 +10,10 @@ from analysis.tables import SweepTables
 from infra.errors import InputError
 from sweep.spec.objective_spec import ObjectiveSpec
 
-CANDIDATES = 25
-"""Models chosen from: Caruana et al. pick from the best of the library."""
+SHORTLIST = 25
+"""Models that methods are shown: Caruana et al. pick from the best of the library."""
+POOL = 200
+"""Models a shortlist is drawn up from, in every fold anew; each takes 30 ms to read."""
 AUTO = "auto"
 
 
@@ -27,8 +29,13 @@ class Asked:
     """Benchmark to choose on; the one the first sweep selects by when absent."""
     test: str | None = None
     """Benchmark to judge on; the first one all have when absent."""
-    at_most: int = CANDIDATES
-    """Candidates to choose from, best first."""
+    at_most: int = SHORTLIST
+    """Models that a method is shown, the best on the pairs it is shown."""
+
+    @property
+    def pool(self) -> int:
+        """Models that are read, those best by their recorded accuracy."""
+        return max(POOL, self.at_most)
 
 
 DEFAULT = Asked()

@@ -27,6 +27,7 @@ from analysis.ensembles.nested import (
     against_single,
     cross_validate,
     fit_method,
+    inner_folds,
     pick,
 )
 from analysis.ensembles.panel import Panel, outcomes
@@ -114,7 +115,7 @@ def choose_ensemble(
             foreign_candidates(foreign, validation=validation, test=test, left_out=left_out)
         )
     found.append(trial_candidates(sweeps, validation=validation, test=test, left_out=left_out))
-    candidates = side_by_side(itertools.chain(*found), at_most=asked.at_most, left_out=left_out)
+    candidates = side_by_side(itertools.chain(*found), at_most=asked.pool, left_out=left_out)
     name = asked.name or (sweeps[0].sweep.name if sweeps else "scores")
     merged, said = None, list[str]()
     if sweeps:
@@ -124,6 +125,7 @@ def choose_ensemble(
         replace(candidates, notes=(*candidates.notes, *said)),
         merged=merged,
         method=asked.method,
+        at_most=asked.at_most,
         name=name,
         validation=validation,
         test=test,
@@ -135,6 +137,7 @@ def from_candidates(  # noqa: PLR0913 -- all by name
     candidates: Candidates,
     *,
     method: str,
+    at_most: int,
     name: str,
     validation: str,
     test: str | None,
@@ -146,6 +149,7 @@ def from_candidates(  # noqa: PLR0913 -- all by name
     Args:
         candidates: Models to combine.
         method: By name, or `auto`.
+        at_most: Models a method is shown.
         name: Of the ensemble.
         validation: Name of the benchmark that is chosen on.
         test: Name of the benchmark that is judged on.
@@ -156,16 +160,20 @@ def from_candidates(  # noqa: PLR0913 -- all by name
         InputError: If the method does not apply to these models.
     """
     panel = candidates.validation
-    held_out = _held_out(panel, merged, method)
+    held_out = _held_out(panel, merged, method, at_most)
     chosen = pick(held_out) if method == AUTO else method
-    source = candidates if chosen != MERGED or merged is None else merged
-    fitted = fit_method(source.validation, METHODS[SINGLE if chosen == MERGED else chosen])
+    if chosen == MERGED and merged is not None:
+        source, fitted = merged, fit_method(merged.validation, METHODS[SINGLE])
+    else:
+        source = candidates.first(at_most)
+        inner = inner_folds(panel, at_most=at_most)
+        fitted = fit_method(source.validation, METHODS[chosen], inner=inner)
     if fitted is None:
         raise InputError(
             f"method {method} does not apply here: it needs at least two kinds of items with "
             "enough groups each; use auto or another method"
         )
-    best = int(panel.best_first[0])
+    best = 0  # they come best first
     rows = np.flatnonzero(used(fitted.combiner.rule.weights))
     members, combiner = _members(source, fitted.combiner, rows)
     return EnsembleResult(
@@ -189,21 +197,21 @@ def from_candidates(  # noqa: PLR0913 -- all by name
     )
 
 
-def _held_out(panel: Panel, merged: Candidates | None, method: str) -> dict[str, HeldOut]:
+def _held_out(
+    panel: Panel, merged: Candidates | None, method: str, at_most: int
+) -> dict[str, HeldOut]:
     """Methods on pairs they have not seen, simplest first; folds follow from the groups alone."""
-    alone = cross_validate(panel, {SINGLE: METHODS[SINGLE]})
-    if method in (AUTO, MERGED) and merged is not None:
-        best_merge = cross_validate(merged.validation, {SINGLE: METHODS[SINGLE]})
-        alone |= {MERGED: best_merge[SINGLE]}
     if method == MERGED and merged is None:
         raise InputError(
             "no average of weights could be scored: that takes two trained models or more of one "
             "architecture, whose weights are in the store, and `rmsweep ensemble --merge`"
         )
-    others = (
-        METHODS if method == AUTO else {name: METHODS[name] for name in METHODS if name == method}
-    )
-    return alone | cross_validate(panel, {n: m for n, m in others.items() if n != SINGLE})
+    asked = METHODS if method == AUTO else {n: METHODS[n] for n in METHODS if n in (SINGLE, method)}
+    found = cross_validate(panel, asked, at_most=at_most)
+    if method not in (AUTO, MERGED) or merged is None:
+        return found
+    best_merge = cross_validate(merged.validation, {SINGLE: METHODS[SINGLE]})[SINGLE]
+    return {SINGLE: found.pop(SINGLE), MERGED: best_merge, **found}
 
 
 def _members(

@@ -1,7 +1,8 @@
 """Nested cross-validation: settings are chosen on inner folds, methods compared on outer ones.
 
-Invariant: no pair is ever predicted by something that saw a pair of its group; comparing methods on
-the pairs they were fitted to would always choose the one that fits most. Letters: P pairs.
+Invariant: no pair is ever predicted by something that saw a pair of its group, nor by members that
+were shortlisted on it; comparing methods on the pairs they were fitted to would always choose the
+one that fits most. Letters: P pairs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,19 @@ from trainer.members.combining import Combiner
 
 OUTER, INNER = 5, 4
 
-Splits = list[tuple[NDArray[np.bool_], Panel, Panel]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Pairs that are held out, and the members that are best on the others."""
+
+    held: NDArray[np.bool_]
+    """`(P,)`."""
+    rest: Panel
+    """All members on the pairs that are not held out."""
+    seen: Panel
+    """The shortlist on these pairs, which are what it was drawn up on."""
+    unseen: Panel
+    """The shortlist on the held-out pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +65,15 @@ class HeldOut:
         return float(pair_loss(self.margins))
 
 
-def fit_method(panel: Panel, method: Method, *, inner: Splits | None = None) -> Fitted | None:
+def fit_method(
+    panel: Panel, method: Method, *, inner: Sequence[Fold] | None = None
+) -> Fitted | None:
     """A method fitted to a panel, its settings chosen by inner cross-validation.
 
     Args:
         panel: What to learn from.
         method: Offers the settings.
-        inner: Parts of the panel to choose the settings by; cut here when absent.
+        inner: Folds of the same pairs, to choose the settings by; with these members when absent.
 
     Returns:
         None when the method does not apply to a panel like this.
@@ -66,7 +81,7 @@ def fit_method(panel: Panel, method: Method, *, inner: Splits | None = None) -> 
     fits = method(panel)
     if not fits:
         return None
-    chosen = fits[0] if len(fits) == 1 else _best_fit(fits, inner or splits(panel, INNER, seed=1))
+    chosen = fits[0] if len(fits) == 1 else _best_fit(fits, inner or inner_folds(panel))
     combiner = chosen(panel)
     return Fitted(
         setting=chosen.setting,
@@ -74,32 +89,55 @@ def fit_method(panel: Panel, method: Method, *, inner: Splits | None = None) -> 
     )
 
 
-def cross_validate(panel: Panel, methods: Mapping[str, Method]) -> dict[str, HeldOut]:
-    """Every method that applies, judged on groups that neither it nor its settings have seen."""
+def cross_validate(
+    panel: Panel, methods: Mapping[str, Method], *, at_most: int | None = None
+) -> dict[str, HeldOut]:
+    """Every method that applies, judged on groups that neither it nor its settings have seen.
+
+    Args:
+        panel: All members there are to choose from.
+        methods: By name.
+        at_most: Members a method is shown, those best on what a fold does not hold out; all of
+            them when absent.
+    """
     margins = {name: np.full(panel.pairs, np.nan) for name in methods}
-    for held, seen, unseen in splits(panel, OUTER, seed=0):
-        inner = splits(seen, INNER, seed=1)
+    for fold in folds(panel, OUTER, seed=0, at_most=at_most):
+        inner = inner_folds(fold.rest, at_most=at_most)
         for name in list(margins):
-            fitted = fit_method(seen, methods[name], inner=inner)
+            fitted = fit_method(fold.seen, methods[name], inner=inner)
             if fitted is None:
                 del margins[name]  # it must apply to every fold to be compared on all pairs
             else:
-                margins[name][held] = unseen.combined(fitted.combiner)
+                margins[name][fold.held] = fold.unseen.combined(fitted.combiner)
     return {
         name: HeldOut(margins=values, right=outcomes(values, panel.convention))
         for name, values in margins.items()
     }
 
 
-def splits(panel: Panel, count: int, *, seed: int) -> Splits:
-    """Pairs that are held out, the panel without them, and with them alone, `count` times."""
-    folds = group_folds(panel, count, seed)
-    if not folds.any():
-        return [(folds == 0, panel, panel)]  # a single group can only be judged on itself
+def inner_folds(panel: Panel, *, at_most: int | None = None) -> list[Fold]:
+    """The folds that settings are chosen on."""
+    return folds(panel, INNER, seed=1, at_most=at_most)
+
+
+def folds(
+    panel: Panel, count: int, *, seed: int, at_most: int | None = None
+) -> list[Fold]:
+    """Whole groups held out, `count` times, and a shortlist of members drawn up on the rest."""
+    fold_of = group_folds(panel, count, seed)
     return [
-        (folds == fold, panel.only(folds != fold), panel.only(folds == fold))
-        for fold in range(int(folds.max()) + 1)
+        _fold(panel, fold_of == fold, at_most=at_most) for fold in range(int(fold_of.max()) + 1)
     ]
+
+
+def _fold(panel: Panel, held: NDArray[np.bool_], *, at_most: int | None) -> Fold:
+    # A single group can only be judged on itself.
+    rest = panel if held.all() else panel.only(~held)
+    apart = panel.only(held)
+    if at_most is None or panel.size <= at_most:
+        return Fold(held=held, rest=rest, seen=rest, unseen=apart)
+    rows = rest.best_first[:at_most].tolist()
+    return Fold(held=held, rest=rest, seen=rest.members(rows), unseen=apart.members(rows))
 
 
 def pick(held_out: Mapping[str, HeldOut]) -> str:
@@ -122,11 +160,12 @@ def against_single(panel: Panel, held_out: Mapping[str, HeldOut], name: str) -> 
     )
 
 
-def _best_fit(fits: Sequence[Fit], inner: Splits) -> Fit:
+def _best_fit(fits: Sequence[Fit], inner: Sequence[Fold]) -> Fit:
     """The fit most often right on held-out pairs; of equals the first."""
     right = [
         sum(
-            outcomes(unseen.combined(fit(seen)), seen.convention).sum() for _, seen, unseen in inner
+            outcomes(fold.unseen.combined(fit(fold.seen)), fold.seen.convention).sum()
+            for fold in inner
         )
         for fit in fits
     ]

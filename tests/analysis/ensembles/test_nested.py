@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from analysis.ensembles.calibrating import fit_temperature
 from analysis.ensembles.diversity import diversity
 from analysis.ensembles.methods import METHODS, SINGLE, Fit
-from analysis.ensembles.nested import INNER, cross_validate, fit_method, pick, splits
+from analysis.ensembles.nested import INNER, cross_validate, fit_method, folds, pick
 from analysis.ensembles.panel import Panel
 from tests.analysis.ensembles.made_panels import made_panel, panel_of, panels
 from trainer.members.combining import Combiner
@@ -17,14 +17,14 @@ from trainer.members.combining import Combiner
 
 @given(panels())
 def test_folds_hold_whole_groups_and_every_pair_once(panel: Panel) -> None:
-    parts = splits(panel, 5, seed=0)
+    parts = folds(panel, 5, seed=0)
 
-    held = np.sum([mask for mask, _, _ in parts], axis=0)
+    held = np.sum([part.held for part in parts], axis=0)
     assert (held == 1).all()
     if len(parts) > 1:
-        for mask, seen, unseen in parts:
-            assert not set(panel.groups[mask]) & set(panel.groups[~mask])
-            assert (seen.pairs, unseen.pairs) == ((~mask).sum(), mask.sum())
+        for part in parts:
+            assert not set(panel.groups[part.held]) & set(panel.groups[~part.held])
+            assert (part.seen.pairs, part.unseen.pairs) == ((~part.held).sum(), part.held.sum())
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -56,10 +56,26 @@ def test_no_method_is_shown_the_pairs_it_is_judged_on() -> None:
     # Per outer fold: the offer, two fits on every inner fold, and the final one.
     per_fold = 1 + 2 * INNER + 1
     assert len(shown) == 5 * per_fold
-    for fold, (held, _, _) in enumerate(splits(panel, 5, seed=0)):
-        judged = {str(score) for score in panel.scores[0][panel.chosen[held]]}
+    for fold, part in enumerate(folds(panel, 5, seed=0)):
+        judged = {str(score) for score in panel.scores[0][panel.chosen[part.held]]}
         for seen in shown[fold * per_fold : (fold + 1) * per_fold]:
             assert not seen & judged
+
+
+def test_a_shortlist_is_drawn_up_without_the_pairs_it_is_judged_on() -> None:
+    coins = np.random.default_rng(0).normal(size=(200, 2 * 150))  # right by luck alone
+    panel = panel_of(coins)
+    short = panel.members(panel.best_first[:5].tolist())
+
+    honest = cross_validate(panel, {"average": METHODS["average"]}, at_most=5)["average"]
+    leaking = cross_validate(short, {"average": METHODS["average"]})["average"]
+
+    assert honest.accuracy < 0.55
+    assert leaking.accuracy > 0.6, "the best of 200 look good on the pairs that made them best"
+    for fold in folds(panel, 5, seed=0, at_most=5):
+        assert fold.rest.size == 200
+        assert fold.seen.names == fold.unseen.names
+        assert fold.seen.accuracies.min() >= np.sort(fold.rest.accuracies)[-5]
 
 
 def test_settings_come_from_inner_folds_and_keep_bad_members_out() -> None:
