@@ -83,6 +83,8 @@ class ImageCheck:
     shuffled: str
     pairs: int
     """Pairs both benchmarks hold; only these are compared."""
+    basis: str
+    """What the accuracies with the right images rest on, in words; those without, on the same."""
     arms: tuple[BlindArm, ...]
 
 
@@ -178,15 +180,15 @@ def image_check(
     if not found:
         return None
     seeing, blind = max(found, key=lambda both: len(both[0].pairs))
+    both = [
+        row.name for row in tables.arm_rows if row.name in seeing.rows and row.name in blind.rows
+    ]
     return ImageCheck(
         benchmark=outcomes.benchmark,
         shuffled=blind.benchmark,
         pairs=len(seeing.pairs),
-        arms=tuple(
-            _blind_arm(seeing, blind, row.name)
-            for row in tables.arm_rows
-            if row.name in seeing.rows and row.name in blind.rows
-        ),
+        basis=seeing.only(both).basis,
+        arms=tuple(_blind_arm(seeing, blind, name) for name in both),
     )
 
 

@@ -27,6 +27,8 @@ class TextTwin:
     arm: str
     pairs: int
     accuracy: Accuracy
+    basis: str
+    """What the figures of all twins and of the baseline rest on, in words."""
     gap: Comparison | None
     """The baseline minus this arm; absent when they share no seed."""
 
@@ -43,12 +45,14 @@ def text_twins(tables: SweepTables, outcomes: Outcomes, baseline: str | None) ->
         return []
     shown = outcomes.where(pictured)
     arms = [arm for arm in shown.arms if trained.get(arm) and trained[arm] <= text_only]
+    basis = shown.only([baseline, *arms]).basis
     gaps = contrasts(shown, [((baseline, arm),) for arm in arms])
     return [
         TextTwin(
             arm=arm,
             pairs=len(shown.pairs),
             accuracy=arm_accuracy(shown.of(arm), shown.codes),
+            basis=basis,
             gap=gap,
         )
         for arm, gap in zip(arms, gaps, strict=True)

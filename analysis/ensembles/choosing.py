@@ -81,7 +81,9 @@ def ensemble_sweep(  # noqa: PLR0913 -- all by name
     payload = {"name": result.name, "key": f"ensembles/{result.name}.json", "store": store.uri}
     for tables in sweeps:
         ledger.enqueue_publication(
-            tables.sweep_id, "ensemble", payload | {"headline": result.headline}
+            tables.sweep_id,
+            "ensemble",
+            payload | {"headline": f"{result.headline} {result.basis}".strip()},
         )
     return result
 

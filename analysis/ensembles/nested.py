@@ -120,9 +120,7 @@ def inner_folds(panel: Panel, *, at_most: int | None = None) -> list[Fold]:
     return folds(panel, INNER, seed=1, at_most=at_most)
 
 
-def folds(
-    panel: Panel, count: int, *, seed: int, at_most: int | None = None
-) -> list[Fold]:
+def folds(panel: Panel, count: int, *, seed: int, at_most: int | None = None) -> list[Fold]:
     """Whole groups held out, `count` times, and a shortlist of members drawn up on the rest."""
     fold_of = group_folds(panel, count, seed)
     return [

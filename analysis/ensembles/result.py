@@ -127,6 +127,11 @@ class EnsembleResult:
             return f"{what} was not judged: there is no test benchmark all members share."
         return what + _worth(self.evidence, self.single, self.models)
 
+    @property
+    def basis(self) -> str:
+        """What the headline rests on; empty where nothing was judged."""
+        return "" if self.evidence is None else self.evidence.basis
+
     def file(self) -> EnsembleFile:
         """What scoring needs."""
         return EnsembleFile(
@@ -156,6 +161,7 @@ class EnsembleResult:
         """The content of `ensemble.json`, which `trainer.members.ensemble_file` reads."""
         return self.file().model_dump(mode="json") | {
             "headline": self.headline,
+            "basis": self.basis,
             "selected_on": {
                 "benchmark": self.validation_benchmark,
                 "pairs": self.validation_items,

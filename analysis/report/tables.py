@@ -148,6 +148,7 @@ def images_table(check: ImageCheck) -> TextTable:
         head=["arm", "right images", "shuffled images", "points"],
         rows=rows,
         right=(1, 2, 3),
+        notes=[check.basis],
         label="images",
     )
 
@@ -168,7 +169,10 @@ def twins_table(twins: Sequence[TextTwin], baseline: str) -> TextTable:
         head=["arm", "accuracy", f"{baseline} minus it, points", "95% interval"],
         rows=rows,
         right=(1, 2, 3),
-        notes=["What the baseline has more comes from the images it was trained on."],
+        notes=[
+            "What the baseline has more comes from the images it was trained on.",
+            twins[0].basis,
+        ],
         label="text-twins",
     )
 

@@ -96,11 +96,16 @@ def sentence(name: str, reference: str, comparison: Comparison, verdict: Verdict
     widest = comparison.general or comparison.fixed
     said = f"{name} is not distinguishable from {reference}: {change}{_within(widest)}"
     if verdict.models != "not distinguishable":
-        why = _why(comparison, verdict.alpha)
-        return (
-            f"{said}; it is {verdict.models} {Scope.FIXED}, and that the recipe itself is "
-            f"{verdict.models} is not shown{why}."
+        recipe = f"that the recipe itself is {verdict.models}"
+        alone = comparison.general is not None and comparison.general.p_value <= verdict.alpha
+        why = (
+            _corrected(verdict, recipe)
+            if alone
+            else f"{recipe} is not shown with {comparison.seeds} seeds"
         )
+        return f"{said}; it is {verdict.models} {Scope.FIXED}; {why}."
+    if widest is not None and widest.p_value <= verdict.alpha:
+        return f"{said}; {_corrected(verdict, 'a difference')}."
     return f"{said}{_ruled_out(comparison)}."
 
 
@@ -122,7 +127,11 @@ def _within(interval: Interval | None) -> str:
     return f" ({interval.level:.0%} interval {signed(interval.low)} to {signed(interval.high)})"
 
 
-def _why(comparison: Comparison, alpha: float) -> str:
-    if comparison.general is not None and comparison.general.p_value <= alpha:
-        return " once corrected for the tests made together"
-    return f" with {comparison.seeds} seeds"
+def _corrected(verdict: Verdict, what: str) -> str:
+    """Why nothing is claimed although the interval, which is of one comparison, leaves out zero."""
+    p = verdict.fixed_p if verdict.general_p is None else verdict.general_p
+    shown = "" if p is None else f" (p {p:.2g})"
+    return (
+        f"the interval is of this comparison alone, and {what} is not shown once corrected for "
+        f"the tests made together{shown}"
+    )

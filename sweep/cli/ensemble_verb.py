@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from infra.errors import InputError
 from sweep.cli.console import number_text, out, print_json, print_table
@@ -118,7 +119,9 @@ def _of_scores(
 def _print(result: EnsembleResult, notes: tuple[str, ...] | list[str]) -> None:
     from analysis.statistics.verdicts import signed
 
-    out.print(result.headline)
+    out.print(escape(result.headline))
+    if result.basis:
+        out.print(escape(result.basis), style="dim")
     cells = [
         (member.label, f"{member.weight:.3f}", number_text(member.validation_accuracy),
          member.identity[:10])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from analysis.report import sections
 from analysis.report.decisions import cost_front
 from analysis.report.page import SweepPage, build_page
 from analysis.report.trust import sanity
+from analysis.slices import BlindArm, ImageCheck
+from analysis.statistics.intervals import arm_accuracy
 from analysis.tables import read_sweep
+from analysis.text_twins import TextTwin
 from sweep.records.lifecycle import TrialState
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
 
@@ -55,6 +59,23 @@ def test_figures_state_pairs_groups_seeds_and_convention_in_every_form(
         assert re.search(r"400 (pairs of test|items) in 200 groups", form)
         assert re.search(r"\b3 seeds\b|not for other seeds", form)
         assert "ties are wrong" in form
+
+
+def test_the_image_section_states_what_it_rests_on_in_every_form(page: SweepPage) -> None:
+    outcomes = page.ablation.outcomes
+    (first, *_) = outcomes.arms
+    accuracy = arm_accuracy(outcomes.of(first), outcomes.codes)
+    images = ImageCheck(
+        benchmark="test",
+        shuffled="test-shuffled",
+        pairs=len(outcomes.pairs),
+        basis=outcomes.basis,
+        arms=(BlindArm(arm=first, seeing=accuracy, blind=accuracy, drop=None),),
+    )
+    twin = TextTwin(arm=first, pairs=400, accuracy=accuracy, basis=outcomes.basis, gap=None)
+
+    for form in _forms(sections.images(replace(page, images=images, twins=(twin,)))):
+        assert form.count("400 pairs of test in 200 groups, 3 seeds per arm; ties are wrong") == 2
 
 
 def test_unequal_seeds_and_an_absent_score_are_part_of_the_basis(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,11 @@ def test_tables_alone_become_an_ensemble_file(
 
     assert shown.code == said.code == 0, shown.err
     assert "greedy ensemble of" in shown.out
+    basis = json.loads(said.out)["basis"]
+    assert re.fullmatch(
+        r"On \d+ pairs of test in \d+ groups; ties are wrong\. For these trained models, .*", basis
+    )
+    assert basis in " ".join(shown.out.split())
     spread = json.loads(said.out)["diversity"]
     for figure in (
         f"Q {spread['q_statistic']:.2f}",

@@ -44,6 +44,24 @@ def panels(draw: st.DrawFn) -> Panel:
     return panel_of(scores, groups=groups, kinds=kinds)
 
 
+@st.composite
+def tied_panels(draw: st.DrawFn) -> Panel:
+    """Members that give both responses of a pair one score, everywhere or by pair."""
+    members, pairs = draw(st.integers(1, 5)), draw(st.integers(2, 16))
+    values = st.sampled_from([-1000.0, -1.0, 0.0, 0.1, 1.0, 1e6])
+    rows = []
+    for _ in range(members):
+        constant = draw(st.booleans())
+        per_pair = (
+            np.full(pairs, draw(values))
+            if constant
+            else draw(arrays(np.float64, pairs, elements=values))
+        )
+        rows.append(per_pair.repeat(2))
+    groups = draw(st.lists(st.integers(0, 4), min_size=pairs, max_size=pairs))
+    return panel_of(np.array(rows), groups=groups)
+
+
 def made_panel(
     noise: list[float], *, pairs: int = 400, seed: int = 0, scales: list[float] | None = None
 ) -> Panel:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from analysis.ensembles.methods import METHODS, Method
 from analysis.ensembles.nested import fit_method
-from tests.analysis.ensembles.made_panels import made_panel, panel_of
+from analysis.ensembles.panel import Panel
+from tests.analysis.ensembles.made_panels import made_panel, panel_of, tied_panels
 from trainer.members.member_scores import used
 
 
@@ -76,3 +78,29 @@ class MethodContract:
         right = panel.combined(fitted.combiner) > 0
 
         assert chances.mean() == pytest.approx(right.mean(), abs=0.05)
+
+    @settings(
+        max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+    )
+    @given(tied_panels())
+    def test_where_every_pair_is_tied_its_scores_are_numbers_and_tied(self, panel: Panel) -> None:
+        for fit in METHODS[self.name](panel):
+            combiner = fit(panel)
+            scores = combiner.scores(panel.scores, panel.responses)
+
+            assert np.isfinite(scores).all(), fit.setting
+            assert panel.margins(scores) == pytest.approx(0.0, abs=1e-9), fit.setting
+        fitted = fit_method(panel, METHODS[self.name])
+        assert fitted is None or np.isfinite(panel.combined(fitted.combiner)).all()
+
+    @settings(
+        max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors]
+    )
+    @given(tied_panels())
+    def test_members_that_tell_nothing_do_not_outvote_one_that_does(self, tied: Panel) -> None:
+        pairs = tied.pairs
+        able = np.tile([1.0, -1.0], pairs) * np.linspace(1, 2, 2 * pairs)
+        panel = panel_of(np.concatenate([tied.scores, able[None]]), groups=tied.groups.tolist())
+
+        for fit in METHODS[self.name](panel):
+            assert (panel.combined(fit(panel)) > 0).all(), fit.setting

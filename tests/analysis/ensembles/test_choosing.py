@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 import pytest
 
 from analysis.ensembles.asking import Asked
+from analysis.ensembles.candidates import trial_candidates
 from analysis.ensembles.choosing import choose_ensemble, ensemble_sweep
+from analysis.ensembles.joining import side_by_side
 from analysis.foreign.tables import read_foreign_scores
 from analysis.tables import read_sweep
 from infra.errors import InputError
@@ -113,6 +115,31 @@ def test_members_scored_on_other_items_are_intersected_and_it_is_said(tmp_path: 
     assert note.startswith("345 of 400 validation items")
     assert "--merge" in hint
     assert result.validation_items == 345
+
+
+def test_methods_are_shown_a_shortlist_of_all_models(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    result = choose_ensemble([tables], asked=Asked(method="average", at_most=2))
+
+    assert result.candidates == len(tables.succeeded())
+    assert 1 <= len(result.members) <= 2
+    assert result.single.validation_accuracy == max(
+        member.validation_accuracy for member in result.members
+    )
+
+
+def test_models_that_are_not_read_are_said_to_make_held_out_figures_flatter(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), items=80))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    left_out: list[str] = []
+    found = trial_candidates([tables], validation="validation", test="test", left_out=left_out)
+
+    assert len(side_by_side(found, at_most=3, left_out=left_out).members) == 3
+
+    assert "members are chosen from 3 models" in left_out[-1]
+    assert "flatter" in left_out[-1]
 
 
 def _without_items(table: pa.Table) -> pa.Table:

@@ -77,6 +77,26 @@ def test_noise_is_not_distinguishable() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("fixed_p", "what"),
+    [(0.01, "that the recipe itself is better"), (0.2, "a difference")],
+    ids=["models differ", "models do not"],
+)
+def test_an_interval_without_zero_beside_no_verdict_is_explained(fixed_p: float, what: str) -> None:
+    comparison = _comparison(seeds=5, gain=0.05)
+    assert comparison.general is not None
+    assert comparison.general.low > 0
+
+    verdict = judge(comparison, general_p=0.12, fixed_p=fixed_p)
+
+    said = sentence("silu", "tanh", comparison, verdict)
+    assert said.startswith("silu is not distinguishable from tanh: +")
+    assert said.endswith(
+        f"; the interval is of this comparison alone, and {what} is not shown once corrected for "
+        "the tests made together (p 0.12)."
+    )
+
+
 def test_equal_outcomes_are_said_to_be_equal() -> None:
     comparison = _comparison(seeds=2, gain=0.0)
 
