@@ -180,15 +180,15 @@ def image_check(
     if not found:
         return None
     seeing, blind = max(found, key=lambda both: len(both[0].pairs))
-    both = [
+    names = [
         row.name for row in tables.arm_rows if row.name in seeing.rows and row.name in blind.rows
     ]
     return ImageCheck(
         benchmark=outcomes.benchmark,
         shuffled=blind.benchmark,
         pairs=len(seeing.pairs),
-        basis=seeing.only(both).basis,
-        arms=tuple(_blind_arm(seeing, blind, name) for name in both),
+        basis=seeing.only(names).basis,
+        arms=tuple(_blind_arm(seeing, blind, name) for name in names),
     )
 
 

@@ -135,16 +135,18 @@ def read_foreign_scores(folder: Path | str) -> ForeignScores:
         raise InputError(f"{root} holds no score table ({', '.join(ENDINGS)})")
     problems: list[str] = []
     notes: dict[str, list[str]] = {}
-    parts: dict[tuple[str, int], list[tuple[str, pd.DataFrame]]] = {}
+    gathered = _Gathered()
     for path in paths:
         name = path.relative_to(root).as_posix()
         frame = read_file(path, name, problems=problems, notes=notes)
         if frame is not None:
             for key, rows in _by_model(path.relative_to(root), frame):
-                parts.setdefault(key, []).append((name, rows))
-    _refuse(root, problems)
+                gathered.add(key, name, rows)
+    if problems:
+        _refuse(root, [*problems, *gathered.problems])
+    problems = gathered.problems
     said = [_counted(note, names) for note, names in notes.items()]
-    models, scored = _models(parts, problems, said)
+    models, scored = _models(gathered, said)
     check_labels(scored, problems)
     splits = splits_of(scored, problems)
     _refuse(root, problems)
@@ -181,23 +183,50 @@ def _named_by(path: Path) -> tuple[str, int]:
     return (names or [path.stem])[0], seed
 
 
+class _Gathered:
+    """Models as their files are read: cut at once, so that one file's rows are in memory at most.
+
+    What all models share, a layout, is kept once; a model is its scores.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.said: list[str] = []
+        self.files: dict[tuple[str, int], list[str]] = {}
+        self.scored: dict[tuple[str, int], dict[str, Scored]] = {}
+        self._layouts = Layouts()
+
+    def add(self, key: tuple[str, int], file: str, rows: pd.DataFrame) -> None:
+        """Rows of one model in one file."""
+        self.files.setdefault(key, []).append(file)
+        own = self.scored.setdefault(key, {})
+        for name, part in rows.groupby("benchmark"):
+            benchmark, place = str(name), f"{key[0]} seed {key[1]}, benchmark {name!r}"
+            earlier = own.get(benchmark)
+            if earlier is not None:  # its rows are spread over files
+                before = earlier.layout.table(earlier.scores, earlier.parsed).to_pandas()
+                part = pd.concat([before, part], ignore_index=True)  # noqa: PLW2901
+            own[benchmark] = self._layouts.cut(
+                _without_repeats(part, place, self.problems, self.said)
+            )
+
+
 def _models(
-    parts: Mapping[tuple[str, int], Sequence[tuple[str, pd.DataFrame]]],
-    problems: list[str],
-    said: list[str],
+    gathered: _Gathered, said: list[str]
 ) -> tuple[list[ForeignModel], dict[tuple[int, str], Scored]]:
-    layouts = Layouts()
+    said += gathered.said
     models: list[ForeignModel] = []
     scored: dict[tuple[int, str], Scored] = {}
     known: dict[str, str] = {}
-    for (arm, seed), pieces in parts.items():
+    for (arm, seed), own in gathered.scored.items():
         label = f"{arm} seed {seed}"
-        frame = pd.concat([rows for _, rows in pieces], ignore_index=True)
-        own: dict[str, Scored] = {}
-        for benchmark, rows in frame.groupby("benchmark"):
-            place = f"{label}, benchmark {benchmark!r}"
-            table = _without_repeats(rows, place, problems, said)
-            own[str(benchmark)] = layouts.cut(table)
+        for benchmark, held in own.items():
+            lost = int(np.isnan(held.scores).sum())
+            if lost:
+                said.append(
+                    f"{label}, benchmark {benchmark!r}: {lost} scores are no numbers; their pairs "
+                    "count as not scored"
+                )
         content = {
             name: [held.layout.digest, digest(held.scores.tobytes().hex())]
             for name, held in own.items()
@@ -206,7 +235,7 @@ def _models(
             arm=arm,
             seed=seed,
             identity=digest(content),
-            files=tuple(dict.fromkeys(name for name, _ in pieces)),
+            files=tuple(gathered.files[arm, seed]),
         )
         if model.identity in known:
             said.append(f"{label} has the very scores of {known[model.identity]} and is left out")
@@ -233,9 +262,6 @@ def _without_repeats(
             f"response {first['response']}; give each response one row, or number its "
             "presentations in column order"
         )
-    lost = int(once["score"].isna().sum())
-    if lost:
-        said.append(f"{place}: {lost} scores are no numbers; their pairs count as not scored")
     columns = [
         # Only a margin may be empty; a score that is no number stays one.
         pa.array(once[field.name].to_numpy(), field.type, from_pandas=field.nullable)

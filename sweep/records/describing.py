@@ -94,6 +94,7 @@ def sweep_note(  # noqa: PLR0913 -- all optional ones by name
     files: Mapping[str, str],
     picture: str,
     page: Callable[[str], str],
+    attached: int,
 ) -> str:
     """What stands on a sweep's page.
 
@@ -105,6 +106,7 @@ def sweep_note(  # noqa: PLR0913 -- all optional ones by name
         files: Pages of its runs and attached files, by name.
         picture: Address of the report's plot of effects; empty where there is none.
         page: Page of an arm's run; empty where it has none.
+        attached: Trials of a sweep up to which each gets its card and score tables attached.
     """
     parts = [f"**{plain(str(sweep.spec_json.get('question') or sweep.name))}**"]
     if headline:
@@ -118,6 +120,13 @@ def sweep_note(  # noqa: PLR0913 -- all optional ones by name
     states: dict[str, int] = {}
     for trial in (trial for trials in members.values() for trial in trials):
         states[trial.state.value] = states.get(trial.state.value, 0) + 1
+    total = sum(states.values())
+    if total > attached:
+        parts.append(
+            f"Of {total:,} trials only those of the best arm get card, settings and score "
+            f"tables attached, once the sweep is over (all do up to {attached:,} trials); the "
+            "others keep theirs under `Files` below."
+        )
     told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items())
     parts.append(f"Trials: {told}. Devices: {spent.device_seconds / 3600:.2f} h.")
     parts.append(f"Again: `rmsweep resume {plain(sweep.sweep_id)}`; the report: ")

@@ -90,6 +90,7 @@ class Exhibits:
             files=self._views() | files,
             picture=self._tracker.picture(run, f"report/{EFFECTS}") if EFFECTS in files else "",
             page=lambda arm: pages.get(arm, ""),
+            attached=ATTACHED_TRIALS,
         )
         self._tracker.set_tags(run, {NOTE: note})
 

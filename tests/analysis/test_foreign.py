@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,40 @@ def test_all_problems_of_a_folder_are_named_together(tmp_path: Path) -> None:
     assert "a.csv: lacks columns split, score" in str(refused.value)
     for name in ("b.parquet: cannot be read", "c.jsonl: cannot be read", "d.csv: cannot be read"):
         assert name in str(refused.value)
+
+
+def test_a_model_in_many_files_is_the_model_in_one(tmp_path: Path) -> None:
+    rows = pd.concat([_rows().assign(benchmark=name) for name in ("test", "more")])
+    rows = rows.assign(score=[*rows["score"].to_numpy()[:-1], np.nan])
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    _write(whole / "a.csv", rows.assign(arm="a"))
+    for number in range(3):
+        _write(cut / f"part-{number}.csv", rows.iloc[number::3].assign(arm="a"))
+
+    one, many = read_foreign_scores(whole), read_foreign_scores(cut)
+
+    assert [model.identity for model in many.models] == [model.identity for model in one.models]
+    assert len(many.models[0].files) == 3
+    lost = [note for note in many.notes if "no numbers" in note]
+    assert lost == [note for note in one.notes if "no numbers" in note]
+    assert len(lost) == 1
+
+
+def test_a_folder_takes_the_memory_of_its_scores_not_of_its_rows(tmp_path: Path) -> None:
+    models, rows = 25, _rows(items=600)
+    for number in range(models):
+        scores = np.random.default_rng(number).normal(size=len(rows))
+        _write(tmp_path / f"model-{number}.parquet", rows.assign(score=scores))
+    tracemalloc.start()
+    foreign = read_foreign_scores(tmp_path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(foreign.models) == models
+    every_row = models * int(rows.memory_usage(deep=True).sum())
+    assert most < every_row, f"{most:,} bytes at most, {every_row:,} are all rows, as numbers alone"
 
 
 def test_rows_that_contradict_one_another_are_refused(tmp_path: Path) -> None:

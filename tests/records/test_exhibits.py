@@ -13,7 +13,7 @@ from infra.mlflow_names import runs_page
 from infra.mlflow_views import LONGEST, view_state
 from infra.object_store import LocalStore
 from infra.tracking import Tracker, View
-from sweep.records.describing import model_card, plain, ranked_arms
+from sweep.records.describing import model_card, plain, ranked_arms, sweep_note
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.publishing import publish
@@ -170,6 +170,29 @@ def test_hostile_words_are_text_in_descriptions(ledger: Ledger, store: LocalStor
     assert "<img" not in rendered
     assert rendered.count("<h1") == 1
     assert len(plain("x" * 10_000_000)) == 500
+
+
+@pytest.mark.parametrize(("attached", "said"), [(3, True), (300, False)])
+def test_a_large_sweeps_page_says_that_most_trials_carry_no_tables(
+    ledger: Ledger, store: LocalStore, attached: int, *, said: bool
+) -> None:
+    register_head(ledger, store)
+    members: dict[str, list[Any]] = {}
+    for trial in ledger.trials(SWEEP):
+        members.setdefault(trial.arm, []).append(trial)
+
+    note = sweep_note(
+        ledger.sweep(SWEEP),
+        members,
+        ledger.spent(SWEEP),
+        headline="",
+        files={},
+        picture="",
+        page=lambda _: "",
+        attached=attached,
+    )
+
+    assert ("Of 4 trials only those of the best arm get card" in note) == said
 
 
 def test_an_arm_with_few_seeds_is_not_the_best(ledger: Ledger, store: LocalStore) -> None:
