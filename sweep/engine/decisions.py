@@ -68,7 +68,7 @@ def _reason_to_end(view: SweepView) -> EndSweep | None:
     if view.stop_requested:
         return EndSweep(state=SweepState.STOPPED, reason="a stop was requested")
     ends = view.first_ends[:HOPELESS_AFTER]
-    if len(ends) == HOPELESS_AFTER and len(set(ends)) == 1 and ends[0] in HOPELESS_KINDS:
+    if len(ends) == HOPELESS_AFTER and len(set(ends)) == 1 and ends[0].kind in HOPELESS_KINDS:
         reason = f"the first {HOPELESS_AFTER} attempts all failed alike ({view.last_failure})"
         return EndSweep(state=SweepState.FAILED, reason=reason)
     found = verdict(view.budget, view.spent)

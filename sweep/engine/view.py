@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sweep.engine.budgets.budget import BudgetState
 from sweep.engine.growing.growth import Growth, History, NoGrowth
@@ -49,6 +50,15 @@ PAUSES: Mapping[str, tuple[float, ...]] = {
 }
 """Seconds before the attempts after a failure of a machine, by its kind; the last one repeats.
 What fails a machine lasts longer than a try: four tries in 90 s were over before it was."""
+
+
+class AttemptEnd(NamedTuple):
+    """How an attempt ended."""
+
+    kind: str
+    """`ok`, or a failure's."""
+    cause: str = ""
+    """Fingerprint of the failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +228,8 @@ class SweepView:
     """What the log says of limits already: `warn` or `drain`, and the limit."""
     pace: float | None
     """Measured over planned device time, median of the trials finished here; None before any."""
-    first_ends: tuple[str, ...]
-    """How the first attempts since the sweep was last started ended: `ok` or a failure's kind."""
+    first_ends: tuple[AttemptEnd, ...]
+    """How the first attempts since the sweep was last started ended."""
     last_failure: str
     """Kind and first line of the last failure; empty when there was none."""
     stop_requested: bool

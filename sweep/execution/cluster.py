@@ -62,6 +62,8 @@ class Node:
 
     cpus: float
     gpus: float
+    node_id: str = ""
+    """Ray's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,11 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 def _nodes() -> tuple[Node, ...]:
     leaving = leaving_machines()
     return tuple(
-        Node(cpus=found["Resources"].get("CPU", 0.0), gpus=found["Resources"].get("GPU", 0.0))
+        Node(
+            cpus=found["Resources"].get("CPU", 0.0),
+            gpus=found["Resources"].get("GPU", 0.0),
+            node_id=found["NodeID"],
+        )
         for found in ray.nodes()
         if found["Alive"] and found["NodeID"] not in leaving
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
-from sweep.execution.placement import GANG_KEY, GENERATION_KEY, Bundle, Holding
+from sweep.execution.placement import (
+    AVOIDED_KEY,
+    GANG_KEY,
+    GENERATION_KEY,
+    Holding,
+    Place,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,15 +21,18 @@ class PlacedOrder:
     """An order and what its gang reserves."""
 
     order: TrialOrder
-    bundles: Sequence[Bundle]
+    place: Place
     generation: int = 0
     """Actors kept warm by an earlier one are not used for it."""
 
     @property
     def holding(self) -> Holding:
         """What an actor must hold to execute it."""
-        gang = [dict(bundle) for bundle in self.bundles]
-        return {GANG_KEY: gang, GENERATION_KEY: self.generation}
+        return {
+            GANG_KEY: [dict(bundle) for bundle in self.place.bundles],
+            GENERATION_KEY: self.generation,
+            AVOIDED_KEY: list(self.place.avoided),
+        }
 
 
 class Dispatcher(Protocol):

@@ -35,7 +35,7 @@ from sweep.execution.order_book import OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
 from sweep.execution.outlook import Outlook
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
-from sweep.execution.placement import Holding, gang_bundles, ranks_in
+from sweep.execution.placement import Holding
 from sweep.execution.registration import add_planned
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -255,7 +255,7 @@ class SweepDriver:
         cluster = self._devices.cluster
         assert cluster is not None  # without work no trial is started, with work there is one
         planned = self._planned[decision.identity]
-        bundles = gang_bundles(planned.config.machine, cluster)
+        place = self._book.place_for(planned.identity, planned.config.machine, cluster)
         attempt = self._ledger.claim(
             decision.identity,
             self.sweep_id,
@@ -267,17 +267,17 @@ class SweepDriver:
         )
         if attempt is None:
             return  # somebody else was faster; the next look sees it
-        self._book.add(attempt, bundles)
+        self._book.add(attempt, place.bundles)
         order = TrialOrder(
             attempt=attempt.attempt_id,
             identity=attempt.identity,
             config=shrunk(planned.config, decision.shrinks),
             store_uri=attempt.storage,
             resume_from=attempt.checkpoints,
-            parts=tuple(ranks_in(bundle, planned.config.machine) for bundle in bundles),
+            parts=place.parts,
         )
         generation = self._devices.generation
-        self._queue.append(PlacedOrder(order=order, bundles=bundles, generation=generation))
+        self._queue.append(PlacedOrder(order=order, place=place, generation=generation))
 
     def _take_in(self, added: Sequence[NewTrial]) -> None:
         """Make trials that join the sweep known here and in the ledger; silent where they are."""

@@ -14,7 +14,7 @@ from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.interrupts import Interrupt
 from sweep.execution.listening import Launch, launch_gang
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
-from sweep.execution.placement import Holding, device_count, gang_bundles
+from sweep.execution.placement import Holding, device_count, find_place
 from sweep.execution.ray_watch import RayWatch
 from sweep.execution.reuse import Evaluation
 from sweep.execution.tuning import execute_orders
@@ -56,8 +56,8 @@ class EvaluationDispatcher:
             store_uri=evaluation.store_uri,
             benchmarks_only=True,
         )
-        bundles = gang_bundles(_one_worker(evaluation), self._cluster)
-        placed = PlacedOrder(order=order, bundles=bundles)
+        place = find_place(_one_worker(evaluation), self._cluster)
+        placed = PlacedOrder(order=order, place=place)
         if like is not None and placed.holding != like:
             return None
         self._waiting.popleft()

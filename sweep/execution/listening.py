@@ -27,6 +27,7 @@ from infra.errors import (
     TrialFailure,
     is_disk_full,
 )
+from sweep.engine.fingerprints import is_own_frame
 from sweep.execution.orders import TrialFault, TrialOrder
 from trainer.gangs.rank_child import full_disk
 from trainer.reporting import Answer, TrialOutcome, TrialReport
@@ -153,7 +154,11 @@ def to_fault(error: BaseException) -> TrialFault:
         lines = [f"{type(error).__name__}: {error}"]
         lines += "".join(traceback.format_exception(error)).splitlines()
     if len(lines) > FAULT_LINES:
-        lines = [lines[0], *lines[1 - FAULT_LINES :]]
+        last = lines[1 - FAULT_LINES :]
+        # Where our code failed says more than where a vendor's did, which may be far below.
+        own = [line for line in lines[: -len(last)] if is_own_frame(line)]
+        kept = [] if any(map(is_own_frame, last)) else own[-1:]
+        lines = [lines[0], *kept, *last[len(kept) :]]
     return TrialFault(kind=_kind_of(error), message="\n".join(lines))
 
 

@@ -13,13 +13,19 @@ from dataclasses import dataclass
 
 from infra.errors import BusyError
 from sweep.engine.fold import NOTED_KIND, PLACED_KIND
+from sweep.engine.view import DAMAGED, RETRYABLE_KINDS
+from sweep.execution.cluster import Cluster
 from sweep.execution.orders import TrialNews
 from sweep.execution.patience import Patience
-from sweep.execution.placement import Bundle
+from sweep.execution.placement import Bundle, Place, find_place
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import Attempt
+from trainer.config import MachineConfig
 from trainer.reporting import TrialOutcome, TrialReport
+
+OF_THE_MACHINE = RETRYABLE_KINDS - {DAMAGED}
+"""Failures after which a trial is tried on another machine: a checkpoint is damaged anywhere."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +59,8 @@ class OrderBook:
         self._ledger = ledger
         self._clock = clock
         self._open: dict[int, OpenOrder] = {}
+        self._failed_on: dict[str, frozenset[str]] = {}
+        """Machines that failed a trial under this driver, by its identity."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -65,6 +73,14 @@ class OrderBook:
         self._open[attempt.attempt_id] = OpenOrder(
             attempt=attempt, bundles=bundles, given=self._clock()
         )
+
+    def place_for(self, identity: str, machine: MachineConfig, cluster: Cluster) -> Place:
+        """Where a trial may lie: not on machines that failed it, if others can hold it at all.
+
+        Raises:
+            InputError: If nothing can.
+        """
+        return find_place(machine, cluster, self._failed_on.get(identity, ()))
 
     def get(self, attempt_id: int) -> OpenOrder | None:
         """An open order, or None when it has ended."""
@@ -125,6 +141,9 @@ class OrderBook:
         The engine charges a running attempt the same way, so what is spent never shrinks.
         """
         self.drop(order)
+        if kind in OF_THE_MACHINE:
+            found = self._failed_on.get(order.attempt.identity, frozenset())
+            self._failed_on[order.attempt.identity] = found.union(order.machines)
         # Taken over meanwhile: its end is another driver's to tell.
         with contextlib.suppress(BusyError):
             self._ledger.finish_attempt(

@@ -6,7 +6,8 @@ their GPUs; a larger one is one bundle per machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray.tune import PlacementGroupFactory
@@ -20,6 +21,9 @@ Holding = dict[str, Any]
 """What an actor holds, as a Tune config says it."""
 GANG_KEY = "gang"
 GENERATION_KEY = "generation"
+AVOIDED_KEY = "avoided"
+NODE_LABEL = "ray.io/node-id"
+"""Every machine has it; a bundle can be kept off one by it."""
 
 
 def gang_bundles(machine: MachineConfig, cluster: Cluster) -> tuple[Bundle, ...]:
@@ -49,6 +53,34 @@ def gang_bundles(machine: MachineConfig, cluster: Cluster) -> tuple[Bundle, ...]
     return tuple(bundles)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a gang reserves, and where not."""
+
+    bundles: tuple[Bundle, ...]
+    parts: tuple[int, ...]
+    """Ranks in each."""
+    avoided: tuple[str, ...] = ()
+    """Machines none of it may lie on, by Ray's ids."""
+
+
+def find_place(machine: MachineConfig, cluster: Cluster, failed: Collection[str] = ()) -> Place:
+    """Bundles for a gang that some machines have failed.
+
+    It is tried on others where they can hold it at all, and waits for them while they are busy.
+
+    Raises:
+        InputError: As `gang_bundles`.
+    """
+    others = replace(cluster, nodes=tuple(n for n in cluster.nodes if n.node_id not in failed))
+    try:
+        bundles, avoided = gang_bundles(machine, others), tuple(sorted(failed))
+    except InputError:
+        bundles, avoided = gang_bundles(machine, cluster), ()
+    parts = tuple(ranks_in(bundle, machine) for bundle in bundles)
+    return Place(bundles=bundles, parts=parts, avoided=avoided)
+
+
 def ranks_in(bundle: Bundle, machine: MachineConfig) -> int:
     """How many ranks of the gang a bundle is for."""
     return int(bundle.get("GPU") or bundle["CPU"] / machine.threads)
@@ -63,11 +95,16 @@ def device_count(machines: Iterable[MachineConfig], cluster: Cluster) -> int:
 class GangRequest(PlacementGroupFactory):  # type: ignore[misc]  # Ray is untyped here
     """What a gang reserves; Tune gives a free actor or group only to a request equal to its own.
 
-    A generation ends when machines are about to leave: what lies on them is not used again.
+    A generation ends when machines are about to leave: what lies on them is not used again. Nothing
+    of it lies on a machine that is avoided.
     """
 
-    def __init__(self, bundles: Sequence[Bundle], generation: int) -> None:
-        super().__init__([dict(bundle) for bundle in bundles])
+    def __init__(
+        self, bundles: Sequence[Bundle], generation: int, avoided: Sequence[str] = ()
+    ) -> None:
+        off = {NODE_LABEL: f"!in({','.join(avoided)})"}
+        label = {"bundle_label_selector": [off] * len(bundles)} if avoided else {}
+        super().__init__([dict(bundle) for bundle in bundles], **label)
         self.generation = generation
 
     def __eq__(self, other: object) -> bool:
@@ -80,7 +117,7 @@ class GangRequest(PlacementGroupFactory):  # type: ignore[misc]  # Ray is untype
 
 def placement_request(config: Mapping[str, Any]) -> PlacementGroupFactory:
     """Tune's resource request for a suggested config; all bundles are granted at once."""
-    return GangRequest(config[GANG_KEY], config[GENERATION_KEY])
+    return GangRequest(config[GANG_KEY], config[GENERATION_KEY], config[AVOIDED_KEY])
 
 
 def _room(node: Node, threads: int, cluster: Cluster) -> int:

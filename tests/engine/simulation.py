@@ -84,6 +84,8 @@ class SimulatedSweep:
     real_seconds: Mapping[str, float] = field(default_factory=dict)
     always_fails: Mapping[str, str] = field(default_factory=dict)
     """Kind of failure by identity, at the first report."""
+    says: dict[str, str] = field(default_factory=dict)
+    """What such a failure says, by identity."""
     sweep_id: str = field(default_factory=lambda: distinct("sweep"))
 
     def __post_init__(self) -> None:
@@ -226,7 +228,9 @@ class SimulatedDriver:
                 work.attempt.attempt_id,
                 TrialState.FAILED,
                 error_kind=failure,
-                error_message=f"{failure} on purpose\nwith a traceback",
+                error_message=self.sweep.says.get(
+                    identity, f"{failure} on purpose\nwith a traceback"
+                ),
             )
             del self.running[identity]
         elif fraction >= 1.0:

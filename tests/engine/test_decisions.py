@@ -83,6 +83,25 @@ def test_a_sweep_whose_first_three_attempts_die_of_the_same_bug_is_ended(
     assert end.reason == "the first 3 attempts all failed alike (bug: bug on purpose)"
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_only_the_same_bug_ends_a_sweep_at_once_and_not_three_of_one_kind(
+    ledger: Ledger, clock: SimulatedClock, apart: bool
+) -> None:
+    sweep = sweep_of(ledger, clock, *([1] * 6), capacity=1, fails=dict.fromkeys(range(6), "bug"))
+    sweep.says = {}
+    for index, trial in enumerate(sweep.trials):
+        function = f"build_{index}" if apart else "build"
+        sweep.says[trial.identity] = (
+            f'no layer {index}\n  File "/x/trainer/model/head.py", line {index}, in {function}\n'
+            f'  File "/x/site-packages/torch/nn.py", line 3, in call\nKeyError: {index}'
+        )
+    driver = SimulatedDriver(sweep)
+
+    run_to_the_end(driver)
+
+    assert order_of(driver) == ([*range(6)] if apart else [0, 1, 2])
+
+
 def test_one_success_keeps_a_sweep_with_bugs_alive(ledger: Ledger, clock: SimulatedClock) -> None:
     fails = dict.fromkeys((0, 1, 3, 4), "bug")
     driver = SimulatedDriver(sweep_of(ledger, clock, *([1] * 6), capacity=1, fails=fails))

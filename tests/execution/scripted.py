@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ray
+
 from infra.errors import DivergedTrial
 from infra.tracking import NullTracker
 from sweep.execution.orders import TrialOrder
@@ -29,11 +31,13 @@ def script(
     step_seconds: float = 0.02,
     fails_at: int = 0,
     exits_at: int = 0,
+    bad_machine: bool = False,
     workers: int = 1,
     per_layer: float = 0.0,
 ) -> TrainerConfig:
     """A config whose gang reports `steps` steps, unless it fails or its actor dies at one.
 
+    With `bad_machine` its actor dies on whichever machine it was first on.
     Every layer of its head makes it better by `per_layer`.
     """
     settings = {
@@ -41,6 +45,7 @@ def script(
         "step_seconds": step_seconds,
         "fails_at": fails_at,
         "exits_at": exits_at,
+        "bad_machine": bad_machine,
         "per_layer": per_layer,
     }
     return TrainerConfig(
@@ -83,6 +88,9 @@ class ScriptedGang:
         """One report a step, then the outcome."""
         first = self._order.resume_from[0].step if self._order.resume_from else 0
         self._note_execution(first)
+        if self._script["bad_machine"] and self._is_on_its_first_machine():
+            self._wait_a_step()
+            os._exit(1)
         began = time.monotonic()
         steps = int(self._script["steps"])
         for step in range(first + 1, steps + 1):
@@ -140,6 +148,14 @@ class ScriptedGang:
     def _accuracy(self) -> float:
         config = self._order.config
         return accuracy_of(config.seed) + float(self._script["per_layer"]) * config.head.layers
+
+    def _is_on_its_first_machine(self) -> bool:
+        here = str(ray.get_runtime_context().get_node_id())
+        folder = Path(self._order.store_uri.removeprefix("file:"))
+        noted = folder / f"{self._order.identity}.machine"
+        if not noted.exists():
+            noted.write_text(here)
+        return noted.read_text() == here
 
     def _note_execution(self, first_step: int) -> None:
         folder = Path(self._order.store_uri.removeprefix("file:"))

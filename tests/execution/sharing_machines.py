@@ -2,8 +2,8 @@
 
 In a process of its own, since a process has one cluster. Gangs follow scripts; the drivers, the
 ledger and Ray are real. `taken_back`: a machine is announced to leave while both are at work.
-`priorities`: a sweep of higher priority comes to a cluster another one has for itself. The last
-line is JSON.
+`bad_machine`: one of them ends every actor. `priorities`: a sweep of higher priority comes to a
+cluster another one has for itself. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ def taken_back(stage: Stage) -> dict[str, Any]:
     return {"left": left.stdout.strip() or left.stderr, **stage.told(plan)}
 
 
+def bad_machine(stage: Stage) -> dict[str, Any]:
+    plan = plan_of([script(steps=3, step_seconds=1.5, bad_machine=True)])
+    stage.drive(plan, BudgetSpec()).wait(LONGEST_SECONDS)
+    return stage.told(plan)
+
+
 def priorities(stage: Stage) -> dict[str, Any]:
     usual = plan_of(
         [script(seed=seed, steps=60, step_seconds=0.2) for seed in range(2)], name="usual"
@@ -116,7 +122,9 @@ def main() -> int:
     os.environ["RAY_AUTH_MODE"] = "disabled"  # a cluster of this test alone, on the loopback
     stage = Stage(home)
     try:
-        told = {"taken_back": taken_back, "priorities": priorities}[scene](stage)
+        told = {"taken_back": taken_back, "priorities": priorities, "bad_machine": bad_machine}[
+            scene
+        ](stage)
         sys.stdout.write(json.dumps(told) + "\n")
         return 0
     finally:

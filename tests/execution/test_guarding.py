@@ -10,7 +10,7 @@ from infra.errors import StoreError
 from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.guarding import GuardedDispatcher
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
-from sweep.execution.placement import Holding
+from sweep.execution.placement import Holding, Place
 from trainer.config import TrainerConfig
 from trainer.reporting import TrialReport
 
@@ -29,7 +29,7 @@ class FailingDispatcher:
         order = TrialOrder(
             attempt=number, identity="a" * 64, config=TrainerConfig(), store_uri="file:/nowhere"
         )
-        return PlacedOrder(order=order, bundles=({"CPU": 1.0},))
+        return PlacedOrder(order=order, place=Place(bundles=({"CPU": 1.0},), parts=(1,)))
 
     def has_live_orders(self) -> bool:
         return True

@@ -8,7 +8,7 @@ import pytest
 
 from infra.errors import InputError
 from sweep.execution.cluster import Cluster, Node
-from sweep.execution.placement import device_count, gang_bundles, ranks_in
+from sweep.execution.placement import device_count, find_place, gang_bundles, ranks_in
 from trainer.config import MachineConfig
 
 
@@ -66,3 +66,23 @@ def test_who_needs_gpus_is_not_trained_on_cpus() -> None:
     assert gang_bundles(machine, cluster_of((8, 2))) == ({"CPU": 2.0, "GPU": 2.0},)
     with pytest.raises(InputError, match=r"asks for GPUs .* the 2 machine\(s\) .* have none"):
         gang_bundles(machine, cluster_of((8, 0), (8, 0)))
+
+
+def named(*nodes: str) -> Cluster:
+    made = tuple(Node(cpus=4, gpus=0, node_id=name) for name in nodes)
+    return Cluster(embedded=False, nodes=made)
+
+
+def test_a_trial_is_tried_on_another_machine_than_those_that_failed_it() -> None:
+    place = find_place(MachineConfig(workers=4), named("a", "b"), failed={"a"})
+
+    assert place.avoided == ("a",)
+    assert place.bundles == ({"CPU": 4.0},)
+
+
+@pytest.mark.parametrize("failed", [{"a", "b"}, {"b"}])
+def test_where_no_other_machine_could_hold_it_it_is_tried_where_it_failed(failed: set[str]) -> None:
+    place = find_place(MachineConfig(workers=8), named("a", "b"), failed=failed)
+
+    assert place.avoided == ()
+    assert place.parts == (4, 4)

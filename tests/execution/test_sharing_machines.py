@@ -52,3 +52,10 @@ def test_a_sweep_of_higher_priority_is_made_room_for_and_the_other_goes_on_after
     assert states.count("paused") >= 2
     assert states.count("succeeded") == 2
     assert all(step > 2 for _, _, step in told["usual"]["attempts"][2:])
+
+
+def test_a_trial_whose_machine_failed_it_is_tried_on_the_other_one(tmp_path: Path) -> None:
+    told = scene("bad_machine", tmp_path / "home")
+
+    assert told["state"] == "succeeded", told["why"]
+    assert [state for _, state, _ in told["attempts"]] == ["failed", "succeeded"]

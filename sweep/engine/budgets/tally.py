@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.engine.budgets.budget import BudgetState, WallClock
-from sweep.engine.view import Observation, TrialStanding
+from sweep.engine.fingerprints import fingerprint
+from sweep.engine.view import AttemptEnd, Observation, TrialStanding
 from sweep.records.lifecycle import TrialState
 
 _FIRST_ENDS = 3
@@ -31,7 +32,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.wall = WallClock()
-        self.first_ends: tuple[str, ...] = ()
+        self.first_ends: tuple[AttemptEnd, ...] = ()
         """How the first attempts since the sweep was last started ended."""
         self.last_failure = ""
         self._whole = _Account()
@@ -60,15 +61,16 @@ class Tally:
     def note_end(self, trial: TrialStanding, said: Mapping[str, Any], *, faults: int) -> None:
         """How an attempt of this sweep ended, and whether that counts against its trial."""
         failed = said["state"] == TrialState.FAILED
-        end = failure_kind(said) if failed else "ok"
+        kind = failure_kind(said) if failed else "ok"
+        message = str(said.get("error_message") or "").strip()
+        end = AttemptEnd(kind, fingerprint(message) if failed else "")
         self.first_ends = (*self.first_ends, end)[:_FIRST_ENDS]
         if not failed:
             return
         for account in self._accounts(trial):
             account.failures += faults
-        message = str(said.get("error_message") or "").strip()
         first_line = next(iter(message.splitlines()), "")
-        self.last_failure = f"{end}: {first_line}" if first_line else end
+        self.last_failure = f"{kind}: {first_line}" if first_line else kind
 
     def note_success(self, trial: TrialStanding) -> None:
         """A trial has succeeded; its pace counts if this sweep paid for all of it."""
