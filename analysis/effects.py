@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from analysis.outcomes import Outcomes, contrasts
 from analysis.statistics.corrections import benjamini_hochberg, holm
-from analysis.statistics.equivalence import equivalence_bound
+from analysis.statistics.equivalence import equivalence, equivalence_bound
 from analysis.statistics.paired import Comparison
 from analysis.statistics.planning import Advice, advise, minimum_detectable_effect
 from analysis.statistics.verdicts import Verdict, judge, sentence
@@ -44,6 +44,24 @@ class Effect:
         if self.comparison is None or self.verdict is None:
             return f"{self.name}: no comparison, {self.note}."
         return sentence(self.name, self.reference, self.comparison, self.verdict)
+
+    def said(self, margin: float | None = None) -> str:
+        """The sentence, and whether the two are shown to differ by less than a margin in points.
+
+        Raises:
+            ValueError: If the margin is not positive.
+        """
+        if margin is None or self.comparison is None:
+            return self.sentence
+        found = equivalence(self.comparison, margin=margin / 100)
+        if found is None:
+            return self.sentence
+        asked = f"that they differ by less than {margin:g} points"
+        tested = f"two one-sided tests, {found.alpha:.0%}, uncorrected"
+        if found.equivalent:
+            return f"{self.sentence} It is shown {found.scope} {asked} ({tested})."
+        ruled_out = f"they rule out {100 * found.bound:.1f} points and more"
+        return f"{self.sentence} Not shown: {asked} ({tested}; {ruled_out})."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

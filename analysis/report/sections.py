@@ -106,11 +106,11 @@ def recipe(page: SweepPage) -> Section:
     return _section("recipe", "Recipe", page, tables=[table] if page.recipe else [])
 
 
-def effects(page: SweepPage) -> Section:
-    """Every level against the baseline's, axis by axis."""
-    found = [effect.sentence for axis in page.ablation.axes for effect in axis.levels]
+def effects(page: SweepPage, *, margin: float | None = None) -> Section:
+    """Every level against the baseline's, and whether within a margin in points of it."""
+    found = [effect.said(margin) for axis in page.ablation.axes for effect in axis.levels]
     tables = [report_tables.effects_table(page.ablation)] if found else []
-    shown = {"unfolded": UNFOLDED}
+    shown = {"unfolded": UNFOLDED, "margin": margin}
     made = _section("effects", "Effects", page, prose=found[:MANY], tables=tables, more=shown)
     return replace(made, picture=lambda: effects_picture(page))
 

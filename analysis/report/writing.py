@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from analysis.report.notebook import ExecutedNotebook, execute
 from analysis.report.outputs import Piece, pieces
 from analysis.report.page import anchor_of
 from analysis.report.sections import style, template
+from analysis.report.sizing import within_limit
 from infra.errors import DiskFullError, InputError, StoreError
 from infra.object_store import ObjectStore
 from infra.provenance import take_provenance
@@ -74,6 +76,7 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
     formats: Sequence[Format] = ("html",),
     notebook: str | Path | None = None,
     benchmark: str | None = None,
+    margin: float | None = None,
     scores: Path | None = None,
 ) -> ReportResult:
     """Write the report of some sweeps, and have it shown with them.
@@ -87,6 +90,8 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
         notebook: A shipped one by name, or an `.ipynb` file with a parameter `sweeps`; `ablation`
             for one sweep and `compare_sweeps` for several when absent.
         benchmark: A test benchmark; the first one a sweep has when absent.
+        margin: Points of accuracy below which a difference does not matter: which levels are shown
+            to differ by less is said.
         scores: A folder of score tables of models trained elsewhere, to be compared as well.
 
     Raises:
@@ -94,12 +99,21 @@ def write_report(  # noqa: PLR0913 -- all optional ones by name
             written there.
         MissingError: If a sweep does not exist.
     """
+    if margin is not None and not 0 < margin < 100:
+        raise InputError(
+            f"a margin is some points of accuracy, above 0 and below 100, got {margin:g}"
+        )
     if not sweep_ids and scores is None:
         raise InputError("a report needs at least one sweep or a folder of scores, got none")
     rows = list({row.sweep_id: row for row in map(ledger.sweep, sweep_ids)}.values())
     alone = len(rows) == 1 and scores is None
     chosen = notebook or ("ablation" if alone else "compare_sweeps")
-    parameters = {"sweeps": [row.sweep_id for row in rows], "benchmark": benchmark or ""}
+    parameters: dict[str, Any] = {
+        "sweeps": [row.sweep_id for row in rows],
+        "benchmark": benchmark or "",
+    }
+    if margin is not None:
+        parameters["margin"] = margin
     if scores is not None:
         parameters["scores"] = str(scores)
     with reading(ledger, store):
@@ -161,7 +175,7 @@ def _forms(executed: ExecutedNotebook, shown: Sequence[Piece], title: str) -> di
         "scripts.\n"
     )
     return {
-        "html": render(shown, title=title, notebook=executed.name).encode(errors="replace"),
+        "html": within_limit(shown, partial(render, title=title, notebook=executed.name)),
         "markdown": f"{markdown}\n".encode(errors="replace"),
         "latex": f"{needs}\n{latex}".encode(errors="replace"),
         "notebook": nbformat.writes(executed.stripped()).encode(errors="replace"),

@@ -54,6 +54,12 @@ def report(
     benchmark: Annotated[
         str | None, typer.Option(help="A test benchmark; a sweep's first one if absent.")
     ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Points that would not matter: which levels are shown to differ by less."
+        ),
+    ] = None,
     scores: Annotated[
         Path | None,
         typer.Option(help="A folder of score tables of models trained elsewhere, to compare."),
@@ -78,6 +84,7 @@ def report(
         formats=formats,
         notebook=notebook,
         benchmark=benchmark,
+        margin=margin,
         scores=scores,
     )
     show_in_mlflow(workplace, rows)

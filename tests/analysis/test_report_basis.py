@@ -14,19 +14,24 @@ from analysis.report import sections
 from analysis.report.decisions import cost_front
 from analysis.report.page import SweepPage, build_page
 from analysis.report.trust import sanity
+from analysis.report.writing import write_report
 from analysis.slices import BlindArm, ImageCheck
 from analysis.statistics.intervals import arm_accuracy
 from analysis.tables import read_sweep
 from analysis.text_twins import TextTwin
+from infra.errors import InputError
 from sweep.records.lifecycle import TrialState
-from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
+from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> SweepPage:
-    """Of arms alike but for chance, which an ensemble improves on."""
-    recipe = Recipe(arms=one_axis({"a": 1.0, "b": 0.9}), own_noise=1.2)
-    made = make_sweep(tmp_path, recipe)
+def made(tmp_path: Path) -> MadeSweep:
+    """Arms alike but for chance, which an ensemble improves on."""
+    return make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.9}), own_noise=1.2))
+
+
+@pytest.fixture
+def page(made: MadeSweep) -> SweepPage:
     return build_page(read_sweep(made.ledger, made.sweep_id))
 
 
@@ -76,6 +81,25 @@ def test_the_image_section_states_what_it_rests_on_in_every_form(page: SweepPage
 
     for form in _forms(sections.images(replace(page, images=images, twins=(twin,)))):
         assert form.count("400 pairs of test in 200 groups, 3 seeds per arm; ties are wrong") == 2
+
+
+def test_what_differs_by_less_than_a_margin_is_said_in_every_form(made: MadeSweep) -> None:
+    def claims(margin: float | None) -> list[str]:
+        path = made.home / "report.html"
+        write_report(made.ledger, made.store, [made.sweep_id], path, margin=margin)
+        return re.findall(r"<li>(head=b is .*?)</li>", path.read_text())
+
+    (plain,), (strict,), (wide,) = claims(None), claims(0.001), claims(99.0)
+
+    assert "two one-sided tests" not in plain
+    assert strict.startswith(plain)
+    assert "Not shown: that they differ by less than 0.001 points" in strict
+    assert "It is shown in general that they differ by less than 99 points" in wide
+    page = build_page(read_sweep(made.ledger, made.sweep_id))
+    section = sections.effects(page, margin=99.0)
+    assert "in general that they differ by less than 99 points" in section.markdown()
+    with pytest.raises(InputError, match="above 0 and below 100, got 0"):
+        write_report(made.ledger, made.store, [made.sweep_id], made.home / "r.html", margin=0.0)
 
 
 def test_unequal_seeds_and_an_absent_score_are_part_of_the_basis(tmp_path: Path) -> None:
