@@ -23,6 +23,7 @@ from analysis.statistics.resampling import (
     seed_permutation,
 )
 from analysis.tables import SweepTables
+from trainer.evaluation.published_items import shortfall
 
 RESAMPLED_ARMS = 3
 """Arms whose difference from the baseline is tested by resampling as well."""
@@ -127,6 +128,7 @@ def check_sanity(
             *_twins(outcomes),
             *_unscored(outcomes),
             *_repeated(tables, (outcomes.benchmark, selection)),
+            *_incomplete(tables, outcomes.benchmark),
         ),
         compared=_compared(test, validation, outcomes),
     )
@@ -284,3 +286,10 @@ def _repeated(tables: SweepTables, benchmarks: Sequence[str]) -> list[str]:
                 "a second time; the scores of one response are averaged, and count once"
             )
     return said
+
+
+def _incomplete(tables: SweepTables, benchmark: str) -> list[str]:
+    """Suites of which not the published items were scored."""
+    prefix = f"eval/{benchmark}/"
+    said = {shortfall(trial.metrics, prefix) for trial in tables.succeeded()} - {""}
+    return [f"{benchmark}: {each}" for each in sorted(said)]

@@ -9,22 +9,16 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from infra.frozen import Frozen
+from trainer.evaluation_config import EvaluationConfig
 from trainer.head_config import CriticConfig, HeadConfig, JudgeConfig
 from trainer.strategy_config import StrategyConfig
 
 Paradigm = Literal["scalar", "critic", "generative"]
-Split = Literal["train", "validation", "test"]
 SharePrompts = Literal["auto", "always", "never"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
-
-
-ItemCount = Annotated[int, Field(gt=0, le=10_000_000)] | Literal["all"]
-_USUAL_ITEMS = 2000
-_NO_FILE_NAME = frozenset("/\\") | frozenset(map(chr, range(32)))
 
 
 class SourceConfig(Frozen):
@@ -114,73 +108,6 @@ class BackboneConfig(Frozen):
     """A scale of that family."""
     path: str | None = None
     """A local folder or hub id to use instead of the catalog's."""
-
-
-class BenchmarkConfig(Frozen):
-    """A named set of held-out items."""
-
-    split: Split = "validation"
-    """Selection uses validation items, reports use test items; never both."""
-    parts: dict[str, ItemCount] = Field(default_factory=lambda: dict[str, ItemCount](scenes=200))
-    """Items by source name; `all` takes every item of the split, as a published benchmark wants."""
-    shuffle_images: bool = False
-    """Give every item another item's image: what is left is what the text alone tells."""
-    text_twin: bool = False
-    """Add a benchmark `<name>_text_only`: the same items with `shuffle_images`."""
-
-    @property
-    def expected_items(self) -> int:
-        """Items to be scored, for estimates; where all are wanted, as many as benchmarks have."""
-        return sum(_USUAL_ITEMS if count == "all" else count for count in self.parts.values())
-
-    @model_validator(mode="after")
-    def _is_held_out(self) -> BenchmarkConfig:
-        if self.split == "train":
-            raise ValueError("a benchmark's split must be validation or test, got 'train'")
-        return self
-
-
-class EvaluationConfig(Frozen):
-    """What is measured, and when; never changes the trained weights."""
-
-    benchmarks: dict[str, BenchmarkConfig] = Field(
-        default_factory=lambda: {
-            "validation": BenchmarkConfig(split="validation"),
-            "test": BenchmarkConfig(split="test"),
-        }
-    )
-    """By name; all are scored at the end."""
-    during: tuple[Fraction, ...] = ()
-    """Fractions of the training at which `monitor` is evaluated and a checkpoint is kept."""
-    monitor: str = "validation"
-    """The benchmark evaluated during training; must be a validation one."""
-
-    @field_validator("benchmarks")
-    @classmethod
-    def _with_twins(cls, named: dict[str, BenchmarkConfig]) -> dict[str, BenchmarkConfig]:
-        for name in named:
-            if not 0 < len(name) <= 100 or name[0] == "." or not _NO_FILE_NAME.isdisjoint(name):
-                raise ValueError(
-                    "scores lie in files named like their benchmark: expected 1 to 100 characters "
-                    f"without slashes and line breaks that begin with no dot, got {name!r}"
-                )
-        twin = {"shuffle_images": True, "text_twin": False}
-        twins = {
-            f"{name}_text_only": benchmark.model_copy(update=twin)
-            for name, benchmark in named.items()
-            if benchmark.text_twin
-        }
-        return {**twins, **named}
-
-    @model_validator(mode="after")
-    def _monitor_is_a_validation_benchmark(self) -> EvaluationConfig:
-        monitored = self.benchmarks.get(self.monitor)
-        if self.during and (monitored is None or monitored.split != "validation"):
-            raise ValueError(
-                f"monitor must name a benchmark with split validation, got {self.monitor!r}; "
-                f"defined: {', '.join(sorted(self.benchmarks)) or 'none'}"
-            )
-        return self
 
 
 class MachineConfig(Frozen):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import pyarrow as pa
 import torch
 
 from infra.object_store import ObjectStore
@@ -16,14 +17,13 @@ from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import (
     benchmark_digest,
-    benchmark_items,
-    benchmark_suite,
     check_held_out,
     data_digests,
+    items_by_benchmark,
     training_items,
 )
+from trainer.evaluation.benchmark_results import benchmark_results, reported
 from trainer.evaluation.evaluate import Benchmark, evaluate
-from trainer.evaluation.metrics import benchmark_metrics
 from trainer.gangs.gang import Gang
 from trainer.model.backbone import load_backbone
 from trainer.model.frozen_features import CHUNK_ITEMS, FrozenFeatures
@@ -95,18 +95,13 @@ def score_benchmarks(config: TrainerConfig, *, store: ObjectStore, identity: str
     """
     started = time.monotonic()
     scored = evaluate_model(store, identity, config, config.evaluation.benchmarks)
-    metrics = {
-        f"eval/{name}/{metric}": value
-        for name, values in scored.items()
-        for metric, value in values.items()
-    }
     seconds = time.monotonic() - started
     return TrialOutcome(
         finished=True,
         step=config.total_steps,
         fraction=1.0,
         seconds=seconds,
-        metrics=metrics | {"cost/device_seconds": seconds},
+        metrics=reported(scored) | {"cost/device_seconds": seconds},
     )
 
 
@@ -192,7 +187,9 @@ class Trial:
                 gang=self._gang,
                 checkpoints=checkpoints,
                 reporter=MetricsWriter(self._store, self._identity, reporter, after=step),
-                monitor=lambda: self._score(model, benchmarks[monitored]),
+                monitor=lambda: self._results(
+                    {monitored: self._scored(model, benchmarks[monitored])}
+                ),
                 stop_asked=stop_asked,
                 started=self._started,
             ),
@@ -212,8 +209,8 @@ class Trial:
             if self._gang.leads:
                 model_digest = store_model(model, self._store, self._identity)
         metrics = {f"data/cut_{what}": float(count) for what, count in examples.cut.items()}
-        for benchmark in benchmarks.values():
-            metrics |= self._score(model, benchmark, keep=True)
+        tables = {name: self._scored(model, each, keep=True) for name, each in benchmarks.items()}
+        metrics |= self._results(tables)
         checkpoints.delete_all()
         return self._outcome(loop.step, metrics, finished=True, model_digest=model_digest)
 
@@ -243,30 +240,29 @@ class Trial:
                 features.give(examples.images)
 
     def _benchmarks(self, model: RewardModel) -> dict[str, Benchmark]:
+        evaluation = self._config.evaluation
         return {
             name: Benchmark(
                 name=name,
-                split=benchmark.split,
-                items=benchmark_items(self._config.data, benchmark),
+                split=evaluation.benchmarks[name].split,
+                items=items,
                 backbone=model.backbone,
                 config=self._config,
                 frozen_vision=not model.vision_is_trained,
             )
-            for name, benchmark in self._config.evaluation.benchmarks.items()
+            for name, items in items_by_benchmark(self._config.data, evaluation).items()
         }
 
-    def _score(
-        self, model: RewardModel, benchmark: Benchmark, *, keep: bool = False
-    ) -> dict[str, float]:
+    def _scored(self, model: RewardModel, benchmark: Benchmark, *, keep: bool = False) -> pa.Table:
         scored = evaluate(model, benchmark, self._gang)
         self._cost["cost/written_tokens"] += scored.written_tokens
         if keep and self._gang.leads:
             key = score_key(self._identity, benchmark.name)
             self._store.write(key, write_scores(scored.table))
-        asked = self._config.evaluation.benchmarks[benchmark.name]
-        suite = benchmark_suite(self._config.data, asked)
-        metrics = benchmark_metrics(scored.table, suite=suite)
-        return {f"eval/{benchmark.name}/{name}": value for name, value in metrics.items()}
+        return scored.table
+
+    def _results(self, tables: Mapping[str, pa.Table]) -> dict[str, float]:
+        return reported(benchmark_results(tables, self._config.data, self._config.evaluation))
 
     def _outcome(
         self, step: int, metrics: dict[str, float], *, finished: bool, model_digest: str | None

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data.mixture import benchmark_items
+from trainer.evaluation_config import BenchmarkConfig
 from trainer.members.combining import WeightedSum
 from trainer.members.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
 from trainer.members.merges import merge_identity

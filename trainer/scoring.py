@@ -22,12 +22,13 @@ import torch
 
 from infra.errors import DataError, InputError, MissingError
 from infra.object_store import ObjectStore
-from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.data.mixture import benchmark_digest, benchmark_items, benchmark_suite
+from trainer.data.mixture import benchmark_digest, items_by_benchmark
 from trainer.data.unlabelled import Row, as_items
+from trainer.evaluation.benchmark_results import benchmark_results
 from trainer.evaluation.evaluate import Benchmark, evaluate
-from trainer.evaluation.metrics import benchmark_metrics
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 from trainer.gangs.gang import Gang
 from trainer.identity import digest, evaluation_identity
 from trainer.members.ensemble_file import EnsembleFile, read_ensemble
@@ -258,7 +259,7 @@ def evaluate_model(
         benchmarks: What to score, by name.
 
     Returns:
-        Metrics by benchmark.
+        Metrics by benchmark, text-only twins included.
 
     Raises:
         MissingError: If the trial left no model.
@@ -268,15 +269,16 @@ def evaluate_model(
         model = load_model(folder)
     model.config = config  # how much a judge or critic writes is this evaluation's to say
     scorer = ModelScorer(model)
-    metrics = {}
-    for name, benchmark in benchmarks.items():
-        items = benchmark_items(config.data, benchmark)
-        table = scorer.score(items, benchmark=name, split=benchmark.split)
-        evaluation = evaluation_identity(
+    evaluation = EvaluationConfig(benchmarks=dict(benchmarks))
+    tables = {}
+    for name, items in items_by_benchmark(config.data, evaluation).items():
+        benchmark = evaluation.benchmarks[name]
+        tables[name] = scorer.score(items, benchmark=name, split=benchmark.split)
+        identified = evaluation_identity(
             config,
             model_digest=model_digest,
             benchmark_digest=benchmark_digest(config.data, benchmark),
         )
-        store.write(score_key(identity, name, evaluation=evaluation), write_scores(table))
-        metrics[name] = benchmark_metrics(table, suite=benchmark_suite(config.data, benchmark))
-    return metrics
+        key = score_key(identity, name, evaluation=identified)
+        store.write(key, write_scores(tables[name]))
+    return benchmark_results(tables, config.data, evaluation)

@@ -7,15 +7,15 @@ config's sources (`all` for every item), `NAME=FILE` for all usable rows of a fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from infra.errors import InputError, MissingError
-from trainer.config import BenchmarkConfig, EvaluationConfig, SourceConfig, TrainerConfig
+from trainer.config import SourceConfig, TrainerConfig
 from trainer.data.adapters.adapter import adapters
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 
 if TYPE_CHECKING:
     from sweep.records.rows import TrialView
@@ -69,26 +69,6 @@ def _written(text: str, config: TrainerConfig) -> tuple[str, BenchmarkConfig, Tr
 def _refused(text: str, error: ValidationError) -> InputError:
     said = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
     return InputError(f"benchmark {text!r}: {said}")
-
-
-def evaluation_columns(metrics: Mapping[str, float]) -> list[str]:
-    """What is shown of an evaluation: its headlines, each beside what trivial rules reach."""
-    headlines = [
-        name.removeprefix("baseline_longer_")
-        for name in metrics
-        if name.startswith("baseline_longer_")
-    ]
-    return [
-        column
-        for name in headlines or ["accuracy"]
-        for column in (
-            name,
-            *(
-                f"baseline_{rule}" if name == "accuracy" else f"baseline_{rule}_{name}"
-                for rule in ("longer", "first")
-            ),
-        )
-    ]
 
 
 def _of_rows(

@@ -19,6 +19,7 @@ from sweep.cli.console import (
     shown_state,
     state_text,
 )
+from sweep.cli.metrics_view import incomplete, print_metrics
 from sweep.cli.workplace import open_workplace
 
 if TYPE_CHECKING:
@@ -214,6 +215,7 @@ def _trial_json(view: TrialView) -> dict[str, Any]:
         "step": view.step,
         "fraction": view.fraction,
         "metrics": dict(sorted(view.metrics.items())),
+        "incomplete": incomplete(view.metrics),
         "device_seconds": round(view.device_seconds, 3),
         "reused": view.reused,
         "error_kind": view.error_kind,
@@ -264,8 +266,7 @@ def _show_trial(ledger: Ledger, view: TrialView, notes: list[str], *, json: bool
         )
         return
     out.print(f"[bold]{view.arm}[/bold] seed {view.seed}  {view.state}  {view.identity}")
-    for name, value in sorted(view.metrics.items()):
-        out.print(f"  {name:<44} {value:.5g}")
+    print_metrics(view.metrics)
     rows = [
         (
             attempt.number,

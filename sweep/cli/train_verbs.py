@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import MissingError, Problem, SpecError
-from sweep.cli.benchmark_texts import benchmark_of, config_of, evaluation_columns
-from sweep.cli.console import number_text, out, print_json, print_table, print_warning
+from sweep.cli.benchmark_texts import benchmark_of, config_of
+from sweep.cli.console import out, print_json, print_table, print_warning
+from sweep.cli.metrics_view import BASELINE_HEADS, evaluation_lines, incomplete, print_metrics
 from sweep.cli.plan_verbs import Json, Overrides
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import Workplace, open_workplace
+from trainer.evaluation.published_items import shortfall
 
 if TYPE_CHECKING:
     from sweep.records.rows import TrialView
@@ -97,10 +99,10 @@ def train(  # noqa: PLR0917 -- typer declares options in signatures
     outcome = run_trial(config, store_uri=f"file:{folder}", identity=identity, reporter=reporter)
     place = folder / "trials" / identity
     if json:
-        print_json({"identity": identity, "folder": str(place), **outcome.model_dump(mode="json")})
+        found = {"incomplete": incomplete(outcome.metrics), **outcome.model_dump(mode="json")}
+        print_json({"identity": identity, "folder": str(place), **found})
         return
-    for name, value in sorted(outcome.metrics.items()):
-        out.print(f"  {name:<44} {value:.5g}")
+    print_metrics(outcome.metrics)
     out.print(f"model, scores and record: {place}", soft_wrap=True)
 
 
@@ -136,24 +138,25 @@ def evaluate(
                     "seed": view.seed,
                     "benchmark": name,
                     "reused": reused,
+                    "incomplete": shortfall(metrics) or None,
                     "metrics": metrics,
                 }
                 for view, metrics, reused in rows
             ]
         )
         return
-    columns = evaluation_columns(rows[0][1])
-    cells = [
-        (
-            view.arm,
-            view.seed,
-            *(number_text(metrics.get(column)) for column in columns),
-            "reused" if reused else "",
-        )
-        for view, metrics, reused in rows
-    ]
-    heads = ("arm", "seed", *columns, "note")
-    print_table(f"{row.sweep_id}  {name}", heads, cells, right=("seed", *columns))
+    cells = []
+    for view, metrics, reused in rows:
+        who: tuple[object, ...] = (view.arm, view.seed)
+        note = "reused" if reused else ""
+        for line in evaluation_lines(metrics):
+            cells.append((*who, *line, note))
+            who, note = ("", ""), ""
+    figures = ("value", *BASELINE_HEADS)
+    heads = ("arm", "seed", "metric", *figures, "note")
+    print_table(f"{row.sweep_id}  {name}", heads, cells, right=("seed", *figures))
+    for missing in sorted({shortfall(metrics) for _, metrics, _ in rows} - {""}):
+        print_warning(f"{name}: {missing}")
 
 
 def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> TrainerConfig:

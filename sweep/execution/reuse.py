@@ -19,7 +19,8 @@ from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import TrialView
 from sweep.records.score_places import BenchmarkDigests, evaluation_meaning
-from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
+from trainer.config import TrainerConfig
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 from trainer.identity import evaluation_identity
 from trainer.record import read_record
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from infra.errors import InputError
 from sweep.records.rows import EvaluationRow, TrialView
-from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data.mixture import benchmark_digest
+from trainer.evaluation_config import BenchmarkConfig
 from trainer.identity import canonical_json, evaluation_identity, scoring_settings
 from trainer.scores import score_key
 

@@ -12,7 +12,8 @@ from search_spaces.axes import Axis
 from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.design_spec import SearchDesign, StagedDesign
 from sweep.spec.sweep_spec import StageBudgetSpec, SweepSpec
-from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.config import TrainerConfig
+from trainer.evaluation_config import BenchmarkConfig
 
 METRICS: dict[str, Literal["max", "min"]] = {"accuracy": "max", "ties": "min", "margin": "max"}
 """Metrics of `trainer.evaluation.metrics` a sweep can select by, and which way is better."""

@@ -22,8 +22,9 @@ from sweep.spec.axis_spec import AxisSpec
 from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.engine.simulation import open_ledger
-from trainer.config import BenchmarkConfig, DataConfig, EvaluationConfig, TrainerConfig
+from trainer.config import DataConfig, TrainerConfig
 from trainer.evaluation.metrics import benchmark_metrics
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 from trainer.identity import digest
 from trainer.record import model_page_key
 from trainer.reporting import TrialOutcome, TrialReport
@@ -86,7 +87,7 @@ class Recipe:
     benchmarks: Mapping[str, BenchmarkConfig] = field(
         default_factory=lambda: {
             "validation": BenchmarkConfig(split="validation", parts={"scenes": 400}),
-            "test": BenchmarkConfig(split="test", parts={"scenes": 400}),
+            "test": BenchmarkConfig(split="test", parts={"scenes": 400}, text_twin=False),
             "test-blind": BenchmarkConfig(split="test", parts={"scenes": 400}, shuffle_images=True),
         }
     )

@@ -19,7 +19,7 @@ from analysis.tables import read_sweep
 from infra.errors import InputError, MissingError
 from sweep.records.lifecycle import SweepState, TrialState
 from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
-from trainer.config import BenchmarkConfig
+from trainer.evaluation_config import BenchmarkConfig
 
 EVIL = "<script>alert('x')</script>"
 VOID = {"meta", "br", "wbr", "img", "hr", "link", "input"}

@@ -54,6 +54,19 @@ def test_scores_that_are_no_number_are_counted_by_trial(tmp_path: Path) -> None:
     )
 
 
+def test_a_published_set_without_its_videos_is_not_compared_with_what_is_published(
+    tmp_path: Path,
+) -> None:
+    told = {"eval/test/items": 145.0, "eval/test/published_items": 170.0}
+    arms = [MadeArm(name="baseline", point={"head": "a"}, ability=1.0, reported=told)]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=60, seeds=2))
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    assert check_sanity(tables, ablate(tables).outcomes).warnings == (
+        "test: 145 of 170 items: not comparable with published figures",
+    )
+
+
 def test_seeds_that_are_right_on_the_very_same_pairs_are_suspect(tmp_path: Path) -> None:
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=60, seeds=2))
     one, other = read_sweep(made.ledger, made.sweep_id).succeeded()

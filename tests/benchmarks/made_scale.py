@@ -21,7 +21,8 @@ from sweep.records.rows import ArmRow, Holder, TrialRow
 from sweep.spec.replicates_spec import ReplicatesSpec
 from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, score_rows
-from trainer.config import BenchmarkConfig, EvaluationConfig, TrainerConfig
+from trainer.config import TrainerConfig
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 from trainer.identity import digest
 from trainer.record import model_page_key
 from trainer.reporting import TrialOutcome, TrialReport

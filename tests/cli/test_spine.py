@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command
+from tests.trainer.data.pair_file_writing import write_image, write_rows
+from tests.trainer.data.published_rows import BENCHMARKS
 
 pytestmark = pytest.mark.cluster
 
@@ -73,6 +75,35 @@ def test_a_sweep_file_becomes_a_report_and_an_ensemble(
     assert [one["reused"] for one in evaluated] == [False] * 4
     assert [one["reused"] for one in evaluated_again] == [True] * 4
     assert [one["metrics"] for one in evaluated] == [one["metrics"] for one in evaluated_again]
+    assert all("baseline_text_only" in one["metrics"] for one in evaluated)
+    assert {one["incomplete"] for one in evaluated} == {None}
+    _assert_a_published_set_without_its_videos_says_so(rmsweep, tmp_path)
+
+
+def _assert_a_published_set_without_its_videos_says_so(rmsweep: Command, folder: Path) -> None:
+    published = f"mm=mm-rlhf-rewardbench:{_published_without_videos(folder)}"
+    missing = "3 of 170 items: not comparable with published figures"
+
+    shown = rmsweep("evaluate", "spine", "--benchmark", published)
+    again = json.loads(rmsweep("evaluate", "spine", "--benchmark", published, "--json").out)
+
+    assert "text only" in shown.out
+    assert "acc_plus" in shown.out
+    assert f"warning: mm: {missing}" in shown.err
+    assert {one["incomplete"] for one in again} == {missing}
+    trial = json.loads(rmsweep("show", "spine", "--json").out)["trials"][0]
+    assert trial["incomplete"] == {"mm": missing}
+
+
+def _published_without_videos(folder: Path) -> Path:
+    """Rows of MM-RLHF-RewardBench, one of which is about a video."""
+    shape = BENCHMARKS["mm-rlhf-rewardbench"]
+    rows = [
+        {**shape, "id": f"b_{n}", "image": write_image(folder / f"long-{n}.png", n).name}
+        for n in range(3)
+    ]
+    rows.append({**shape, "id": "b_3", "image": None, "video": "data/video/x.mp4"})
+    return write_rows(folder / "mm.jsonl", rows)
 
 
 def _scores_of_an_average(rmsweep: Command, folder: Path, pairs: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ from sweep.execution.runner import Execution, SweepResult, run_sweep
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
 from tests.execution.plans import plan_of
-from trainer.config import BackboneConfig, BenchmarkConfig, DataConfig, TrainerConfig
+from trainer.config import BackboneConfig, DataConfig, TrainerConfig
+from trainer.evaluation_config import BenchmarkConfig
 from trainer.record import record_key
 from trainer.training.loop import report_steps
 
@@ -73,10 +74,11 @@ def test_a_reused_model_is_scored_on_the_benchmarks_it_lacks_and_not_trained_aga
     (trial,) = ledger.trials(second.sweep_id)
     assert (trial.attempts, trial.reused) == (1, True)
     assert "eval/test/accuracy" in trial.metrics
-    assert [row.benchmark for row in ledger.evaluations([trial.identity])] == ["test"]
+    scored = [row.benchmark for row in ledger.evaluations([trial.identity])]
+    assert scored == ["test_text_only", "test"]
     again = evaluation_of(trial, {"test": TEST})
     assert run_evaluations([again], ledger, settings) == {}
-    assert len(ledger.evaluations([trial.identity])) == 1
+    assert len(ledger.evaluations([trial.identity])) == 2
 
 
 def test_a_trial_that_cannot_be_trained_is_recorded_with_its_reason(

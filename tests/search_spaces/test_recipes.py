@@ -78,7 +78,7 @@ def test_the_demo_varies_every_axis_and_measures_every_arm_alike() -> None:
     benchmarks = resolved.baseline.evaluation.benchmarks
     parts = [set(benchmarks[name].parts) for name in ("validation", "test")]
     assert parts == [{"scenes", "digits", "text"}] * 2
-    assert benchmarks["test-shuffled"].shuffle_images
+    assert benchmarks["test_text_only"].shuffle_images
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

@@ -187,6 +187,25 @@ def test_one_and_two_ranks_score_the_same_model_identically(
     assert measured["eval/validation/pairs_source_text"] == 70
 
 
+def test_what_is_reported_stands_beside_what_the_text_alone_reaches(
+    backbone_folder: Path, store: LocalStore
+) -> None:
+    reported = {
+        "seen": {"split": "test", "parts": {"scenes": 6, "text": 4}},
+        "read": {"split": "test", "parts": {"text": 6}},
+    }
+    config = small_config(
+        backbone_folder, data={"pairs": 8}, evaluation={"benchmarks": reported, "monitor": "none"}
+    )
+
+    outcome, _ = train(config, store, "t")
+
+    told = {name for name in outcome.metrics if name.endswith("baseline_text_only")}
+    assert told == {"eval/seen/baseline_text_only"}
+    tables = {key.rpartition("/")[2] for key in store.keys("trials/t/scores/")}
+    assert tables == {"seen.parquet", "seen_text_only.parquet", "read.parquet"}
+
+
 def test_ranks_that_score_in_different_numbers_of_batches_wait_for_one_another(
     backbone_folder: Path, store: LocalStore, tmp_path: Path
 ) -> None:

@@ -9,8 +9,9 @@ import pytest
 from infra.errors import CorruptObjectError, InputError
 from infra.object_store import LocalStore
 from tests.trainer.trials import small_config
-from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data.mixture import benchmark_items
+from trainer.evaluation_config import BenchmarkConfig
 from trainer.members.ensemble_file import ModelReference
 from trainer.members.merges import merge_identity, merge_score_key
 from trainer.merge_scoring import score_merge

@@ -15,10 +15,11 @@ import torch
 from infra.errors import CorruptObjectError, InputError, MissingError
 from infra.object_store import LocalStore
 from tests.trainer.trials import small_config
-from trainer.config import BenchmarkConfig, TrainerConfig
+from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_items
-from trainer.evaluation.metrics import response_scores
+from trainer.evaluation.metrics import benchmark_metrics, response_scores
+from trainer.evaluation_config import BenchmarkConfig
 from trainer.model.backbone import read_backbone
 from trainer.model.model_files import folder_digest, load_model, save_model, store_model
 from trainer.model.reward_model import RewardModel
@@ -136,6 +137,11 @@ def test_a_new_benchmark_is_scored_without_training(
 
     (key,) = store[0].keys("trials/first/scores/fresh/")  # named by what it was scored on and how
     table = read_scores(store[0].read(key))
+    (blind,) = store[0].keys("trials/first/scores/fresh_text_only/")
+    twin = read_scores(store[0].read(blind))
+    assert set(twin["modality"].to_pylist()) == {"image"}
+    assert metrics == benchmark_metrics(table, twin=twin)
+    assert 0 <= metrics["baseline_text_only"] <= 1
     assert metrics["pairs"] == 12
     assert set(table["benchmark"].to_pylist()) == {"fresh"}
     assert set(table["split"].to_pylist()) == {"test"}

@@ -96,3 +96,29 @@ def test_judgebench_counts_a_judge_right_over_both_orders_together() -> None:
     metrics = measured(table, "judgebench")
 
     assert metrics["overall"] == metrics["math"] == 0.5
+
+
+# JudgeBench, reward models on the 350 pairs of GPT-4o, one game each (arXiv 2410.12784): what is
+# printed of knowledge, reasoning, math and coding, and overall. All are whole counts.
+JUDGEBENCH_SIZES = {"knowledge": 154, "reasoning": 98, "math": 56, "coding": 42}
+
+
+@pytest.mark.parametrize(
+    ("right", "printed", "overall"),
+    [
+        ((92, 65, 47, 21), (59.74, 66.33, 83.93, 50.00), 64.29),  # Skywork-Reward-Gemma-2-27B
+        ((96, 68, 37, 21), (62.34, 69.39, 66.07, 50.00), 63.43),  # InternLM2-20B-Reward
+    ],
+)
+def test_judgebench_counts_one_game_where_a_model_scores_responses_alone(
+    right: tuple[int, ...], printed: tuple[float, ...], overall: float
+) -> None:
+    counts = dict(
+        zip(JUDGEBENCH_SIZES, zip(right, JUDGEBENCH_SIZES.values(), strict=True), strict=True)
+    )
+    metrics = measured(counted(counts), "judgebench")
+
+    found = tuple(round(100 * metrics[name], 2) for name in JUDGEBENCH_SIZES)
+    assert (found, round(100 * metrics["overall"], 2)) == (printed, overall)
+    assert metrics["overall"] == metrics["overall_mean_score"]
+    assert metrics["published_items"] == 350

@@ -12,10 +12,10 @@ from itertools import islice
 from typing import ClassVar, Generic, TypeVar
 
 from infra.frozen import Frozen
-from trainer.config import Fraction, Split
 from trainer.data.items import PreferenceItem
 from trainer.data.questions import with_label_noise
 from trainer.data.splits import split_of
+from trainer.evaluation_config import Fraction, Split
 from trainer.identity import digest
 
 DrawnGroup = tuple[str, Callable[[], list[PreferenceItem]]]

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from trainer.config import SourceConfig, Split
+from trainer.config import SourceConfig
 from trainer.data.items import PreferenceItem, Response
 from trainer.data.pair_files import PairFileSource
 from trainer.data.row_report import DataReport
 from trainer.data.screening import Contamination
 from trainer.data.sources import open_source
+from trainer.evaluation_config import Split
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 QUANTILES = {"least": 0.0, "half": 0.5, "p90": 0.9, "p99": 0.99, "most": 1.0}

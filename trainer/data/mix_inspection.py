@@ -9,7 +9,7 @@ from typing import Any
 from trainer.config import TrainerConfig
 from trainer.data.inspection import NEAR_THRESHOLD
 from trainer.data.mixed_items import mixed
-from trainer.data.mixture import benchmark_items, training_parts
+from trainer.data.mixture import items_by_benchmark, training_parts
 from trainer.data.screening import Contamination, Screen
 
 
@@ -63,12 +63,14 @@ def inspect_mix(config: TrainerConfig) -> MixInspection:
     same = Contamination(trained, near=False, threshold=1.0)
     alike = Contamination(trained, near=True, threshold=NEAR_THRESHOLD)
     leaks = {}
-    for name, benchmark in config.evaluation.benchmarks.items():
-        items = benchmark_items(config.data, benchmark)
+    for name, items in items_by_benchmark(config.data, config.evaluation).items():
         exact = sum(same.reason(item) is not None for item in items)
         near = sum(alike.reason(item) is not None for item in items)
         leaks[name] = LeakFigures(
-            split=benchmark.split, items=len(items), leaked=exact, nearly_leaked=near - exact
+            split=config.evaluation.benchmarks[name].split,
+            items=len(items),
+            leaked=exact,
+            nearly_leaked=near - exact,
         )
     return MixInspection(
         shares={

@@ -8,19 +8,18 @@ measure every arm on the same items. No group is in both.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from infra.errors import DataError
-from trainer.config import BenchmarkConfig, DataConfig
+from trainer.config import DataConfig
+from trainer.data.image_shuffling import UnshuffledImagesError, with_shuffled_images
 from trainer.data.items import PreferenceItem
 from trainer.data.mixed_items import ChosenItems, Part, mixed, named
-from trainer.data.randomness import key_digest
 from trainer.data.screening import EVERY_ITEM, Screen
 from trainer.data.sources import open_source
 from trainer.evaluation.field_metrics import suites
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 from trainer.identity import digest
 
 _BENCHMARK_SEED = 0
@@ -183,6 +182,26 @@ def benchmark_items(data: DataConfig, benchmark: BenchmarkConfig) -> list[Prefer
     return with_shuffled_images(items) if benchmark.shuffle_images else items
 
 
+def items_by_benchmark(
+    data: DataConfig, evaluation: EvaluationConfig
+) -> dict[str, list[PreferenceItem]]:
+    """The items of every benchmark that can be scored.
+
+    A text-only twin is left out where no image tells it apart: a benchmark of texts has none.
+
+    Raises:
+        DataError: As `benchmark_items`, of a benchmark that is asked for by name.
+    """
+    found = {}
+    for name, benchmark in evaluation.benchmarks.items():
+        try:
+            found[name] = benchmark_items(data, benchmark)
+        except UnshuffledImagesError:
+            if not evaluation.is_twin(name):
+                raise
+    return found
+
+
 def benchmark_digest(data: DataConfig, benchmark: BenchmarkConfig) -> str:
     """Names the items of a benchmark.
 
@@ -196,7 +215,8 @@ def benchmark_digest(data: DataConfig, benchmark: BenchmarkConfig) -> str:
         )
         for name, count in benchmark.parts.items()
     }
-    return digest({"parts": parts, "shuffle_images": benchmark.shuffle_images})
+    shown = "other images, no texts" if benchmark.shuffle_images else False
+    return digest({"parts": parts, "shuffle_images": shown})
 
 
 def benchmark_suite(data: DataConfig, benchmark: BenchmarkConfig) -> str | None:
@@ -204,37 +224,6 @@ def benchmark_suite(data: DataConfig, benchmark: BenchmarkConfig) -> str | None:
     kinds = {data.source(name).kind for name in benchmark.parts}
     kind = kinds.pop()
     return kind if not kinds and kind in suites() else None
-
-
-def with_shuffled_images(items: Sequence[PreferenceItem]) -> list[PreferenceItem]:
-    """Every item with the images of another group; ids, labels and order stay.
-
-    Images come from the same source and category where that has groups enough, else from the same
-    source. Items without images stay as they are.
-
-    Raises:
-        DataError: If a source's items with as many images are all, or mostly, of one group.
-    """
-    result = list(items)
-    wide: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    narrow: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for place, item in enumerate(items):
-        if item.images:
-            wide[item.source, len(item.images)].append(place)
-            narrow[item.source, len(item.images), item.category].append(place)
-    alone = {key for key, places in narrow.items() if _rotation(items, places) is None}
-    for key, places in narrow.items():
-        # A category with too few groups borrows images from its whole source.
-        lenders = wide[key[:2]] if key in alone else places
-        rotated = _rotation(items, lenders)
-        if rotated is None:
-            raise DataError(
-                f"the images of data source {key[0]!r} cannot be shuffled: of {len(lenders)} items "
-                "more than half are of one group; ask for more items"
-            )
-        for place in places:
-            result[place] = replace(items[place], images=items[rotated[place]].images)
-    return result
 
 
 def check_held_out(training: Iterable[PreferenceItem], held_out: Iterable[PreferenceItem]) -> None:
@@ -261,18 +250,3 @@ def _at_most(count: int | Literal["all"]) -> int:
 
 def _exposed(item: PreferenceItem) -> list[str]:
     return [image.key for image in item.images] or [f"prompt {item.prompt.strip()}"]
-
-
-def _rotation(items: Sequence[PreferenceItem], places: Sequence[int]) -> dict[int, int] | None:
-    """For every place another place of another group, each used once; none where impossible."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        groups[items[place].group_id].append(place)
-    largest = max(len(members) for members in groups.values())
-    if 2 * largest > len(places):
-        return None
-    # Members of a group stand together, so a turn by the largest group's size leaves every group.
-    names = sorted(groups, key=lambda name: key_digest("shuffle", name))
-    ordered = [place for name in names for place in groups[name]]
-    turned = ordered[largest:] + ordered[:largest]
-    return dict(zip(ordered, turned, strict=True))

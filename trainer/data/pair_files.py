@@ -20,7 +20,6 @@ from pydantic import Field as Setting
 from infra.errors import DataError
 from infra.frozen import Frozen
 from infra.settings import load_settings
-from trainer.config import Split
 from trainer.data.adapters.adapter import Adapter, Row
 from trainer.data.index_building import INDEX_VERSION, IndexBuilder
 from trainer.data.item_index import IndexedItems, ItemIndex, open_index
@@ -31,6 +30,7 @@ from trainer.data.row_files import FileFormat
 from trainer.data.row_places import HubSettings, RowPlace, open_place
 from trainer.data.row_report import DataReport
 from trainer.data.splits import split_of
+from trainer.evaluation_config import Split
 
 
 class RowSettings(Frozen):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from trainer.config import Split
 from trainer.data.randomness import Draws, key_digest
 from trainer.data.splits import split_of
+from trainer.evaluation_config import Split
 
 SCENES_VERSION = "1"
 """Raised whenever the same seed and index would give another scene or another question."""

@@ -17,10 +17,11 @@ from pydantic import BaseModel
 
 from infra.errors import DataError
 from infra.findings import InvalidSettings, hint, validate
-from trainer.config import SourceConfig, Split
+from trainer.config import SourceConfig
 from trainer.data.adapters.adapter import Adapter, adapters
 from trainer.data.items import PreferenceItem
 from trainer.data.pair_files import PairFileSource, RowSettings
+from trainer.evaluation_config import Split
 
 ENTRY_POINT_GROUP = "rmsweep.sources"
 

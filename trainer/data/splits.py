@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from trainer.config import Split
+from trainer.evaluation_config import Split
 
 _VALIDATION_BELOW = 0.1
 _TEST_BELOW = 0.2

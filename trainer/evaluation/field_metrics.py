@@ -15,7 +15,8 @@ import numpy as np
 
 from infra.errors import InputError
 from infra.findings import hint
-from trainer.evaluation.metrics import BASELINES, ScoredItem
+from trainer.evaluation.metrics import ScoredItem
+from trainer.evaluation.published_items import completeness
 from trainer.evaluation.published_metrics import (
     judgebench,
     mm_rlhf_rewardbench,
@@ -59,8 +60,18 @@ def suites() -> dict[str, Measure]:
     return known
 
 
-def field_metrics(items: Sequence[ScoredItem], suite: str) -> dict[str, float]:
+def field_metrics(
+    items: Sequence[ScoredItem], suite: str, baselines: Mapping[str, Sequence[ScoredItem]]
+) -> dict[str, float]:
     """The suite's metrics, and its headline metrics as the trivial baselines reach them.
+
+    Args:
+        items: As the model scored them.
+        suite: Name of the benchmark of the field.
+        baselines: The items as each baseline scores them, by its name.
+
+    Returns:
+        Beside the metrics `items`, and where it is known `published_items`.
 
     Raises:
         InputError: If there is no such suite.
@@ -69,14 +80,13 @@ def field_metrics(items: Sequence[ScoredItem], suite: str) -> dict[str, float]:
         raise InputError(f"unknown benchmark suite {suite!r}{hint(suite, suites())}")
     measure = suites()[suite]
     metrics = _known(measure(items))
-    for baseline, judge in BASELINES.items():
-        trivial = _known(measure(judge(items)))
+    headlines = _headlines(metrics)
+    for baseline, rescored in baselines.items():
+        trivial = _known(measure(rescored))
         metrics |= {
-            f"baseline_{baseline}_{name}": trivial[name]
-            for name in _headlines(metrics)
-            if name in trivial
+            f"baseline_{baseline}_{name}": trivial[name] for name in headlines if name in trivial
         }
-    return metrics
+    return metrics | completeness(suite, len(items))
 
 
 def _known(metrics: Mapping[str, float]) -> dict[str, float]:

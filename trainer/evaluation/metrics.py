@@ -146,11 +146,25 @@ def _rescored(item: ScoredItem, scores: np.ndarray) -> ScoredItem:
     return replace(item, scores=scores, parsed=True, presentations={0: scores})
 
 
-def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str, float]:
+def text_only(items: Iterable[ScoredItem], twin: pa.Table) -> list[ScoredItem]:
+    """The items as the model scored them in the text-only twin; those without images as they are.
+
+    Args:
+        items: Of a benchmark.
+        twin: Score table of its text-only twin.
+    """
+    blind = {item.item_id: item for item in scored_items(twin)}
+    return [blind.get(item.item_id, item) for item in items]
+
+
+def benchmark_metrics(
+    table: pa.Table, *, suite: str | None = None, twin: pa.Table | None = None
+) -> dict[str, float]:
     """Metrics of one benchmark's score table.
 
     Args:
         table: Scores of one benchmark.
+        twin: Scores of its text-only twin, where that was scored.
         suite: A benchmark of the field, whose published metrics are added under their own names
             (`trainer.evaluation.field_metrics`).
 
@@ -159,7 +173,8 @@ def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str,
         `pairs_<category>`, `accuracy_source_<source>` and `pairs_source_<source>`; `margin` (mean
         score difference), `longer_wins` (share of unequal pairs in which the longer response scores
         higher), `baseline_longer` and `baseline_first` (accuracy of always preferring the longer
-        response, or the one given first), and for judges `position_bias` (how much more often than
+        response, or the one given first), `baseline_text_only` (of this model with other items'
+        images; only with a twin), and for judges `position_bias` (how much more often than
         half the response shown first is preferred, from -0.5 to 0.5; an undecided verdict leans
         to no side), `position_consistency` (share of pairs judged alike in both orders) and
         `parsed` (share of verdicts that were one).
@@ -173,10 +188,13 @@ def benchmark_metrics(table: pa.Table, *, suite: str | None = None) -> dict[str,
     if not any(item.pairs() for item in items):
         raise InputError("a score table without a pair of different ranks has no accuracy")
     metrics = _accuracies(items)
-    for name, judge in BASELINES.items():
-        metrics[f"baseline_{name}"] = _accuracies(judge(items))["accuracy"]
+    baselines = {name: judge(items) for name, judge in BASELINES.items()}
+    if twin is not None:
+        baselines["text_only"] = text_only(items, twin)
+    for name, rescored in baselines.items():
+        metrics[f"baseline_{name}"] = _accuracies(rescored)["accuracy"]
     if suite is not None:
-        metrics |= field_metrics(items, suite)
+        metrics |= field_metrics(items, suite, baselines)
     return metrics | _judge_metrics(items)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from infra.errors import SpecError
-from trainer.config import SourceConfig, Split
+from trainer.config import SourceConfig
 from trainer.data.sources import PreferenceSource, open_source
+from trainer.evaluation_config import Split
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 

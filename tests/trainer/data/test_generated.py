@@ -6,9 +6,10 @@ import time
 
 import pytest
 
-from trainer.config import SourceConfig, Split
+from trainer.config import SourceConfig
 from trainer.data.randomness import key_digest
 from trainer.data.sources import PreferenceSource, open_source
+from trainer.evaluation_config import Split
 
 KINDS = ["scenes", "digits", "text"]
 

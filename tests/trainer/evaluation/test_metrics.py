@@ -125,6 +125,22 @@ def test_sources_and_categories_are_counted_whatever_the_order_of_the_rows(
         assert np.dot(counts, by_slice) == pytest.approx(right)
 
 
+def test_the_text_alone_is_told_on_the_same_pairs() -> None:
+    """Items without images are scored alike without the right images, so they stay as they are."""
+    seen = [rows("a", [1.0, 0.0], [1, 2]), rows("b", [1.0, 0.0], [1, 2])]
+    read = [rows("c", [0.0, 1.0], [1, 2], modality="text")]
+    blind = [
+        rows("a", [0.0, 2.0], [1, 2], benchmark="validation_text_only"),
+        rows("b", [3.0, 2.0], [1, 2], benchmark="validation_text_only"),
+    ]
+
+    metrics = benchmark_metrics(table(*seen, *read), twin=table(*blind))
+
+    assert metrics["accuracy"] == pytest.approx(2 / 3)
+    assert metrics["baseline_text_only"] == pytest.approx(1 / 3)
+    assert "baseline_text_only" not in benchmark_metrics(table(*seen))
+
+
 def test_a_judge_is_averaged_over_both_orders_and_its_bias_told() -> None:
     # Shown first, a response gains 2: both orders are needed to see that the first is better.
     judged = table(
