@@ -60,6 +60,14 @@ def interleave(
     return {name: Timing(tuple(seconds)) for name, seconds in taken.items()}
 
 
+def seconds_on(device: torch.device) -> float:
+    """A clock: what this process computed, or on an accelerator the time when it is done."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     model = platform.processor() or platform.machine()

@@ -9,6 +9,7 @@ what it held before it had a model. Families are measured by the tensors a step 
 from __future__ import annotations
 
 import argparse
+import copy
 import ctypes
 import gc
 import json
@@ -80,11 +81,12 @@ def measure(contestant: str, *, frozen: bool) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # start the high-water mark anew
     # The contestant trains a copy; this one stays, and is not counted.
     held = psutil.Process().memory_info().rss
+    trained = copy.deepcopy(backbone)
     step: Callable[[], None]
     if contestant.startswith("ours"):
-        step = OurTrainer(backbone, items, config, gang).step
+        step = OurTrainer(trained, items, config, gang).step
     else:
-        step = PeerGraph("A" if contestant == "graph A" else "B", backbone, items, config).step
+        step = PeerGraph("A" if contestant == "graph A" else "B", trained, items, config).step
     for _ in range(2):
         step()
     return _high_water_mark() - held

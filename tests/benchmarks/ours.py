@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import socket
 import tempfile
@@ -26,12 +25,12 @@ from trainer.training.loop import LoopParts, TrainingLoop
 
 
 class OurTrainer:
-    """One reward model under training."""
+    """One reward model under training, the given backbone inside."""
 
     def __init__(
         self, backbone: Backbone, items: list[PreferenceItem], config: TrainerConfig, gang: Gang
     ) -> None:
-        self.model = RewardModel(copy.deepcopy(backbone), config).to(gang.device)
+        self.model = RewardModel(backbone, config).to(gang.device)
         batch = config.strategy.batch_pairs
         order = DataOrder(len(items), batch=batch, seed=config.seed)
         self.examples = Examples(

@@ -9,6 +9,7 @@ processed and texts tokenized beforehand for all. Ratios are of the least distur
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,15 +82,13 @@ class Case:
 
     def add_ours(self, gang: Gang, name: str = "ours", config: TrainerConfig | None = None) -> None:
         """Our trainer, with a setting of its own if asked for."""
-        ours = OurTrainer(self.backbone, self.items, config or self.config, gang)
+        ours = OurTrainer(copy.deepcopy(self.backbone), self.items, config or self.config, gang)
         self.enter(name, ours.step, ours.rewards(self._first()))
 
     def add_peer(self, graph: Any) -> None:  # noqa: ANN401 -- "A" or "B"
         """A re-created graph."""
-        peer = PeerGraph(graph, self.backbone, self.items, self.config)
-        with torch.no_grad():
-            rewards = torch.stack(peer.rewards(self._first()).chunk(2), 1).flatten()
-        self.enter(f"graph {graph} (re-created)", peer.step, rewards)
+        peer = PeerGraph(graph, copy.deepcopy(self.backbone), self.items, self.config)
+        self.enter(f"graph {graph} (re-created)", peer.step, peer.rewards_by_item(self._first()))
 
     def add_trl(self) -> None:
         """TRL itself."""
@@ -212,7 +211,7 @@ def ratios(gang: Gang, rounds: int) -> list[Row]:
 def realistic(gang: Gang, rounds: int) -> list[Row]:
     """Log-normal lengths, three pairs per image, 16 pairs a step, in random order."""
     backbone = vision_language_model()
-    prompts, responses = _spread(48, prompt=40, response=100, seed=1)
+    prompts, responses = spread(48, prompt=40, response=100, seed=1)
     items = make_items(backbone, prompts=prompts, responses=responses, pairs_per_image=3)
     rows = []
     for frozen in (False, True):
@@ -231,7 +230,7 @@ def realistic(gang: Gang, rounds: int) -> list[Row]:
 def text(gang: Gang, rounds: int) -> list[Row]:
     """Text pairs of log-normal lengths, 16 pairs a step, against TRL itself."""
     backbone = language_model()
-    prompts, responses = _spread(64, prompt=80, response=120, seed=2)
+    prompts, responses = spread(64, prompt=80, response=120, seed=2)
     items = make_items(backbone, prompts=prompts, responses=responses, pairs_per_image=None)
     case = Case("text pairs", backbone, items, config_of(16))
     case.add_trl()
@@ -240,7 +239,7 @@ def text(gang: Gang, rounds: int) -> list[Row]:
     return case.run(rounds)
 
 
-def _spread(
+def spread(
     count: int, *, prompt: int, response: int, seed: int
 ) -> tuple[list[int], list[tuple[int, int]]]:
     """Log-normal lengths (sigma 0.6), as in public preference sets, cut at 16 and 8 medians."""

@@ -11,7 +11,6 @@ Images are processed and texts tokenized before a step, as they are for ours.
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Literal
 
 import torch
@@ -25,17 +24,28 @@ from trainer.prompting.examples import Examples, TokenizedExample
 from trainer.training.data_order import DataOrder
 
 Graph = Literal["A", "B"]
+CPU = torch.device("cpu")
 
 
 class PeerGraph:
-    """One graph under training, with the optimizer every contestant uses."""
+    """One graph under training, the given backbone inside, with the optimizer all contestants use.
+
+    Weights are float32, and with precision bf16 autocast, as those trainers are run and as ours is.
+    """
 
     def __init__(
-        self, graph: Graph, backbone: Backbone, items: list[PreferenceItem], config: TrainerConfig
+        self,
+        graph: Graph,
+        backbone: Backbone,
+        items: list[PreferenceItem],
+        config: TrainerConfig,
+        device: torch.device = CPU,
     ) -> None:
-        model = RewardModel(copy.deepcopy(backbone), config).train()
+        model = RewardModel(backbone, config).to(device).train()
         assert model.head is not None
         self._graph = graph
+        self._device = device
+        self._low = config.strategy.precision == "bf16"
         self._backbone = model.backbone
         self._head = model.head
         examples = Examples(
@@ -68,13 +78,20 @@ class PeerGraph:
     def rewards(self, indices: list[int]) -> torch.Tensor:
         """Rewards [2B]: of the chosen responses, then of the rejected ones."""
         inputs, ends = self._collate(indices)
-        if self._graph == "A":
-            output = self._backbone.module(**inputs, output_hidden_states=True, use_cache=False)
-            hidden = output.hidden_states[-1]
-        else:
-            hidden = self._backbone.module.base_model(**inputs, use_cache=False)[0]
-        rewards = self._head(hidden.flatten(0, 1)).view(hidden.shape[:2])
+        inputs = {name: value.to(self._device) for name, value in inputs.items()}
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._low):
+            if self._graph == "A":
+                output = self._backbone.module(**inputs, output_hidden_states=True, use_cache=False)
+                hidden = output.hidden_states[-1]
+            else:
+                hidden = self._backbone.module.base_model(**inputs, use_cache=False)[0]
+        rewards = self._head(hidden.float().flatten(0, 1)).view(hidden.shape[:2])
         return torch.as_tensor(rewards[torch.arange(len(ends)), ends])
+
+    @torch.no_grad()
+    def rewards_by_item(self, indices: list[int]) -> torch.Tensor:
+        """Rewards of these items' responses, item by item."""
+        return torch.stack(self.rewards(indices).chunk(2), 1).flatten()
 
     def lengths(self, indices: list[int]) -> list[int]:
         """Tokens of each row before padding."""

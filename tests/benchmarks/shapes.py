@@ -6,8 +6,9 @@ words), so that no part is free. A word is a token, so lengths are what is asked
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,23 +32,45 @@ from trainer.pretraining.tokenizer import END, PAD, SPECIAL_TOKENS, chat_templat
 VOCABULARY = 32_000
 IMAGE_SIDE = 336
 IMAGE_TOKENS = 144
-TEXT = {
-    "hidden_size": 256,
-    "intermediate_size": 1024,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 8,
-    "max_position_embeddings": 8192,
-    "tie_word_embeddings": True,
-}
-VISION = {
-    "hidden_size": 256,
-    "depth": 4,
-    "num_heads": 4,
-    "intermediate_size": 352,
-    "out_hidden_size": 256,
-    "fullatt_block_indexes": [1, 3],
-}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """Widths and depths of a Qwen2.5-VL."""
+
+    text: Mapping[str, Any]
+    vision: Mapping[str, Any]
+    rotary: tuple[int, int, int]
+    """Frequencies of time, height and width."""
+
+    def cut_to(self, layers: int | None) -> ModelShape:
+        """The same with so many language layers."""
+        if layers is None:
+            return self
+        return replace(self, text={**self.text, "num_hidden_layers": layers})
+
+
+TINY = ModelShape(
+    text={
+        "vocab_size": VOCABULARY,
+        "hidden_size": 256,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+    },
+    vision={
+        "hidden_size": 256,
+        "depth": 4,
+        "num_heads": 4,
+        "intermediate_size": 352,
+        "out_hidden_size": 256,
+        "fullatt_block_indexes": [1, 3],
+    },
+    rotary=(4, 6, 6),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,45 +91,49 @@ class NoiseImage:
         return Image.fromarray(pixels)
 
 
-def vision_language_model(*, seed: int = 0) -> Backbone:
-    """The tiny Qwen2.5-VL."""
-    tokenizer = _tokenizer("qwen2_5_vl")
-    config = Qwen2_5_VLConfig(
-        text_config=_text(tokenizer)
-        | {
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 1e6,
-                "mrope_section": [4, 6, 6],
-            }
-        },
-        vision_config=VISION,
+def vision_language_model(
+    shape: ModelShape = TINY, *, seed: int = 0, device: str = "cpu"
+) -> Backbone:
+    """A Qwen2.5-VL with random weights; the tiny one unless another shape is asked for."""
+    tokenizer = make_tokenizer("qwen2_5_vl")
+    processor = Qwen2VLImageProcessorPil(
+        size={"shortest_edge": IMAGE_SIDE**2, "longest_edge": IMAGE_SIDE**2}
+    )
+    config = vision_language_config(shape, tokenizer)
+    module = _random(lambda: Qwen2_5_VLForConditionalGeneration(config), seed, device)
+    return Backbone(module, tokenizer, processor)
+
+
+def vision_language_config(
+    shape: ModelShape, tokenizer: PreTrainedTokenizerFast
+) -> Qwen2_5_VLConfig:
+    """Of a Qwen2.5-VL of this shape that reads this tokenizer's tokens."""
+    rotary = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(shape.rotary)}
+    return Qwen2_5_VLConfig(
+        text_config=_text(shape, tokenizer) | {"rope_parameters": rotary},
+        vision_config=dict(shape.vision),
         image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
         video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
         vision_start_token_id=tokenizer.convert_tokens_to_ids("<|vision_start|>"),
         vision_end_token_id=tokenizer.convert_tokens_to_ids("<|vision_end|>"),
-        tie_word_embeddings=True,
+        tie_word_embeddings=shape.text["tie_word_embeddings"],
     )
-    processor = Qwen2VLImageProcessorPil(
-        size={"shortest_edge": IMAGE_SIDE**2, "longest_edge": IMAGE_SIDE**2}
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        module = Qwen2_5_VLForConditionalGeneration(config)
-        spread_weights(module)
-    module.set_attn_implementation("sdpa")
-    return Backbone(module.eval(), tokenizer, processor)
 
 
-def language_model(*, seed: int = 0) -> Backbone:
+def language_model(shape: ModelShape = TINY, *, seed: int = 0, device: str = "cpu") -> Backbone:
     """The same language model without eyes."""
-    tokenizer = _tokenizer("qwen2")
-    with torch.random.fork_rng():
+    tokenizer = make_tokenizer("qwen2")
+    config = Qwen2Config(**_text(shape, tokenizer))
+    return Backbone(_random(lambda: Qwen2ForCausalLM(config), seed, device), tokenizer)
+
+
+def _random(build: Callable[[], Any], seed: int, device: str) -> Any:  # noqa: ANN401 -- a model
+    with torch.random.fork_rng(), torch.device(device):
         torch.manual_seed(seed)
-        module = Qwen2ForCausalLM(Qwen2Config(**_text(tokenizer)))
+        module = build()
         spread_weights(module)
     module.set_attn_implementation("sdpa")
-    return Backbone(module.eval(), tokenizer)
+    return module.eval()
 
 
 def make_items(
@@ -152,16 +179,17 @@ def make_items(
     return items
 
 
-def _text(tokenizer: PreTrainedTokenizerFast) -> dict[str, object]:
-    return TEXT | {
-        "vocab_size": VOCABULARY,
+def _text(shape: ModelShape, tokenizer: PreTrainedTokenizerFast) -> dict[str, object]:
+    return {
+        **shape.text,
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
     }
 
 
-def _tokenizer(model_type: str) -> PreTrainedTokenizerFast:
+def make_tokenizer(model_type: str) -> PreTrainedTokenizerFast:
+    """A word a token, `VOCABULARY` of them."""
     words = [*SPECIAL_TOKENS, "[UNK]", "user", "assistant"]
     words += [f"w{number}" for number in range(VOCABULARY - len(words))]
     model = WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]")

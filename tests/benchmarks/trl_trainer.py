@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from transformers import (
 )
 from trl import RewardConfig, RewardTrainer
 
+from tests.benchmarks.measuring import seconds_on
+from tests.benchmarks.peer_graphs import CPU
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.model.backbone import Backbone
@@ -30,7 +31,12 @@ class TrlTrainer:
     """One text reward model under TRL's training."""
 
     def __init__(
-        self, backbone: Backbone, items: list[PreferenceItem], config: TrainerConfig, steps: int
+        self,
+        backbone: Backbone,
+        items: list[PreferenceItem],
+        config: TrainerConfig,
+        steps: int,
+        device: torch.device = CPU,
     ) -> None:
         self._backbone = backbone
         examples = Examples(
@@ -41,7 +47,8 @@ class TrlTrainer:
             for example in examples
         ]
         self.model = _classifier(backbone, config)
-        self._clock = _Clock()
+        self._device = device
+        self._clock = _Clock(device)
         # A dropped pair would make the comparison unfair, so nothing is ever too long.
         folder = Path(tempfile.mkdtemp(prefix="rmsweep-trl-"))
         settings = RewardConfig(
@@ -51,8 +58,8 @@ class TrlTrainer:
             learning_rate=config.strategy.learning_rate,
             max_length=None,
             gradient_checkpointing=False,
-            bf16=False,
-            use_cpu=True,
+            bf16=config.strategy.precision == "bf16",
+            use_cpu=device.type == "cpu",
             logging_strategy="no",
             save_strategy="no",
             report_to="none",
@@ -73,7 +80,7 @@ class TrlTrainer:
         )
 
     def steps(self) -> float:
-        """A few optimizer steps; returns the process time from the first to the end of the last."""
+        """A few optimizer steps; returns the seconds from the first to the end of the last."""
         self._trainer.train()
         return self._clock.seconds
 
@@ -85,19 +92,22 @@ class TrlTrainer:
         batch = self._trainer.data_collator(
             [{"chosen_ids": chosen, "rejected_ids": rejected} for chosen, rejected in pairs]
         )
-        rewards = self.model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-        ).logits[:, 0]
+        rows = {name: batch[name].to(self._device) for name in ("input_ids", "attention_mask")}
+        with torch.autocast(
+            self._device.type, dtype=torch.bfloat16, enabled=self._trainer.args.bf16
+        ):
+            rewards = self.model.to(self._device)(**rows).logits[:, 0].float()
         self.model.train()
         return torch.stack(rewards.chunk(2), 1).flatten()
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc]
-    """Process time between the begin and the end of a training, set-up excluded."""
+    """Seconds between the begin and the end of a training, set-up excluded."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.seconds = 0.0
         self._began = 0.0
+        self._device = device
 
     def on_train_begin(
         self,
@@ -106,7 +116,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,
         **rest: Any,  # noqa: ANN401
     ) -> None:
-        self._began = time.process_time()
+        self._began = seconds_on(self._device)
 
     def on_train_end(
         self,
@@ -115,7 +125,7 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
         control: TrainerControl,
         **rest: Any,  # noqa: ANN401
     ) -> None:
-        self.seconds = time.process_time() - self._began
+        self.seconds = seconds_on(self._device) - self._began
 
 
 def _classifier(backbone: Backbone, config: TrainerConfig) -> Qwen2ForSequenceClassification:
