@@ -78,7 +78,9 @@ def test_a_submission_that_ended_before_its_driver_tells_why_in_status(
     made.ledger.record_decision(made.sweep_id, SUBMITTED_KIND, place)
     made.ledger.record_decision(made.sweep_id, GAVE_UP_KIND, {"reason": NO_GPU})
 
-    assert rmsweep("status").out.splitlines()[-1] == f"its submission ended: {NO_GPU}"
+    last = rmsweep("status").out.splitlines()[-1]
+    assert last.startswith(f"its submission ended: {NO_GPU}; `rmsweep resume {made.sweep_id} ")
+    assert last.endswith("--cluster http://head:8265` goes on")
     assert NO_GPU in json.loads(rmsweep("status", "--json").out)["note"]
 
 
