@@ -49,12 +49,22 @@ class Costs:
         head = 2.0 * text.vocab_size * text.hidden_size
         return cls(2.0 * weights, pair, image, head)
 
-    def ours(self, rows: Sequence[RowShape], *, images: int, frozen: bool) -> float:
-        """One step: every trunk once, no padding, every distinct image once or from the cache."""
+    def ours(
+        self, rows: Sequence[RowShape], *, images: int, frozen: bool, shared: bool = True
+    ) -> float:
+        """One step: no padding, every distinct image once or from the cache.
+
+        Args:
+            rows: Of the step.
+            images: Distinct ones.
+            frozen: Whether the vision tower is, and its features are kept.
+            shared: Whether a trunk is read once, or with each of its branches.
+        """
         forward = sum(
-            self.token * row.tokens
+            self.token
+            * (row.tokens if shared else row.trunk * len(row.branches) + sum(row.branches))
             + self.pair * sum(row.trunk * each + each**2 / 2 for each in row.branches)
-            + self.pair * row.trunk**2 / 2
+            + self.pair * (1 if shared else len(row.branches)) * row.trunk**2 / 2
             for row in rows
         )
         return 3 * forward + (0.0 if frozen else 3 * self.image * images)
@@ -62,12 +72,15 @@ class Costs:
     def peer(
         self, rows: Sequence[RowShape], *, images: int, frozen: bool, language_head: bool
     ) -> float:
-        """One step: every response with its own trunk, padded to the longest, each image twice."""
+        """One step: every response with its own trunk, padded to the longest, each image twice.
+
+        The loss is of the rewards alone, so a language head has a forward pass and no backward.
+        """
         lengths = [row.trunk + each for row in rows for each in row.branches]
         longest = max(lengths)
-        token = self.token + (self.language_head if language_head else 0.0)
-        forward = len(lengths) * (token * longest + self.pair * longest**2 / 2)
-        return 3 * forward + (1 if frozen else 3) * 2 * images * self.image
+        forward = len(lengths) * (self.token * longest + self.pair * longest**2 / 2)
+        head = self.language_head * len(lengths) * longest if language_head else 0.0
+        return 3 * forward + head + (1 if frozen else 3) * 2 * images * self.image
 
 
 def _embeddings(module: nn.Module) -> list[nn.Parameter]:

@@ -30,6 +30,7 @@ from trainer.model.backbone import Backbone
 from trainer.training.data_order import DataOrder
 
 CASES = ("fixed", "ratios", "realistic", "text")
+KEPT_SEPARATE = "ours, rows kept separate"
 TOLERANCE = 1e-5
 """Between rewards of all contestants before training, in float32."""
 
@@ -138,12 +139,13 @@ class Case:
         frozen = self.config.strategy.freeze.vision
         examples = OurExamples(self.backbone, self.items)
         order = DataOrder(len(self.items), batch=self.batch, seed=self.config.seed)
-        ours, peers = 0.0, {"A": 0.0, "B": 0.0}
+        ours, apart, peers = 0.0, 0.0, {"A": 0.0, "B": 0.0}
         for step in range(self.steps):
             indices = order.step(step)
             rows = [examples.shapes[index] for index in indices]
             shown = [image.key for index in indices for image in self.items[index].images]
             ours += costs.ours(rows, images=len(set(shown)), frozen=frozen)
+            apart += costs.ours(rows, images=len(set(shown)), frozen=frozen, shared=False)
             for graph in peers:
                 peers[graph] += costs.peer(
                     rows, images=len(shown), frozen=frozen, language_head=graph == "A"
@@ -152,6 +154,7 @@ class Case:
             "graph A (re-created)": peers["A"] / ours,
             "graph B (re-created)": peers["B"] / ours,
             "TRL": peers["B"] / ours,
+            KEPT_SEPARATE: apart / ours,
         }
 
     def _first(self) -> list[int]:
@@ -203,7 +206,7 @@ def ratios(gang: Gang, rounds: int) -> list[Row]:
         case = Case(f"{prompt} prompt + {response} response", backbone, items, config_of(4))
         case.add_peer("B")
         case.add_ours(gang)
-        case.add_ours(gang, "ours, rows kept separate", config_of(4, share="never"))
+        case.add_ours(gang, KEPT_SEPARATE, config_of(4, share="never"))
         rows += case.run(rounds)
     return rows
 
