@@ -134,4 +134,4 @@ def foreign_candidates(
 
 def response_frame(table: pa.Table) -> pd.DataFrame:
     """A score table with one row per response, presentations of a judge averaged."""
-    return response_scores(table)[_COLUMNS]
+    return response_scores(table.select([*_COLUMNS, "benchmark", "parsed"]))[_COLUMNS]
