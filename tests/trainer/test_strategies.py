@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from infra.errors import BackboneError
 from infra.object_store import LocalStore
-from tests.trainer.test_entrypoint import assert_saved_whole, scores_of, train
+from tests.trainer.gangs.laid_out import assert_saved_whole, scores_of, train
 from tests.trainer.tiny_models import tiny_backbone
 from tests.trainer.trials import small_config
 from trainer.model.backbone import Backbone, read_backbone

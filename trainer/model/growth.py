@@ -26,15 +26,8 @@ class Growth:
         self.rows = rows = batch.rows.to(model.device)
         self._cache = DynamicCache(config=model.module.config.get_text_config())
         self._at = rows.rows, rows.members[rows.rows, rows.ends] - 1
-        features, _ = model.image_features(batch, always=always_encode_images)
-        hidden, self.read = model.states(
-            input_ids=rows.input_ids,
-            attention_mask=rows.attention_mask,
-            position_ids=rows.position_ids,
-            features=features,
-            placement=rows.placement,
-            cache=self._cache,
-        )
+        begun = model(batch, always_encode_images=always_encode_images, grow_into=self._cache)
+        hidden, self.read = begun["words"], begun["scores"]
         """[B, L, H] states of the rows that scores are read from."""
         width = int(self._at[1].max().item()) + 1
         members = torch.arange(1, width + 1, device=model.device)[None, :, None]

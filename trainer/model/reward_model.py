@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
+from transformers import Cache
 
 from infra.errors import BackboneError
 from trainer.config import TrainerConfig
@@ -92,23 +93,31 @@ class RewardModel(nn.Module):
         return self._vision_is_trained
 
     def forward(
-        self, batch: Batch, *, always_encode_images: bool = False
+        self, batch: Batch, *, always_encode_images: bool = False, grow_into: Cache | None = None
     ) -> dict[str, torch.Tensor]:
-        """What the paradigm says of each branch.
+        """What the paradigm says of each branch, or where writing begins.
 
         Args:
             batch: On any device.
             always_encode_images: Run the vision tower even when the batch shows no new image, so
                 that every rank touches the same weights in the same order.
+            grow_into: Fill this cache with the rows, which must lie side by side, and say nothing
+                yet. Here and not beside it, since under ZeRO-3 weights that no layer owns are
+                gathered in a model's own forward pass alone.
 
         Returns:
+            With a cache `words` and `scores`, the states [B, L, H] both are read from. Else
             `scores` [N] (scalar, critic), `critique_losses` [N] (critic), and `verdicts` [N, 2]
             log-probabilities with `parsed` [N] (generative), all float32.
         """
         if isinstance(batch, PooledBatch):
             assert self.head is not None
             return {"scores": self.head(batch.pooled.to(self.device))}
-        hidden, read, rows = self.read(batch, always_encode_images=always_encode_images)
+        hidden, read, rows = self.read(
+            batch, always_encode_images=always_encode_images, cache=grow_into
+        )
+        if grow_into is not None:
+            return {"words": hidden, "scores": read}
         with self.autocast():
             if self.head is None:
                 outputs = self.read_verdicts(hidden[rows.rows, rows.ends])
@@ -122,7 +131,7 @@ class RewardModel(nn.Module):
         return outputs
 
     def read(
-        self, batch: ModelBatch, *, always_encode_images: bool = False
+        self, batch: ModelBatch, *, always_encode_images: bool = False, cache: Cache | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, TreeBatch]:
         """The states words are read from, those scores are read from, and the rows they are of."""
         rows = batch.rows.to(self.device)
@@ -135,6 +144,7 @@ class RewardModel(nn.Module):
                 features=features,
                 placement=rows.placement,
                 layout=rows.layout,
+                cache=cache,
             )
             if bait is not None:
                 hidden, read = hidden + bait, read + bait

@@ -10,7 +10,7 @@ import torch
 
 from infra.errors import BackboneError
 from infra.object_store import LocalStore
-from tests.trainer.test_entrypoint import scores_of, train
+from tests.trainer.gangs.laid_out import scores_of, train
 from tests.trainer.tiny_models import tiny_backbone
 from tests.trainer.trials import small_config
 from trainer.config import TrainerConfig
