@@ -118,7 +118,12 @@ class ImageBank:
                     f"item {item.item_id!r} of source {item.source!r} has an image, but the "
                     "backbone takes text only; use a vision-language backbone or text-only data"
                 )
-            return self._load(item.images, keys)
+            try:
+                return self._load(item.images, keys)
+            except DataError as error:
+                raise DataError(
+                    f"item {item.item_id!r} of source {item.source!r} cannot be shown: {error}"
+                ) from error
         return [self._inputs[key] for key in keys]
 
     def _load(self, images: Images, keys: Sequence[ImageKey]) -> list[ImageInput]:
