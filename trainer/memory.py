@@ -130,8 +130,9 @@ def estimate_memory(
     trained = _trained_parameters(config, backbone)
     stage, ranks = machine.zero_stage, machine.workers
     weights, gradients = float(backbone.parameters), float(trained)
-    # AdamW keeps two moments; ZeRO keeps its part of the weights flat beside them.
-    states = 2.0 * trained if stage == 0 else 3.0 * trained / ranks
+    # AdamW keeps two moments, Muon one; ZeRO keeps its part of the weights flat beside them.
+    moments = 2.0 * trained - _muon_parameters(config, backbone)
+    states = moments if stage == 0 else (moments + trained) / ranks
     if stage == 3:
         whole = max(2 * language / max(1, backbone.layers), min(language, LIVE_PARAMETERS))
         weights = backbone.parameters / ranks + whole
@@ -250,6 +251,15 @@ def _trained_parameters(config: TrainerConfig, backbone: BackboneEntry) -> float
     if not rests.projector and (rank or rests.vision):
         trained += PROJECTOR_SHARE * backbone.vision_parameters
     return trained
+
+
+def _muon_parameters(config: TrainerConfig, backbone: BackboneEntry) -> float:
+    """Of the trained ones, those Muon has, at least: the language model without its words."""
+    if config.strategy.optimizer != "muon" or config.strategy.lora.rank:
+        return 0.0
+    language = backbone.parameters - backbone.vision_parameters
+    words = 2.0 * min(MOST_WORDS, language / backbone.hidden_size) * backbone.hidden_size
+    return 0.0 if _rests(config).language_model else max(0.0, language - words)
 
 
 def _vision_depth(backbone: BackboneEntry) -> float:

@@ -43,6 +43,22 @@ def test_a_published_set_is_named_by_its_kind(rmsweep: Command, tmp_path: Path) 
     assert (found["kind"], found["report"]["kept"]) == ("shp", 1)
 
 
+def test_images_under_a_wrong_ending_are_read_and_texts_that_are_none_are_counted(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "it.png", 1).rename(tmp_path / "it.jpg")
+    (tmp_path / "no.png").write_text("not an image")
+    rows = [text_row(1, image="it.jpg"), text_row(2, image="no.png")]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+
+    answer = rmsweep("data", "inspect", str(path), "--json")
+    (found,) = json.loads(answer.out)["sources"]
+
+    assert answer.code == 0
+    assert found["report"]["kept"] == 1
+    assert found["report"]["dropped"] == {"a corrupt image": 1}
+
+
 def test_a_sweep_file_s_data_is_inspected_as_a_mix(rmsweep: Command, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "pairs.jsonl", [text_row(n) for n in range(40)])
     sweep = tmp_path / "sweep.yaml"

@@ -95,6 +95,19 @@ def test_known_figures_of_a_seven_billion_model() -> None:
     assert estimate.optimizer == 8 * language
 
 
+def test_muon_keeps_one_moment_of_what_are_no_words() -> None:
+    backbone = entry("qwen2.5-vl", "7b")
+    language = backbone.parameters - backbone.vision_parameters
+
+    def moments(freeze: dict[str, bool]) -> float:
+        strategy = {"batch_pairs": 64, "optimizer": "muon", "freeze": freeze}
+        return estimate_memory(config_of(strategy=strategy), backbone).optimizer / 4
+
+    words_rest = RESTING | {"vision": False}
+    assert language < moments(RESTING | {"language_model": False}) < 1.4 * language
+    assert moments(words_rest) == 2 * backbone.vision_parameters
+
+
 def test_the_smallest_gang_that_fits_is_taken() -> None:
     tiny = settle_machine(config_of(), entry("tiny-qwen2.5-vl", "s"), gib=8, max_workers=8)
     assert (tiny.workers, tiny.zero_stage, tiny.gradient_checkpointing) == (1, 0, False)

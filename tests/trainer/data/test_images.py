@@ -102,6 +102,20 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
         decode_image(data, "it")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("it.jpg", "PNG"), ("it.png", "JPEG"), ("it", "WEBP")])
+def test_a_file_s_ending_says_nothing_of_its_format(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_bytes(encoded(Image.new("RGB", (4, 4), (9, 9, 9)), kind))
+
+    assert open_image(tmp_path / name).load().getpixel((0, 0)) == pytest.approx((9, 9, 9), abs=2)
+
+
+def test_text_under_the_name_of_an_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "it.png").write_text("How many circles?")
+
+    with pytest.raises(DataError, match=r"it\.png is corrupt or no image"):
+        open_image(tmp_path / "it.png")
+
+
 def test_an_unreasonably_large_image_is_refused_before_it_is_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
