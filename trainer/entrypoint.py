@@ -14,7 +14,6 @@ from infra.provenance import take_provenance
 from infra.settings import load_settings
 from trainer.catalog import backbone_digest
 from trainer.config import TrainerConfig
-from trainer.data.items import PreferenceItem
 from trainer.data.mixture import (
     benchmark_digest,
     check_held_out,
@@ -158,23 +157,26 @@ class Trial:
         model.to(self._gang.device)
         items = training_items(self._config.data)
         frozen = not model.vision_is_trained
-        shown = _shown_chunks(self._config, items)
+        shown = training_order(self._config, items).shown()
         examples = Examples(
             items,
             model.backbone,
             self._config.paradigm,
             critiques=True,
             frozen_vision=frozen,
-            chunks=shown,
+            # Chunks know nothing of order, ranks or batches.
+            chunks=(
+                shown[start : start + CHUNK_ITEMS].tolist()
+                for start in range(0, len(shown), CHUNK_ITEMS)
+            ),
             share_prompts=self._config.machine.share_prompts,
             limits=TextLimits.of(self._config.data),
             judge=self._config.judge,
         )
         benchmarks = self._benchmarks(model)
-        for benchmark in benchmarks.values():
-            check_held_out(items, benchmark.examples.items)
+        check_held_out(items, [i for each in benchmarks.values() for i in each.examples.items])
         self._reuse(model, [examples, *(each.examples for each in benchmarks.values())])
-        examples.check_lengths(index for chunk in shown for index in chunk)
+        examples.check_lengths(map(int, shown))
         for benchmark in benchmarks.values():
             benchmark.examples.check_lengths(range(len(benchmark.examples)))
         step = resume_from.step if resume_from is not None else 0
@@ -277,9 +279,3 @@ class Trial:
             metrics=metrics | self._cost,
             model_digest=model_digest,
         )
-
-
-def _shown_chunks(config: TrainerConfig, items: Sequence[PreferenceItem]) -> list[list[int]]:
-    """Every item that is trained on, in chunks that know nothing of order, ranks or batches."""
-    shown = training_order(config, items).shown()
-    return [shown[start : start + CHUNK_ITEMS] for start in range(0, len(shown), CHUNK_ITEMS)]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from typing_extensions import Buffer
 
 from infra.errors import DataError
 
@@ -51,7 +52,8 @@ class FileImage:
 class EncodedImage:
     """An image whose encoded bytes came in a row, as an `ImageReference`."""
 
-    data: bytes
+    data: Buffer = field(compare=False, repr=False)
+    """Of an index on disk: where the file is mapped, so that only decoding reads it."""
     sha256: str
 
     @property
@@ -97,7 +99,7 @@ def open_image(path: Path, *, check: bool = True) -> FileImage:
     return _open_unchanged(path, state.st_mtime_ns, state.st_size, check)
 
 
-def decode_image(data: bytes, name: str) -> Image.Image:
+def decode_image(data: Buffer, name: str) -> Image.Image:
     """The image these bytes hold, in RGB, upright, transparency on white.
 
     Args:

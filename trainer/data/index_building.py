@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -15,7 +16,7 @@ from trainer.data.images import EncodedImage, FileImage
 from trainer.data.item_index import IndexWriter, ItemIndex
 from trainer.data.pair_rows import PairRow, Reason, UnusableRow
 from trainer.data.randomness import Draws, key_digest
-from trainer.data.row_report import DataReport, drop_counts
+from trainer.data.row_report import DataReport, LeftOut
 from trainer.data.splits import connected_groups
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class IndexBuilder:
         self._writer = IndexWriter(folder)
         self._rows = 0
         self._best_first = 0
-        self._dropped: list[tuple[int, Reason]] = []
-        self._numbers: list[int] = []
+        self._left_out = LeftOut()
+        self._numbers = array("q")
         self._ties: list[tuple[str, ...]] = []
         self._seen: dict[bytes, int] = {}
-        self._labels: dict[bytes, tuple[int, bool]] = {}
+        self._labels: dict[bytes, int] = {}
         self._contradicting: set[int] = set()
 
     def read(self, rows: Iterable[object]) -> None:
@@ -77,22 +78,21 @@ class IndexBuilder:
         if self._settings.contradictions == "drop":
             for place in self._contradicting:
                 groups[place] = ""
-                self._dropped.append((self._numbers[place], Reason.CONTRADICTED))
+                self._left_out.add(self._numbers[place], Reason.CONTRADICTED)
         kept = [group for group in groups if group]
-        counts, first = drop_counts(self._dropped)
         report = DataReport(
             path=self._settings.path,
             rows=self._rows,
             kept=len(kept),
-            dropped=counts,
-            first_rows=first,
+            dropped=self._left_out.counts,
+            first_rows=self._left_out.first_rows,
             groups=len(set(kept)),
             splits=split_sizes(kept),
             best_first=self._best_first,
             contradicted=len(self._contradicting),
         )
-        lacking = {Reason.MISSING_IMAGE, Reason.CORRUPT_IMAGE} & {each for _, each in self._dropped}
-        variant = self._variant if lacking else ""
+        lacking = (Reason.MISSING_IMAGE, Reason.CORRUPT_IMAGE)
+        variant = self._variant if any(each in self._left_out for each in lacking) else ""
         return self._writer.finish(groups, report.plain(), variant=variant)
 
     def discard(self) -> None:
@@ -106,7 +106,7 @@ class IndexBuilder:
             try:
                 found += [(self._rows, each) for each in converted(self._adapter, row)]
             except UnusableRow as unusable:
-                self._dropped.append((self._rows, unusable.reason))
+                self._left_out.add(self._rows, unusable.reason)
         wanted = list({image for _, row in found for image in row.images})
         check = self._settings.images == "decode"
         opened = pool.map(lambda image: open_row_image(self._images, image, check=check), wanted)
@@ -118,10 +118,10 @@ class IndexBuilder:
         images = [image for image in found if not isinstance(image, Reason)]
         bad = [image for image in found if isinstance(image, Reason)]
         if bad:
-            self._dropped.append((number, bad[0]))
+            self._left_out.add(number, bad[0])
             return
         if row.tied and self._settings.ties == "drop":
-            self._dropped.append((number, Reason.TIED))
+            self._left_out.add(number, Reason.TIED)
             return
         identity = _row_identity(row, images)
         published = self._adapter.benchmark and row.row_id is not None
@@ -129,7 +129,7 @@ class IndexBuilder:
         times = self._seen.get(key, 0)
         self._seen[key] = times + 1
         if times and not published:
-            self._dropped.append((number, Reason.REPEATED))
+            self._left_out.add(number, Reason.REPEATED)
             return
         self._note_label(row, images, identity)
         name = identity if not published else f"{row.row_id}#{times + 1}" if times else row.row_id
@@ -166,7 +166,7 @@ class IndexBuilder:
             },
             len(row.prompt)
             + sum(len(r.text) + len(r.critique) for r in row.responses)
-            + sum(len(i.data) for i in images if isinstance(i, EncodedImage)),
+            + sum(len(memoryview(i.data)) for i in images if isinstance(i, EncodedImage)),
         )
 
     def _note_label(self, row: PairRow, images: Sequence[RowImage], identity: str) -> None:
@@ -178,7 +178,8 @@ class IndexBuilder:
             row.prompt, first.text, second.text, tuple(image.key for image in images)
         )
         key, label = bytes.fromhex(asked[:24]), first.rank < second.rank
-        place, known = self._labels.setdefault(key, (len(self._numbers), label))
+        # Place and label in one number: a tuple would take as much memory as all the rest.
+        place, known = divmod(self._labels.setdefault(key, 2 * len(self._numbers) + label), 2)
         if known != label:
             self._contradicting |= {place, len(self._numbers)}
 

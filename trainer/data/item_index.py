@@ -1,8 +1,8 @@
 """`ItemIndex`: the items of a source as Arrow rows, in memory while small, else on disk.
 
 A large source is read, checked and decoded once per machine; after that every process maps the
-same file, and an item is made when it is asked for. Memory does not grow with the texts: on 120,000
-rows of 2.6 kB each, 0.8 kB per row is kept (names to group by, digests), and pages of the file.
+same file, and an item is made when it is asked for. Nothing of a row is kept but its place; pages
+of the file are the kernel's to take back.
 """
 
 from __future__ import annotations
@@ -158,23 +158,28 @@ class ItemIndex:
         told: dict[str, Any] = json.loads(self.columns.schema.metadata[b"report"])
         return told
 
-    def groups(self) -> list[str]:
+    def groups(self) -> Iterator[str]:
         """The group of every row; empty for one that is left out."""
-        names: list[str] = self.columns["group"].to_pylist()
-        return names
+        for chunk in self.columns["group"].chunks:
+            yield from _streamed(chunk)
 
-    def texts(self, column: str) -> list[str]:
-        """One of the text columns, whole."""
-        return [value for batch in self.batches for value in batch.column(column).to_pylist()]
+    def texts(self, column: str) -> Iterator[str]:
+        """One of the text columns, row by row."""
+        for batch in self.batches:
+            yield from _streamed(batch.column(column))
+
+
+def _streamed(column: pa.Array) -> Iterator[str]:
+    for start in range(0, len(column), _BATCH_ROWS):
+        yield from column.slice(start, _BATCH_ROWS).to_pylist()
 
 
 class IndexedItems(Sequence[PreferenceItem]):
     """Some rows of an index as items, each made anew when it is looked at."""
 
-    def __init__(self, index: ItemIndex, rows: np.ndarray, groups: Sequence[str]) -> None:
+    def __init__(self, index: ItemIndex, rows: np.ndarray) -> None:
         self._index = index
         self._rows = rows
-        self._groups = groups
         self._starts = np.cumsum([0, *(batch.num_rows for batch in index.batches)])
 
     def __len__(self) -> int:
@@ -186,12 +191,24 @@ class IndexedItems(Sequence[PreferenceItem]):
     def __getitem__(self, index: slice) -> IndexedItems: ...
     def __getitem__(self, index: int | slice) -> PreferenceItem | IndexedItems:
         if isinstance(index, slice):
-            return IndexedItems(self._index, self._rows[index], self._groups)
+            return IndexedItems(self._index, self._rows[index])
         row = int(self._rows[index])
-        batch = int(np.searchsorted(self._starts, row, side="right")) - 1
-        place = row - int(self._starts[batch])
-        values = self._index.batches[batch].slice(place, 1).to_pylist()[0]
-        return _item(values, self._groups[row])
+        batch, place = self._place(row)
+        group: str = self._index.columns["group"][row].as_py()
+        return _item(batch, place, group)
+
+    def named(self, column: str) -> Iterator[tuple[str, str, str]]:
+        """The items' ids and groups, and one more text column, without making the items."""
+        groups = self._index.columns["group"]
+        for row in self._rows.tolist():
+            batch, place = self._place(row)
+            told = (batch.column(name)[place].as_py() for name in ("item_id", column))
+            name, text = told
+            yield name, groups[row].as_py(), text
+
+    def _place(self, row: int) -> tuple[pa.RecordBatch, int]:
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self._index.batches[number], row - int(self._starts[number])
 
     def __iter__(self) -> Iterator[PreferenceItem]:
         return (self[index] for index in range(len(self)))
@@ -204,24 +221,24 @@ class IndexedItems(Sequence[PreferenceItem]):
     __hash__ = None  # type: ignore[assignment]
 
 
-def _item(values: Mapping[str, Any], group: str) -> PreferenceItem:
-    images: list[FileImage | EncodedImage] = []
-    for each in values["images"]:
-        data = each["data"]
-        images.append(
-            FileImage(Path(each["path"]), each["sha256"])
-            if data is None
-            else EncodedImage(data, each["sha256"])
-        )
+def _item(batch: pa.RecordBatch, place: int, group: str) -> PreferenceItem:
+    values = {
+        name: batch.column(number)[place].as_py()
+        for number, name in enumerate(batch.schema.names)
+        if name not in ("images", "content")
+    }
+    responses = tuple(Response(**response) for response in values.pop("responses"))
     return PreferenceItem(
-        item_id=values["item_id"],
+        **values,
         group_id=group,
-        prompt=values["prompt"],
-        responses=tuple(Response(**response) for response in values["responses"]),
-        images=tuple(images),
-        category=values["category"],
+        responses=responses,
+        images=tuple(map(_image, batch.column("images")[place])),
         source="file",
-        margin=values["margin"],
-        soft_label=values["soft_label"],
-        label_weight=values["label_weight"],
     )
+
+
+def _image(record: pa.StructScalar) -> FileImage | EncodedImage:
+    digest = record["sha256"].as_py()
+    if record["data"].is_valid:
+        return EncodedImage(record["data"].as_buffer(), digest)
+    return FileImage(Path(record["path"].as_py()), digest)

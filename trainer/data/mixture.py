@@ -8,6 +8,7 @@ measure every arm on the same items. No group is in both.
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -65,7 +66,7 @@ def _drawn(
         raise DataError(f"data source {name!r} has no training items")
     if screen is None:
         return items
-    kept: list[int] = []
+    kept = array("q")
     looked_at = 0
     while True:
         for place in range(looked_at, len(items)):
@@ -226,16 +227,18 @@ def benchmark_suite(data: DataConfig, benchmark: BenchmarkConfig) -> str | None:
     return kind if not kinds and kind in suites() else None
 
 
-def check_held_out(training: Iterable[PreferenceItem], held_out: Iterable[PreferenceItem]) -> None:
+def check_held_out(training: Iterable[PreferenceItem], held_out: Sequence[PreferenceItem]) -> None:
     """Make sure that no held-out image, and no prompt without an image, is trained on.
 
-    One source never breaks this; two files that overlap can.
+    One source never breaks this; two files that overlap can. Training items are looked through
+    once, and only names that held-out items expose are remembered.
 
     Raises:
         DataError: Saying how many items overlap, and which is the first.
     """
-    trained = {key for item in training for key in _exposed(item)}
-    leaked = [item for item in held_out if not trained.isdisjoint(_exposed(item))]
+    kept = {key for item in held_out for key in _exposed(item)}
+    found = {key for item in training for key in _exposed(item) if key in kept}
+    leaked = [item for item in held_out if not found.isdisjoint(_exposed(item))]
     if leaked:
         raise DataError(
             f"{len(leaked)} held-out items share an image or a prompt with training items, the "

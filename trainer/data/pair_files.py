@@ -8,6 +8,7 @@ be used are left out and counted by reason; nothing outside the image folder is 
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -25,7 +26,7 @@ from trainer.data.index_building import INDEX_VERSION, IndexBuilder
 from trainer.data.item_index import IndexedItems, ItemIndex, open_index
 from trainer.data.items import PreferenceItem
 from trainer.data.pair_rows import Field, PairRow, parse_row
-from trainer.data.randomness import key_digest
+from trainer.data.randomness import key_digest, sequence_digest
 from trainer.data.row_files import FileFormat
 from trainer.data.row_places import HubSettings, RowPlace, open_place
 from trainer.data.row_report import DataReport
@@ -91,8 +92,7 @@ class PairFileSource:
             MissingError: If there is no such file.
             DataError: If it cannot be read, or holds no usable row.
         """
-        rows = self._order(split, seed)[:count]
-        found = IndexedItems(self._index, rows, self._groups)
+        found = self._found(split, count, seed)
         return found if self._index.on_disk else list(found)
 
     def size(self, split: Split) -> int | None:
@@ -111,10 +111,7 @@ class PairFileSource:
             MissingError: If there is no such file.
             DataError: If it cannot be read, or holds no usable row.
         """
-        ids, contents = self._ids, self._index.texts("content")
-        chosen = self._order(split, seed)[:count].tolist()
-        told = tuple((ids[row], self._groups[row], contents[row]) for row in chosen)
-        return key_digest("file", "3", told)
+        return sequence_digest(("file", "3"), self._found(split, count, seed).named("content"))
 
     def report(self) -> DataReport:
         """How many rows were kept, and why the others were not; also where none was.
@@ -129,20 +126,19 @@ class PairFileSource:
         if not self._index.report["kept"]:
             raise DataError(f"no row can be used to train on or to test with; {self.report()}")
         if (split, seed) not in self._orders:
-            homes = {group: self._split or split_of(group) for group in set(self._groups) if group}
-            ids = self._ids
-            rows = [row for row, group in enumerate(self._groups) if homes.get(group) == split]
-            rows.sort(key=lambda row: key_digest("file order", seed, ids[row]))
-            self._orders[split, seed] = np.asarray(rows, dtype=np.int64)
+            rows, keys = array("q"), bytearray()
+            named = zip(self._index.groups(), self._index.texts("item_id"), strict=True)
+            for row, (group, name) in enumerate(named):
+                if group and (self._split or split_of(group)) == split:
+                    rows.append(row)
+                    keys += bytes.fromhex(key_digest("file order", seed, name)[:32])
+            high, low = np.frombuffer(keys, dtype=">u8").reshape(-1, 2).T
+            ordered = np.lexsort((low, high))
+            self._orders[split, seed] = np.frombuffer(rows, dtype=np.int64)[ordered]
         return self._orders[split, seed]
 
-    @cached_property
-    def _groups(self) -> list[str]:
-        return self._index.groups()
-
-    @cached_property
-    def _ids(self) -> list[str]:
-        return self._index.texts("item_id")
+    def _found(self, split: Split, count: int, seed: int) -> IndexedItems:
+        return IndexedItems(self._index, self._order(split, seed)[:count])
 
     @cached_property
     def _index(self) -> ItemIndex:

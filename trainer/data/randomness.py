@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,6 +17,16 @@ T = TypeVar("T")
 def key_digest(*key: object) -> str:
     """Sha256 of a key made of strings, integers and tuples of them, 64 hex digits."""
     return hashlib.sha256(repr(key).encode()).hexdigest()
+
+
+def sequence_digest(key: Sequence[object], entries: Iterable[object]) -> str:
+    """`key_digest` of a key and, last in it, a tuple of entries too many to be held at once."""
+    hashed = hashlib.sha256(f"({', '.join(map(repr, key))}, (".encode())
+    count = 0
+    for count, entry in enumerate(entries, start=1):
+        hashed.update(f"{', ' if count > 1 else ''}{entry!r}".encode())
+    hashed.update(b",))" if count == 1 else b"))")
+    return hashed.hexdigest()
 
 
 class Draws:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,10 +43,27 @@ class DataReport:
         return asdict(self)
 
 
-def drop_counts(dropped: Sequence[tuple[int, Reason]]) -> tuple[dict[str, int], dict[str, int]]:
-    """How often each reason came up, the commonest first, and the first row it came up in."""
-    counts = Counter(reason.value for _, reason in dropped)
-    first: dict[str, int] = {}
-    for number, reason in dropped:
-        first[reason.value] = min(number, first.get(reason.value, number))
-    return dict(counts.most_common()), first
+class LeftOut:
+    """How often rows were left out for each reason, and the first row of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
+
+    def add(self, number: int, reason: Reason) -> None:
+        """Count one row, by its number from 1."""
+        self._counts[reason.value] += 1
+        self._first[reason.value] = min(number, self._first.get(reason.value, number))
+
+    def __contains__(self, reason: Reason) -> bool:
+        return reason.value in self._counts
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """By reason, the commonest first."""
+        return dict(self._counts.most_common())
+
+    @property
+    def first_rows(self) -> dict[str, int]:
+        """By reason."""
+        return dict(self._first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -188,9 +189,9 @@ class Examples:
         limit = self._backbone.max_positions
         if limit is None or self._states is not None:
             return
-        long = [index for index in indices if _bytes(self.items[index]) > limit // 2]
-        for start in range(0, len(long), CHECKED_AT_ONCE):
-            self.take(long[start : start + CHECKED_AT_ONCE])
+        long = (index for index in indices if _bytes(self.items[index]) > limit // 2)
+        while some := list(islice(long, CHECKED_AT_ONCE)):
+            self.take(some)
 
     def extents(self, indices: Sequence[int]) -> list[Extent]:
         """How much of a batch each of these items takes; tokenizes those that are not yet."""

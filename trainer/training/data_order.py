@@ -1,6 +1,7 @@
 """Which items each optimizer step sees: a function of the seed and the step, of nothing else.
 
-Not of the ranks, the micro batches or where a training was resumed.
+Not of the ranks, the micro batches or where a training was resumed. Orders are the only thing here
+that grows with the items: 8 bytes each and pass, of which two are kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,20 @@ class DataOrder:
             for position in range(first, first + self._batch)
         ]
 
+    def shown(self, first: int, last: int) -> np.ndarray:
+        """Indices of all items that the steps from `first` up to, not with, `last` see; ascending.
+
+        Steps that hold a whole pass, of which there may be millions, see everything.
+        """
+        start, end = first * self._batch, last * self._batch
+        if -(-start // self._count) * self._count + self._count <= end:
+            return np.arange(self._count)
+        seen = np.zeros(self._count, dtype=bool)
+        for number in range(start // self._count, -(-end // self._count)):
+            begin = number * self._count
+            seen[self._pass(number)[max(start - begin, 0) : end - begin]] = True
+        return np.flatnonzero(seen)
+
     def _pass(self, number: int) -> np.ndarray:
         if number not in self._passes:
             # Two are kept: a step may straddle the end of one pass and the start of the next.
@@ -52,10 +67,10 @@ class PhasedOrder:
         self._phases = phases
         self._count = len(items)
         self._everything = DataOrder(len(items), batch=batch, seed=seed)
-        self._some: dict[int, tuple[list[int], DataOrder]] = {}
+        self._some: dict[int, tuple[np.ndarray, DataOrder]] = {}
         for phase in phases:
             if phase.sources is not None:
-                kept = [i for i, item in enumerate(items) if item.source in phase.sources]
+                kept = _places_of(items, phase.sources)
                 order = DataOrder(len(kept), batch=batch, seed=seed, phase=phase.number)
                 self._some[phase.number] = kept, order
 
@@ -65,20 +80,23 @@ class PhasedOrder:
         if phase.number not in self._some:
             return self._everything.step(step)
         kept, order = self._some[phase.number]
-        return [kept[index] for index in order.step(step - phase.first)]
+        return [int(kept[index]) for index in order.step(step - phase.first)]
 
-    def shown(self) -> list[int]:
+    def shown(self) -> np.ndarray:
         """Indices of all items that any step sees, in their own order."""
-        shown: set[int] = set()
+        shown = np.zeros(self._count, dtype=bool)
         for phase in self._phases:
-            seen: set[int] = set()
-            kept, _ = self._some.get(phase.number, (range(self._count), None))
-            for step in range(phase.first, phase.last):
-                seen.update(self.step(step))
-                if len(seen) == len(kept):
-                    break  # further passes, of which there may be millions, show the same
-            shown |= seen
-        return sorted(shown)
+            if phase.number in self._some:
+                kept, order = self._some[phase.number]
+                shown[kept[order.shown(0, phase.last - phase.first)]] = True
+            else:
+                shown[self._everything.shown(phase.first, phase.last)] = True
+        return np.flatnonzero(shown)
+
+
+def _places_of(items: Sequence[PreferenceItem], sources: Sequence[str]) -> np.ndarray:
+    found = (place for place, item in enumerate(items) if item.source in sources)
+    return np.fromiter(found, dtype=np.int64)
 
 
 def training_order(config: TrainerConfig, items: Sequence[PreferenceItem]) -> PhasedOrder:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data.randomness import Draws, key_digest
+from trainer.data.randomness import Draws, key_digest, sequence_digest
 
 keys = st.tuples(st.text(max_size=5), st.integers())
 
@@ -26,6 +26,13 @@ def test_other_keys_are_other_streams(one: tuple[str, int], other: tuple[str, in
 
     assert (numbers[0] == numbers[1]) == (one == other)
     assert (key_digest(*one) == key_digest(*other)) == (one == other)
+
+
+@given(keys, st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3)), max_size=4))
+def test_entries_that_come_one_by_one_are_named_as_all_at_once(
+    key: tuple[str, int], entries: list[tuple[str, str]]
+) -> None:
+    assert sequence_digest(key, iter(entries)) == key_digest(*key, tuple(entries))
 
 
 @given(keys, st.integers(-5, 5), st.integers(0, 6))
