@@ -126,6 +126,9 @@ class MachineConfig(Frozen):
     """CPU threads of a rank."""
     needs_gpu: bool = False
     """Refuse a cluster without GPUs, where it would be trained on CPUs."""
+    trials_per_gpu: Annotated[int, Field(ge=1, le=16)] = 1
+    """Small trainings of one worker that share a GPU; each must fit its part of the memory, which
+    nothing fences. Needs `needs_gpu`."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them."""
     share_prompts: SharePrompts = "auto"
@@ -134,6 +137,20 @@ class MachineConfig(Frozen):
     reuse_states: bool = True
     """Compute what never moves once and share it between trials: pooled states where only the head
     trains, image features where the vision tower is frozen."""
+
+    @property
+    def devices(self) -> float:
+        """Devices the gang takes: one a worker, or a part of one where a GPU is shared."""
+        return self.workers if self.trials_per_gpu == 1 else 1 / self.trials_per_gpu
+
+    @model_validator(mode="after")
+    def _shares_one_gpu(self) -> MachineConfig:
+        if self.trials_per_gpu > 1 and (self.workers > 1 or not self.needs_gpu):
+            raise ValueError(
+                f"{self.trials_per_gpu} trials share a GPU (trials_per_gpu): that takes workers 1 "
+                f"and needs_gpu true, got {self.workers} and {str(self.needs_gpu).lower()}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_micro_batch(self) -> MachineConfig:

@@ -138,7 +138,7 @@ def show(
                 f"{view.fraction:.0%}",
                 number_text(view.metrics.get(metric)),
                 view.attempts,
-                clock_text(view.device_seconds / max(1, view.workers)),
+                clock_text(view.device_seconds / (view.workers or 1)),
                 view.identity[:SHORT],
                 view.error_kind or ("reused" if view.reused else ""),
             )

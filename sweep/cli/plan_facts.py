@@ -29,7 +29,7 @@ def plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
     else:
         workers = max(trial.workers for trial in plan.trials)
         devices = estimate.market.devices
-        never = f"never: a trial needs {workers} devices at once, there are {devices}"
+        never = f"never: a trial needs {workers:g} devices at once, there are {devices}"
         yield "wall time", f"{never} (--devices and --device price other clusters)"
     footprints = footprints_of(plan)
     by_arm = trials_by_arm(plan)

@@ -73,7 +73,7 @@ def _print_arms(plan: SweepPlan, waits: dict[str, str]) -> None:
                 len(trials),
                 finished or "",
                 waiting or "",
-                trials[0].workers,
+                f"{trials[0].workers:g}",
                 size_text(footprints[arm.name].device_gib),
                 duration_text(trials[0].seconds.mid),
                 "pending" if arm.pending else trials[0].identity[:_DIGITS],

@@ -6,6 +6,7 @@ settled before it is registered, so that a sweep in the ledger needs no file to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -190,6 +191,6 @@ def _history(workplace: Workplace) -> list[MeasuredTrial]:
                 measured[view.identity] = MeasuredTrial(
                     config=TrainerConfig.model_validate(view.config_json),
                     seconds=view.device_seconds / view.workers,
-                    workers=view.workers,
+                    workers=math.ceil(view.workers),
                 )
     return list(measured.values())

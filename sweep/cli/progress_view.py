@@ -232,7 +232,7 @@ def _running(figures: Progress) -> Table:
             _bar(trial.fraction, 12),
             str(trial.step or "-"),
             number_text(trial.metrics.get("train/loss")),
-            Text(f"{trial.node or 'waiting'}{f' x{trial.workers}' if trial.workers > 1 else ''}"),
+            Text(f"{trial.node or 'waiting'}{f' x{trial.workers:g}' if trial.workers > 1 else ''}"),
         )
     if len(figures.running) > MOST_RUNNING:
         table.add_row(Text(f"{len(figures.running) - MOST_RUNNING} more", style="dim"))

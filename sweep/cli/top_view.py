@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ class SweepLine:
     trials: int
     succeeded: int
     running: int
-    workers: int
+    workers: float
     """Of its running trials."""
     device_hours: float
     usd: float | None
@@ -51,7 +51,7 @@ class TrialLine:
     arm: str
     seed: int
     place: str
-    workers: int
+    workers: float
     fraction: float
     attempt: int
 
@@ -66,12 +66,12 @@ class Overview:
     """None where no cluster was asked."""
 
     @property
-    def by_place(self) -> Mapping[str, int]:
+    def by_place(self) -> Mapping[str, float]:
         """Workers by the machine of their rank 0, most first."""
-        workers: Counter[str] = Counter()
+        workers: defaultdict[str, float] = defaultdict(float)
         for trial in self.trials:
             workers[trial.place] += trial.workers
-        return dict(workers.most_common())
+        return dict(sorted(workers.items(), key=lambda each: -each[1]))
 
 
 class Overseer:
@@ -165,11 +165,11 @@ def top_lines(seen: Overview) -> list[str]:
     lines = [_total(seen)]
     lines += [
         f"{one.sweep} {one.state}: {one.succeeded}/{one.trials} trials, {one.running} running on "
-        f"{one.workers} workers, {one.device_hours:.2f} device-hours{_money(one)}, "
+        f"{one.workers:g} workers, {one.device_hours:.2f} device-hours{_money(one)}, "
         f"{duration_text(one.wall_seconds)}"
         for one in seen.sweeps
     ]
-    lines += [f"{place}: {workers} workers" for place, workers in seen.by_place.items()]
+    lines += [f"{place}: {workers:g} workers" for place, workers in seen.by_place.items()]
     lines += [
         f"{trial.sweep} {trial.arm} seed {trial.seed}, {trial.fraction:.0%}, on {trial.place}"
         for trial in seen.trials[:MOST_TRIALS]
@@ -192,7 +192,7 @@ def top_panel(seen: Overview) -> RenderableType:
                 escape(one.sweep),
                 state_text(one.state),
                 f"{one.succeeded}/{one.trials}",
-                f"{one.running} on {one.workers}",
+                f"{one.running} on {one.workers:g}",
                 f"{one.device_hours:.2f}",
                 "-" if one.usd is None else f"{one.usd:.2f}",
                 duration_text(one.wall_seconds),
@@ -204,7 +204,7 @@ def top_panel(seen: Overview) -> RenderableType:
             trials.add_row(
                 escape(f"{trial.arm} seed {trial.seed}"),
                 escape(trial.place),
-                str(trial.workers),
+                f"{trial.workers:g}",
                 f"{trial.fraction:.0%}",
                 str(trial.attempt),
             )
@@ -231,7 +231,7 @@ def _total(seen: Overview) -> str:
     running = sum(line.running for line in seen.sweeps)
     hours = sum(line.device_hours for line in seen.sweeps)
     return (
-        f"{len(seen.sweeps)} sweeps open, {running} trials running on {workers} workers, "
+        f"{len(seen.sweeps)} sweeps open, {running} trials running on {workers:g} workers, "
         f"{hours:.2f} device-hours"
     )
 

@@ -95,7 +95,7 @@ class RegisteredTrial:
     identity: str
     arm: str
     seed: int
-    workers: int
+    workers: float
     seconds_estimate: float = 1.0
     total_steps: int = 1
     shrinks: int = 0

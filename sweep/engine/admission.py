@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sweep.engine.budgets.parts import arm_part, stage_part, whole
 from sweep.engine.budgets.purse import Purse
-from sweep.engine.view import SweepView, TrialStanding
+from sweep.engine.view import ROUNDING, SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 
 
@@ -53,7 +53,7 @@ def admit(view: SweepView) -> Admission:
 class _Queue:
     """Free devices, handed out in order with limited overtaking."""
 
-    def __init__(self, view: SweepView, *, free: int) -> None:
+    def __init__(self, view: SweepView, *, free: float) -> None:
         self._view = view
         self._free = free
         self._overtakes = 0
@@ -66,7 +66,7 @@ class _Queue:
         """Nobody further may start."""
         if self.blocked is None:
             return False
-        return self._free <= 0 or self._overtakes >= self._view.max_overtakes
+        return self._free <= ROUNDING or self._overtakes >= self._view.max_overtakes
 
     def is_oversized(self, trial: TrialStanding) -> bool:
         """Whether the gang can never fit; such a trial does not hold up the others."""
@@ -77,10 +77,11 @@ class _Queue:
 
     def take(self, trial: TrialStanding) -> bool:
         """Admit the trial if its gang fits what is free."""
-        if trial.workers > self._free:
+        if trial.workers > self._free + ROUNDING:
             if self.blocked is None:
                 self.blocked = trial
-                self._overtakes = _times_overtaken(self._view, trial) if self._free > 0 else 0
+                some_free = self._free > ROUNDING
+                self._overtakes = _times_overtaken(self._view, trial) if some_free else 0
             return False
         self._overtakes += self.blocked is not None
         self._free -= trial.workers

@@ -36,7 +36,7 @@ class ExpectedTrial(Protocol):
         ...
 
     @property
-    def workers(self) -> int:
+    def workers(self) -> float:
         """Devices of its gang."""
         ...
 
@@ -60,7 +60,7 @@ class ExpectedTrial(Protocol):
 class Expectation:
     """What every trial of an arm is expected to take, as a driver wrote it down."""
 
-    workers: int
+    workers: float
     seconds: float
     shrinks: int
 

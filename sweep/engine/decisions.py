@@ -190,16 +190,16 @@ def _stuck(view: SweepView, admission: Admission) -> Decision:
     cap = view.budget.devices
     if large is not None and cap is not None and large.workers > cap:
         reason = (
-            f"{large.arm} seed {large.seed} needs {large.workers} devices at once, "
+            f"{large.arm} seed {large.seed} needs {large.workers:g} devices at once, "
             f"budget.devices allows {cap}; lower machine.workers or raise the cap with "
-            f"`rmsweep budget set {view.sweep_id} devices={large.workers}`"
+            f"`rmsweep budget set {view.sweep_id} devices={large.workers:g}`"
         )
         return EndSweep(state=SweepState.FAILED, reason=reason)
     no_devices_yet = view.observation.capacity <= 0
     if large is None or no_devices_yet or view.observation.capacity_may_grow:
         return Wait(reason=_waiting_for(view, (), admission), until=_deadline(view))
     reason = (
-        f"{large.arm} seed {large.seed} needs {large.workers} devices at once, there are "
+        f"{large.arm} seed {large.seed} needs {large.workers:g} devices at once, there are "
         f"{view.observation.capacity}; lower machine.workers or use a larger cluster"
     )
     return EndSweep(state=SweepState.FAILED, reason=reason)
@@ -226,7 +226,7 @@ def _waiting_for(view: SweepView, running: tuple[TrialStanding, ...], admission:
     waits = admission.waiting or admission.oversized
     if waits is not None:
         parts.append(
-            f"{waits.arm} seed {waits.seed} waits for {waits.workers} of {view.devices} devices"
+            f"{waits.arm} seed {waits.seed} waits for {waits.workers:g} of {view.devices} devices"
         )
     return "; ".join(parts) or "nothing may start now"
 

@@ -17,7 +17,7 @@ def demand_of(view: SweepView, *, slots: int, at_most: int) -> Demand:
     """What a sweep could use, with so many slots a worker, of at most so many."""
     running = view.running_here
     held = sum(trial.workers for trial in running)
-    could = 0
+    could = 0.0
     unit = math.inf
     for key in view.queue:
         trial = view.trials[key[-1]]
@@ -27,14 +27,16 @@ def demand_of(view: SweepView, *, slots: int, at_most: int) -> Demand:
             could += trial.workers
             unit = min(unit, trial.workers)
     cap = view.budget.devices
-    wanted = held + could if cap is None else min(cap, held + could)
+    # Of a device that trials share, nobody else can use the rest.
+    whole, more = math.ceil(held), math.ceil(could)
+    wanted = whole + more if cap is None else min(cap, whole + more)
     return Demand(
         sweep_id=view.sweep_id,
         priority=view.budget.priority,
         since=view.observation.now,
-        wanted=max(held, wanted) * slots,
-        unit=slots * int(1 if math.isinf(unit) else unit),
-        held=held * slots,
+        wanted=max(whole, wanted) * slots,
+        unit=slots * (1 if math.isinf(unit) else math.ceil(unit)),
+        held=whole * slots,
     )
 
 

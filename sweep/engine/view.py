@@ -35,6 +35,8 @@ OUT_OF_MEMORY = "out_of_memory"
 """A failure that a smaller micro batch may cure."""
 HARMLESS_KINDS = RETRYABLE_KINDS - {DAMAGED} | {OUT_OF_MEMORY}
 """Failures before which a checkpoint was as good as any."""
+ROUNDING = 1e-9
+"""Of parts of devices that are added up."""
 MAX_OVERTAKES = 8
 """Smaller gangs that may start before a large one that waits for its devices."""
 MAX_RETRIES = 3
@@ -68,7 +70,8 @@ class TrialStanding:
     identity: str
     arm: str
     seed: int
-    workers: int
+    workers: float
+    """Devices of its gang; a part of one where trials share it."""
     seconds_estimate: float
     """Planned wall seconds of the whole training."""
     position: int

@@ -93,7 +93,7 @@ class Devices:
         """Devices in use that sweeps of higher priority wait for."""
         return self._owed
 
-    def count(self, waiting: Sized, held: int) -> int:
+    def count(self, waiting: Sized, held: float) -> int:
         """Devices the sweep may use, busy ones included.
 
         Args:
@@ -106,7 +106,7 @@ class Devices:
         everything = device_count(self.machines, self.cluster)
         if self._share is not None:
             everything = min(everything, self._share)
-        return min(everything, held) if waiting else everything
+        return min(everything, math.ceil(held)) if waiting else everything
 
     @property
     def _slots(self) -> int:

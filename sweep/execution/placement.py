@@ -83,12 +83,12 @@ def find_place(machine: MachineConfig, cluster: Cluster, failed: Collection[str]
 
 def ranks_in(bundle: Bundle, machine: MachineConfig) -> int:
     """How many ranks of the gang a bundle is for."""
-    return int(bundle.get("GPU") or bundle["CPU"] / machine.threads)
+    return round(bundle["CPU"] / machine.threads)
 
 
 def device_count(machines: Iterable[MachineConfig], cluster: Cluster) -> int:
-    """Workers the cluster can hold at once, each with the most threads one takes."""
-    threads = max((machine.threads for machine in machines), default=1)
+    """Devices the cluster has, each with the most threads that what is on one takes."""
+    threads = max((each.threads * each.trials_per_gpu for each in machines), default=1)
     return sum(_room(node, threads, cluster) for node in cluster.nodes)
 
 
@@ -129,7 +129,7 @@ def _room(node: Node, threads: int, cluster: Cluster) -> int:
 def _bundle(machine: MachineConfig, ranks: int, cluster: Cluster) -> Bundle:
     bundle = {"CPU": float(machine.threads * ranks)}
     if cluster.on_gpus:
-        bundle["GPU"] = float(ranks)
+        bundle["GPU"] = ranks / machine.trials_per_gpu
     return bundle
 
 

@@ -57,7 +57,7 @@ def claim(  # noqa: PLR0913 -- who claims what
     sweep_id: str,
     *,
     holder: Holder,
-    workers: int,
+    workers: float,
     retry: bool,
     afresh: bool,
     now: float,

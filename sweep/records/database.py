@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
 from infra.errors import DiskFullError, InputError, RmsweepError, SchemaError, StoreError
-from sweep.records.schema import SCHEMA_VERSION, demands, meta, metadata
+from sweep.records.schema import SCHEMA_VERSION, attempts, demands, memberships, meta, metadata
 
 BUSY_SECONDS = 30
 """How long a writer waits for the writers before it."""
@@ -197,11 +197,24 @@ def _create_or_check(connection: Connection, address: str) -> None:
                 f"{address} was written with schema version {found}, this rmsweep reads up to "
                 f"version {SCHEMA_VERSION}; install the newer rmsweep or name another ledger"
             )
-        # Drivers of the release before, which know nothing of it, go on beside newer ones.
+        # Drivers of the release before, which know nothing of these, go on beside newer ones.
         demands.create(connection, checkfirst=True)
+        _let_workers_be_parts(connection)
         return
     metadata.create_all(connection)
     connection.execute(sa.insert(meta), [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])
+
+
+def _let_workers_be_parts(connection: Connection) -> None:
+    """Trials may share a device: PostgreSQL would round their part of it; SQLite keeps it as is."""
+    if connection.dialect.name != "postgresql":
+        return
+    for table in (memberships, attempts):
+        columns = sa.inspect(connection).get_columns(table.name)
+        if any(one["name"] == "workers" and isinstance(one["type"], sa.Integer) for one in columns):
+            connection.exec_driver_sql(
+                f"ALTER TABLE {table.name} ALTER COLUMN workers TYPE double precision"
+            )
 
 
 def _our_error(error: DBAPIError, address: str) -> StoreError:

@@ -209,7 +209,7 @@ class Ledger(Amendments):
         sweep_id: str,
         holder: Holder,
         ttl_seconds: float,
-        workers: int = 1,
+        workers: float = 1,
         *,
         retry: bool = False,
         afresh: bool = False,

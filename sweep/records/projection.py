@@ -114,7 +114,7 @@ def trial_tags(trial: TrialView) -> dict[str, str]:
         "sweep.state": trial.state.value,
         "sweep.reused": str(trial.reused).lower(),
         "sweep.attempts": str(trial.attempts),
-        "sweep.workers": str(trial.workers),
+        "sweep.workers": f"{trial.workers:g}",
         "sweep.error_kind": trial.error_kind or "",
         "sweep.error": trial.error_message or "",
     }

@@ -61,7 +61,7 @@ class TrialRow:
     seed: int
     config_json: Json
     """The trainer config as this sweep asked for it, with its benchmarks and machine settings."""
-    workers: int = 1
+    workers: float = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class TrialView:
     arm: str
     seed: int
     state: TrialState
-    workers: int
+    workers: float
     config_json: Json
     attempts: int
     """Attempts so far, whoever paid for them."""
@@ -131,7 +131,7 @@ class Attempt:
     """From 1, over all sweeps."""
     arm: str
     seed: int
-    workers: int
+    workers: float
     config_json: Json
     resume_from: CheckpointReference | None
     fraction: float
@@ -169,7 +169,7 @@ class AttemptView:
     sweep_id: str
     driver: str
     host: str
-    workers: int
+    workers: float
     state: str
     """A `TrialState`, or `lost` when its driver died."""
     started: float

@@ -122,7 +122,7 @@ memberships = Table(
     Column("seed", Integer, primary_key=True),
     Column("identity", ForeignKey("trials.identity"), nullable=False, index=True),
     Column("config", JSON, nullable=False),
-    Column("workers", Integer, nullable=False),
+    Column("workers", Float, nullable=False),
     Column("position", Integer, nullable=False),
     UniqueConstraint("sweep_id", "position", name="membership_position"),
 )
@@ -135,7 +135,7 @@ attempts = Table(
     Column("number", Integer, nullable=False),
     Column("sweep_id", ForeignKey("sweeps.sweep_id"), nullable=False, index=True),
     Column("driver", ForeignKey("holders.driver"), nullable=False),
-    Column("workers", Integer, nullable=False),
+    Column("workers", Float, nullable=False),
     Column("state", String(16), nullable=False),
     Column("started", Float, nullable=False),
     Column("ended", Float),

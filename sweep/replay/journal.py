@@ -42,7 +42,7 @@ class SweepRecord(Protocol):
         sweep_id: str,
         holder: Holder,
         ttl_seconds: float,
-        workers: int = 1,
+        workers: float = 1,
         *,
         retry: bool = False,
     ) -> Attempt | None:
@@ -134,7 +134,7 @@ class Journal:
         sweep_id: str,
         holder: Holder,
         ttl_seconds: float,
-        workers: int = 1,
+        workers: float = 1,
         *,
         retry: bool = False,
     ) -> Attempt | None:

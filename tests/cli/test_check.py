@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Answer, Command
 
 SMALL = """\
 name: small
@@ -210,6 +210,40 @@ def test_a_trial_that_does_not_fit_a_device_is_told_with_a_layout_that_does(
     assert "would fit" not in settled.err
     assert "a h100 has 80; it would fit with machine.workers=" in " ".join(large.err.split())
     assert "does not fit: the smallest layout on at most 1 workers" in " ".join(alone.err.split())
+
+
+def test_trials_that_share_a_gpu_are_priced_for_their_part_and_must_fit_it(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "shared.yaml"
+    path.write_text(
+        "name: shared\nbaseline: basereward-tiny\n"
+        "set: {machine.trials_per_gpu: 1, machine.needs_gpu: true}\n"
+        "axes: {head.layers: [1, 2, 3]}\n",
+        encoding="utf-8",
+    )
+
+    def asked(share: int, *changes: str) -> Answer:
+        changed = (f"set.machine.trials_per_gpu={share}", *changes)
+        sets = [part for change in changed for part in ("--set", change)]
+        return rmsweep("check", str(path), "--devices=1", "--device=h100", *sets, "--json")
+
+    alone, shared = (json.loads(asked(share).out) for share in (1, 4))
+    large = (
+        "baseline=basereward-7b",
+        "set.machine.workers=1",
+        "set.machine.zero_stage=0",
+        "axes={}",
+    )
+    many = " ".join(json.loads(asked(16, *large).out)["notes"])
+
+    assert {trial["workers"] for trial in shared["trials"]} == {0.25}
+    # Starting up takes most of so short a training, and four start up together.
+    whole, part = (each["estimate"]["makespan_hours"]["mid"] for each in (alone, shared))
+    assert part < 0.5 * whole
+    assert "trials share a GPU (machine.trials_per_gpu): its memory is divided by estimate" in many
+    assert any("trials share a GPU" in note for note in shared["notes"])
+    assert "a h100 has 80 for 16 trials" in many
 
 
 def test_spaces_lists_axes_levels_settings_and_recipes(rmsweep: Command) -> None:

@@ -17,7 +17,7 @@ from tests.engine.simulation import (
 def sweep_of(
     ledger: Ledger,
     clock: SimulatedClock,
-    *workers: int,
+    *workers: float,
     capacity: int = 2,
     budget: BudgetSpec | None = None,
     fails: dict[int, str] | None = None,

@@ -42,7 +42,7 @@ def open_ledger(folder: Path, clock: SimulatedClock) -> Ledger:
 
 
 def planned(
-    identity: str, *, arm: str = "", seed: int = 0, seconds: float = 10.0, workers: int = 1
+    identity: str, *, arm: str = "", seed: int = 0, seconds: float = 10.0, workers: float = 1
 ) -> PlannedTrial:
     """A trial of so many seconds."""
     return PlannedTrial(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from sweep.engine.decision_kinds import Wait
 from sweep.engine.decisions import decide
 from sweep.records.ledger import Ledger
@@ -108,3 +110,19 @@ def test_a_gang_too_large_for_now_waits_on_a_cluster_that_may_grow(
     )
 
     assert isinstance(decision, Wait)
+
+
+@pytest.mark.parametrize("share", [2, 3, 7, 16])
+def test_as_many_trials_share_a_device_as_asked_for_and_a_whole_one_waits(
+    ledger: Ledger, clock: SimulatedClock, share: int
+) -> None:
+    sweep = sweep_of(ledger, clock, *([1 / share] * (share + 1)), 1, capacity=1)
+    driver = SimulatedDriver(sweep)
+
+    driver.look()
+
+    assert order_of(driver) == [*range(share)]
+    clock.now += 4.0
+    assert driver.view().spent.device_seconds == pytest.approx(4.0)
+    assert run_to_the_end(driver).state is SweepState.SUCCEEDED
+    assert driver.view().spent.device_seconds == pytest.approx(10.0 * (2 + 1 / share))

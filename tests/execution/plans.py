@@ -120,7 +120,7 @@ def _trial(arm: str, config: TrainerConfig) -> PlannedTrial:
         arm=arm,
         seed=config.seed,
         config=config,
-        workers=config.machine.workers,
+        workers=config.machine.devices,
         seconds=Interval(low=0.5, mid=1.0, high=2.0),
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from infra.errors import InputError
 from sweep.execution.cluster import Cluster, Node
@@ -86,3 +88,22 @@ def test_where_no_other_machine_could_hold_it_it_is_tried_where_it_failed(failed
 
     assert place.avoided == ()
     assert place.parts == (4, 4)
+
+
+def test_trials_that_share_a_gpu_take_a_part_of_it_and_all_their_threads() -> None:
+    half = MachineConfig(threads=2, trials_per_gpu=2, needs_gpu=True)
+
+    (bundle,) = gang_bundles(half, cluster_of((16, 2)))
+
+    assert bundle == {"CPU": 2.0, "GPU": 0.5}
+    assert ranks_in(bundle, half) == 1
+    assert half.devices == 0.5
+    # Four threads for each GPU that two trials share.
+    assert device_count([half], cluster_of((16, 2))) == 2
+    assert device_count([half], cluster_of((7, 2))) == 1
+
+
+@pytest.mark.parametrize("asked", [{"workers": 2, "needs_gpu": True}, {"needs_gpu": False}])
+def test_only_trials_of_one_worker_that_need_a_gpu_share_one(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="that takes workers 1 and needs_gpu true"):
+        MachineConfig(trials_per_gpu=2, **asked)

@@ -14,7 +14,7 @@ from sweep.records.ledger import Ledger
 from tests.records.ledger_contract import LedgerContract
 from tests.records.ledger_processes_contract import LedgerProcessesContract
 from tests.records.ledger_sweeps_contract import LedgerSweepsContract
-from tests.records.rows import register
+from tests.records.rows import TTL, identity_of, register, stranger
 
 
 def _record_noise(ledger: Ledger, count: int) -> None:
@@ -79,6 +79,18 @@ class TestLedgerOnPostgresql(LedgerContract, LedgerSweepsContract, LedgerProcess
     @pytest.fixture
     def url(self, postgresql_url: str) -> str:
         return postgresql_url
+
+    def test_a_ledger_from_before_devices_were_shared_takes_parts_of_one(self, url: str) -> None:
+        with Ledger.open(url) as ledger, ledger.database.writing() as connection:
+            for table in ("memberships", "attempts"):
+                connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN workers TYPE integer")
+        with Ledger.open(url) as ledger:
+            register(ledger, "head-1a2b3c4d", count=1)
+
+            ledger.claim(identity_of(0), "head-1a2b3c4d", stranger(), TTL, 0.25)
+
+            (attempt,) = ledger.attempts([identity_of(0)])
+            assert attempt.workers == 0.25
 
     def test_a_server_that_is_not_there_is_a_store_error_without_the_password(self) -> None:
         with pytest.raises(StoreError) as caught:

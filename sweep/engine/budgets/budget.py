@@ -24,7 +24,7 @@ class BudgetState:
     """Devices times seconds of every attempt this sweep paid for."""
     wall_seconds: float = 0.0
     """Time any driver drove the sweep."""
-    running_devices: int = 0
+    running_devices: float = 0
     """Devices at work now; they spend until they are stopped."""
     trials_started: int = 0
     """Distinct trials this sweep has executed, to the end or not."""

@@ -125,7 +125,7 @@ class Tally:
         observation: Observation,
     ) -> BudgetState:
         seconds = account.device_seconds
-        devices = 0
+        devices = 0.0
         for trial in in_flight:
             if not trial.ours or trial.started is None:
                 continue

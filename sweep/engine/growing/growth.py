@@ -27,7 +27,7 @@ class NewTrial:
     identity: str
     arm: str
     seed: int
-    workers: int = field(compare=False)
+    workers: float = field(compare=False)
     seconds_estimate: float = field(compare=False)
     total_steps: int
     point: Mapping[str, str]

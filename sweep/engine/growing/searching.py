@@ -9,7 +9,7 @@ from __future__ import annotations
 from infra.errors import InputError, Problem, SpecError
 from sweep.engine.growing.growth import Addition, Asked, Space
 from sweep.engine.growing.optuna_search import Direction, OptunaSearch, make_sampler
-from sweep.engine.view import SweepView
+from sweep.engine.view import ROUNDING, SweepView
 from sweep.spec.design_spec import SearchDesign
 from sweep.spec.sweep_spec import SweepSpec
 
@@ -72,6 +72,6 @@ def _number_asked(view: SweepView) -> int:
 def _busy(view: SweepView) -> bool:
     """Whether no device is free, or something begun can have it."""
     used = sum(trial.workers for trial in view.running_here)
-    if used >= view.devices:
+    if used >= view.devices - ROUNDING:
         return True
     return any(view.startable(view.trials[key[-1]]) for key in view.queue)

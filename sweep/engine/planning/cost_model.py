@@ -129,6 +129,7 @@ def arithmetic_seconds(config: TrainerConfig, device: DeviceRate, *, workers: in
     if config.strategy.precision == "fp32":
         rate /= device.fp32_slowdown
     rate *= workers * (SECOND_WORKER_GAIN if workers > 1 else 1.0)
+    rate /= config.machine.trials_per_gpu  # as if all were busy with it all the time
     tokens = mean_tokens(config, entry)
     steps = config.total_steps
     pairs = steps * config.strategy.batch_pairs

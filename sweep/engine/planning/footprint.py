@@ -64,9 +64,11 @@ class Layouts:
         Raises:
             InputError: If nothing fits; says how much the smallest layout would take.
         """
-        if footprint(config, device=self.device).device_gib <= self.gib:
+        shared = config.machine.trials_per_gpu
+        gib, most = self.gib / shared, 1 if shared > 1 else self.max_workers
+        if footprint(config, device=self.device).device_gib <= gib:
             return config
-        return _settled(config, device=self.device, gib=self.gib, max_workers=self.max_workers)
+        return _settled(config, device=self.device, gib=gib, max_workers=most)
 
 
 def fitting_layout(

@@ -51,7 +51,8 @@ class PlannedTrial:
     arm: str
     seed: int
     config: TrainerConfig
-    workers: int
+    workers: float
+    """Devices of its gang."""
     seconds: Interval
     """Expected wall time of the whole training."""
     pending: bool = False
@@ -235,7 +236,7 @@ def _trial(model: CostModel, arm: Arm, seed: int, expected: Interval | None = No
         arm=arm.name,
         seed=seed,
         config=_with_seed(arm.config, seed),
-        workers=arm.config.machine.workers,
+        workers=arm.config.machine.devices,
         seconds=expected or model.seconds(arm.config),
         pending=arm.pending,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from sweep.engine.budgets.budget import SECONDS_PER_HOUR
 from sweep.engine.planning.cost_model import Interval
-from sweep.engine.view import MAX_OVERTAKES
+from sweep.engine.view import MAX_OVERTAKES, ROUNDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,8 @@ class TrialPrice:
 
     seconds: Interval
     """Wall time."""
-    workers: int
+    workers: float
+    """Devices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +83,12 @@ def price_trials(
 
 
 def simulated_makespan(
-    trials: Iterable[tuple[float, int]], *, devices: int, max_overtakes: int = MAX_OVERTAKES
+    trials: Iterable[tuple[float, float]], *, devices: int, max_overtakes: int = MAX_OVERTAKES
 ) -> float | None:
     """Seconds until the last trial ends, started as `sweep.engine.admission` starts them.
 
     Args:
-        trials: Seconds and workers of each, in plan order.
+        trials: Seconds and devices of each, in plan order.
         devices: How many there are.
         max_overtakes: Smaller gangs that may start before a large one that waits.
 
@@ -97,8 +98,8 @@ def simulated_makespan(
     waiting = _Waiting(trials)
     if waiting.largest > devices:
         return None
-    free, now = devices, 0.0
-    ends: list[tuple[float, int]] = []
+    free, now = devices + ROUNDING, 0.0
+    ends: list[tuple[float, float]] = []
     while len(waiting) or ends:
         for seconds, workers in waiting.admitted(free, max_overtakes):
             heapq.heappush(ends, (now + seconds, workers))
@@ -112,8 +113,8 @@ def simulated_makespan(
 class _Waiting:
     """Trials that were not started yet, in plan order, found by the size of their gang."""
 
-    def __init__(self, trials: Iterable[tuple[float, int]]) -> None:
-        self._by_size: dict[int, deque[tuple[int, float]]] = {}
+    def __init__(self, trials: Iterable[tuple[float, float]]) -> None:
+        self._by_size: dict[float, deque[tuple[int, float]]] = {}
         self._started = 0
         self._count = 0
         for position, (seconds, workers) in enumerate(trials):
@@ -124,16 +125,16 @@ class _Waiting:
     def __len__(self) -> int:
         return self._count - self._started
 
-    def admitted(self, free: int, max_overtakes: int) -> Iterator[tuple[float, int]]:
+    def admitted(self, free: float, max_overtakes: int) -> Iterator[tuple[float, float]]:
         """Seconds and workers of those that start now."""
         while (head := self._first()) is not None and head[1] <= free:
             free -= head[1]
             yield self._start(head[1])
-        if head is None or free <= 0:
+        if head is None or free <= ROUNDING:
             return
         # All before the head were started, so whoever else was started has overtaken it.
         overtakes = self._started - head[0]
-        while overtakes < max_overtakes and free > 0:
+        while overtakes < max_overtakes and free > ROUNDING:
             found = self._first(at_most=free)
             if found is None:
                 return
@@ -141,7 +142,7 @@ class _Waiting:
             overtakes += 1
             yield self._start(found[1])
 
-    def _first(self, at_most: int | None = None) -> tuple[int, int] | None:
+    def _first(self, at_most: float | None = None) -> tuple[int, float] | None:
         """Position and workers of the first trial whose gang is small enough."""
         fitting = [
             (queue[0][0], workers)
@@ -150,7 +151,7 @@ class _Waiting:
         ]
         return min(fitting, default=None)
 
-    def _start(self, workers: int) -> tuple[float, int]:
+    def _start(self, workers: float) -> tuple[float, float]:
         self._started += 1
         _, seconds = self._by_size[workers].popleft()
         return seconds, workers

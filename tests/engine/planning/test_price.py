@@ -161,10 +161,10 @@ def test_the_makespan_is_that_of_the_scheduler_itself(
 ) -> None:
     draw = random.Random(case)
     devices = draw.randint(2, 4)
+    # Every other case has trials that share a device, three on one or seven.
+    sizes = [*range(1, devices + 1), *([1 / 3, 1 / 7, 1 / 7] if case % 2 else [])]
     trials = [
-        planned(
-            distinct("trial"), seconds=float(draw.randint(1, 6)), workers=draw.randint(1, devices)
-        )
+        planned(distinct("trial"), seconds=float(draw.randint(1, 6)), workers=draw.choice(sizes))
         for _ in range(draw.randint(3, 16))
     ]
     driver = SimulatedDriver(SimulatedSweep(ledger, clock, trials, capacity=devices))
