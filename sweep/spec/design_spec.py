@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from infra.frozen import Frozen
 from sweep.spec.objective_spec import ObjectiveSpec
@@ -19,6 +19,22 @@ SamplerName = Literal[
     "RandomSampler",
 ]
 """Optuna's samplers but those that list a grid, which `design: grid` does better."""
+
+
+_OTHER_WAYS = {
+    "GridSampler": "it lists a grid: write design: {kind: grid}",
+    "BruteForceSampler": "it tries every combination: write design: {kind: grid}",
+    "PartialFixedSampler": (
+        "it holds some axes at one value: put them into `set` and leave them out of `axes`"
+    ),
+}
+"""Samplers that a sweep file does without, and what to write instead."""
+
+
+def _explained(name: object) -> object:
+    if isinstance(name, str) and name in _OTHER_WAYS:
+        raise ValueError(f"{name} is no sampler here: {_OTHER_WAYS[name]}")
+    return name
 
 
 class GridDesign(Frozen):
@@ -98,7 +114,7 @@ class SearchDesign(Frozen):
 
     kind: Literal["tpe", "optuna"]
     """`tpe`, or `optuna` with the name of any of its samplers."""
-    sampler: SamplerName = "TPESampler"
+    sampler: Annotated[SamplerName, BeforeValidator(_explained)] = "TPESampler"
     """Class name of the sampler."""
     trials: PositiveInt = 40
     """Points to ask for, the baseline not counted; each is trained with every seed."""

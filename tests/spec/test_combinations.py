@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -81,6 +83,21 @@ def test_a_race_that_is_half_said_is_refused(replicates: dict[str, object]) -> N
 def test_a_design_that_cannot_work_is_refused(design: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         sweep(design=design)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "instead"),
+    [
+        ("GridSampler", "design: {kind: grid}"),
+        ("BruteForceSampler", "design: {kind: grid}"),
+        ("PartialFixedSampler", "put them into `set` and leave them out of `axes`"),
+    ],
+)
+def test_a_sampler_that_another_design_does_better_is_refused_with_what_to_write(
+    sampler: str, instead: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(instead)):
+        sweep(design={"kind": "optuna", "sampler": sampler})
 
 
 def test_a_race_survives_being_written_and_read() -> None:
