@@ -19,9 +19,16 @@ from sweep.execution.runner import run_sweep
 from sweep.records.ledger import Ledger
 from tests.execution.plans import plan_of, settings_in
 from tests.execution.scripted import SCRIPTED, script
+from tests.free_ports import free_ports
 from trainer.config import MachineConfig
 
-HEAD = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False}
+AGENT_PORTS = (
+    "dashboard_agent_listen_port",
+    "metrics_agent_port",
+    "runtime_env_agent_port",
+    "metrics_export_port",
+)
+"""Left to choose them, agents have 15 s to tell a raylet, which dies of it on a busy machine."""
 
 
 def main() -> int:
@@ -34,7 +41,9 @@ def main() -> int:
     ]
     os.environ.update(QUIET)
     os.environ["RAY_AUTH_MODE"] = "disabled"  # a cluster of this test alone, on the loopback
-    cluster = Cluster(initialize_head=True, head_node_args=HEAD)
+    ports = dict(zip(AGENT_PORTS, free_ports(len(AGENT_PORTS)), strict=True))
+    head = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False, **ports}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         ray.init(address=cluster.address, log_to_driver=False)
         settings = settings_in(home)
