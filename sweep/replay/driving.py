@@ -71,6 +71,8 @@ class SimulatedDriver:
         self.kept: dict[str, float] = {}
         """Where on its curve a trial goes on although no checkpoint says so: its workers outlived
         the driver before this one."""
+        self.slowness: Callable[[str, int], float] = lambda identity, attempt: 1.0
+        """By identity and number of an attempt, times the seconds its curve says: stragglers."""
         self.fold = SweepFold(
             plan.sweep_id, plan.trials, plan.spec, growth=make_growth(plan.spec, plan.drawn)
         )
@@ -213,6 +215,7 @@ class SimulatedDriver:
             started=self._clock.now,
             from_seconds=trial.curve.seconds_at(from_step) if kept is None else kept,
             told=from_step,
+            slowness=self.slowness(trial.identity, attempt.number),
             stops=tuple(step for step in (*rungs, trial.total_steps) if step > from_step),
         )
         self._running[trial.identity] = self._working[attempt.attempt_id] = work

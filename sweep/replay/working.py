@@ -37,14 +37,18 @@ class Work:
     """Steps at which it reports, rising; the last is its end."""
     told: int
     """Step of its last report."""
+    slowness: float = 1.0
+    """Times the seconds its curve says: a straggler's machine."""
 
     def time_of(self, step: int) -> float:
         """When it will have done a step."""
-        return self.started + self.trial.curve.seconds_at(step) - self.from_seconds
+        return self.started + self.slowness * (
+            self.trial.curve.seconds_at(step) - self.from_seconds
+        )
 
     def seconds_by(self, now: float) -> float:
         """Where on the curve it is by now."""
-        return self.from_seconds + now - self.started
+        return self.from_seconds + (now - self.started) / self.slowness
 
     def step_by(self, now: float) -> int:
         """Steps it has done by now."""

@@ -188,5 +188,3 @@ def test_a_plan_with_rungs_never_takes_less_than_its_lower_end(
     trained = sum(trial.fraction for trial in driver.view().trials)
     least = arms * least_share(arms, spec.scheduler, with_baseline=False)
     assert trained >= least - 1e-6
-    if workers >= arms:  # everybody is seen before anybody goes on
-        assert trained <= 1.5 * least + 1
