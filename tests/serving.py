@@ -19,7 +19,13 @@ _S3_PARTS = ("master", "volume", "filer", "s3", "admin")
 
 
 def await_port(
-    port: int, process: subprocess.Popen[bytes], log: Path, *, seconds: float, what: str
+    port: int,
+    process: subprocess.Popen[bytes],
+    log: Path,
+    *,
+    seconds: float,
+    what: str,
+    host: str = "127.0.0.1",
 ) -> None:
     """Wait until a server listens.
 
@@ -28,7 +34,7 @@ def await_port(
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
             return
         time.sleep(0.3)
     raise AssertionError(f"{what} did not start: {log.read_text(errors='replace')[-2000:]}")
@@ -52,7 +58,9 @@ def find_weed() -> str | None:
 class Seaweed:
     """SeaweedFS as an S3 server in a folder of its own; its address stays the same."""
 
-    def __init__(self, weed: str, folder: Path, bucket: str, *options: str) -> None:
+    def __init__(
+        self, weed: str, folder: Path, bucket: str, *options: str, host: str = "127.0.0.1"
+    ) -> None:
         """Prepare.
 
         Args:
@@ -60,15 +68,17 @@ class Seaweed:
             folder: There already; everything it keeps lies in it.
             bucket: Made when it starts.
             options: Further ones of `weed mini`.
+            host: Address of this machine it listens on.
         """
         ports = free_ports(2 * len(_S3_PARTS))
         http, grpc = ports[: len(_S3_PARTS)], ports[len(_S3_PARTS) :]
         self._folder = folder
         self.port = dict(zip(_S3_PARTS, http, strict=True))["s3"]
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.host = host
+        self.address = f"http://{host}:{self.port}"
         self.log = folder / "log"
         self._command = [
-            *(weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+            *(weed, "mini", f"-dir={folder}", f"-ip={host}", f"-ip.bind={host}"),
             *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", f"-bucket={bucket}"),
             *(f"-{part}.port={port}" for part, port in zip(_S3_PARTS, http, strict=True)),
             *(f"-{part}.port.grpc={port}" for part, port in zip(_S3_PARTS, grpc, strict=True)),

@@ -1,7 +1,8 @@
-"""A head and machines that join and leave it, all on the loopback of this machine.
+"""A head and machines that join and leave it, all on this machine.
 
-Every machine is a raylet of one CPU with processes and temporary files of its own, so that it can
-be lost as a whole. The head runs drivers, never trials. A machine may have a small disk of its own.
+Every machine is a raylet of one CPU with processes, temporary files and, where that is allowed, a
+network namespace of its own, so that it can be lost as a whole. The head runs drivers, never
+trials. A machine may have a small disk of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.cluster.networks import Network
 from tests.execution.ray_head import AGENT_PORTS, head_ports, named_ports, ray_environment
 from tests.serving import await_port
 
@@ -31,26 +33,29 @@ START_ATTEMPTS = 10
 class Machines:
     """A cluster of this machine's own."""
 
-    def __init__(self, scratch: Path, environment: dict[str, str]) -> None:
+    def __init__(self, scratch: Path, environment: dict[str, str], network: Network) -> None:
         """Start the head.
 
         Args:
             scratch: Folder with a short name: sockets live in it.
             environment: What every machine's processes have besides; credentials, for one.
+            network: Where the machines are.
         """
         self.token = secrets.token_hex(32)
         scratch.mkdir(parents=True)
         self._scratch = scratch
+        self._network = network
         self._environment = {**ray_environment(self.token), **environment}
         ports = head_ports()
         self.address = f"http://127.0.0.1:{ports['dashboard-port']}"
-        self._gcs = f"127.0.0.1:{ports['port']}"
+        self._gcs = f"{network.host}:{ports['port']}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._disks: dict[str, Path] = {}
         self._folders: dict[str, Path] = {}
         self._started = 0
         self._start(
             "head",
+            network.host,
             *("--head", "--num-cpus=0", "--include-dashboard=true", "--dashboard-host=127.0.0.1"),
             *(f"--{name}={port}" for name, port in ports.items()),
         )
@@ -73,6 +78,7 @@ class Machines:
         for _ in range(START_ATTEMPTS):
             self._start(
                 name,
+                self._network.add(name),
                 *(f"--address={self._gcs}", "--num-cpus=1"),
                 *(f"--{option}={port}" for option, port in named_ports(*AGENT_PORTS).items()),
             )
@@ -97,7 +103,8 @@ class Machines:
         return True
 
     def lose(self, name: str) -> None:
-        """Pull a machine's plug: every process of it dies at once."""
+        """Pull a machine's plug: it is heard of no more, and every process of it dies at once."""
+        self._network.cut(name)
         self._end(name, signal.SIGKILL)
 
     def take_back(self, name: str, *, seconds: float = 60.0) -> str:
@@ -152,7 +159,7 @@ class Machines:
         for disk in self._disks.values():
             _run("umount", "-l", str(disk))
 
-    def _start(self, name: str, *arguments: str) -> None:
+    def _start(self, name: str, address: str, *arguments: str) -> None:
         self._started += 1
         folder = self._folders[name] = self._scratch / f"n{self._started}"  # sockets lie below it
         files = self._folder_for_files(name)
@@ -160,8 +167,10 @@ class Machines:
         with (self._scratch / f"{name}.txt").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [
+                    *self._network.command(name),
                     str(Path(sysconfig.get_path("scripts")) / "ray"),
-                    *("start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
+                    *("start", "--block", "--disable-usage-stats"),
+                    f"--node-ip-address={address}",
                     *("--object-store-memory=80000000", f"--temp-dir={folder}", *arguments),
                 ],
                 env={**self._environment, "TMPDIR": str(files)},
@@ -190,6 +199,7 @@ class Machines:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         process.wait()
+        self._network.remove(name)
         # What was on a machine that is gone is gone as well.
         shutil.rmtree(self._folders.pop(name), ignore_errors=True)
 

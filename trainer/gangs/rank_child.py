@@ -32,6 +32,7 @@ from infra.errors import (
 from infra.frozen import Frozen
 from infra.object_store import OUTAGE_SECONDS, open_store
 from trainer.config import TrainerConfig
+from trainer.gangs.interfaces import interface_towards
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport
 
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
@@ -215,6 +216,9 @@ def _settle(launch: RankLaunch) -> None:
     )
     if not Path("/dev/nvidiactl").exists():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    interface = interface_towards(launch.master_address, launch.master_port)
+    if machine.workers > 1 and interface is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)  # what the user has set stays
 
 
 def _work(launch: RankLaunch, reporter: PipeReporter) -> TrialOutcome:
