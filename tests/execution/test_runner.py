@@ -215,7 +215,7 @@ def test_a_stop_request_pauses_what_runs_and_starts_nothing(
 def test_a_trial_that_does_not_stop_within_the_grace_is_ended(
     ledger: Ledger, settings: Settings
 ) -> None:
-    plan = plan_of([script(seed=0, steps=2, step_seconds=60)])
+    plan = plan_of([script(seed=0, steps=2, step_seconds=600)])
 
     def ask() -> None:
         wait_until(lambda: len(executions(settings.home / "store")) == 1)
@@ -224,14 +224,13 @@ def test_a_trial_that_does_not_stop_within_the_grace_is_ended(
 
     asker = threading.Thread(target=ask)
     asker.start()
-    began = time.monotonic()
     hasty = dataclasses.replace(SCRIPTED, patience=Patience(grace=4.0))
     result = run_sweep(plan, ledger, settings, execution=hasty)
     asker.join()
 
     assert result.state is SweepState.STOPPED
     assert states(ledger, plan) == ["paused"]
-    assert time.monotonic() - began < 50
+    assert ledger.trials(plan.sweep_id)[0].step == 0  # it never came to the end of a step
 
 
 def test_a_spent_budget_ends_the_sweep_and_keeps_what_was_trained(
