@@ -232,13 +232,27 @@ def _item(batch: pa.RecordBatch, place: int, group: str) -> PreferenceItem:
         **values,
         group_id=group,
         responses=responses,
-        images=tuple(map(_image, batch.column("images")[place])),
+        images=_images(batch.column("images"), place),
         source="file",
     )
 
 
-def _image(record: pa.StructScalar) -> FileImage | EncodedImage:
-    digest = record["sha256"].as_py()
-    if record["data"].is_valid:
-        return EncodedImage(record["data"].as_buffer(), digest)
-    return FileImage(Path(record["path"].as_py()), digest)
+def _images(column: pa.ListArray, place: int) -> tuple[FileImage | EncodedImage, ...]:
+    first, end = (column.offsets[at].as_py() for at in (place, place + 1))
+    paths, digests, data = (column.values.field(name) for name in ("path", "sha256", "data"))
+    valid = data.slice(first, end - first).is_valid()
+    found: list[FileImage | EncodedImage] = []
+    for row in range(first, end):
+        digest = digests[row].as_py()
+        if valid[row - first].as_py():
+            found.append(EncodedImage(_bytes(data, row), digest))
+        else:
+            found.append(FileImage(Path(paths[row].as_py()), digest))
+    return tuple(found)
+
+
+def _bytes(column: pa.LargeBinaryArray, row: int) -> pa.Buffer:
+    """Where the bytes lie: an Arrow scalar of them, and so its buffer, is a copy."""
+    _, offsets, data = column.buffers()
+    first, end = np.frombuffer(offsets, np.int64)[column.offset + row :][:2].tolist()
+    return data.slice(first, end - first)

@@ -31,6 +31,8 @@ _ENDINGS: dict[str, FileFormat] = {
 _LARGEST_CELL = 16 * 1024 * 1024
 _LARGEST_JSON = 2 * 1024**3
 _ROWS_AT_ONCE = 256  # rows with images in them are large
+_READ_AT_ONCE = 2**20
+"""Bytes of a Parquet column; without it a column of a row group is read whole."""
 
 
 def format_of(path: Path) -> FileFormat | None:
@@ -100,7 +102,8 @@ def _json(path: Path) -> Iterator[object]:
 
 
 def _parquet(path: Path) -> Iterator[object]:
-    with pq.ParquetFile(path) as file:
+    # Arrow's default, pre_buffer, holds all bytes of the file until it is closed.
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_AT_ONCE) as file:
         for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
             yield from batch.to_pylist()
 
