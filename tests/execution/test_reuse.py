@@ -58,7 +58,7 @@ def test_a_reused_model_is_scored_anew_under_other_scoring_settings(
 
     (lacking,) = missing_evaluations(ledger, second.sweep_id)
 
-    assert set(lacking.config.evaluation.benchmarks) == {"validation", "test"}
+    assert set(lacking.config.evaluation.benchmarks) == {"validation", "test", "test_text_only"}
     for benchmark in lacking.config.evaluation.benchmarks:
         identity = lacking.identity_on(benchmark, BenchmarkDigests())
         ledger.record_evaluation(lacking.identity, benchmark, identity, {"accuracy": 0.5})
@@ -110,7 +110,8 @@ def test_whoever_trained_it_a_model_is_scored_anew_where_a_benchmarks_file_has_c
     write_rows(path, [text_row(number) for number in range(1, 6)])
 
     lacking = [missing_evaluations(ledger, plan.sweep_id)[0] for plan in sweeps]
-    assert [set(each.config.evaluation.benchmarks) for each in lacking] == [{"own"}] * 2
+    anew = {"own", "own_text_only"}
+    assert [set(each.config.evaluation.benchmarks) for each in lacking] == [anew] * 2
     identity = lacking[0].identity_on("own", BenchmarkDigests())
     ledger.record_evaluation(trial.identity, "own", identity, {"accuracy": 0.5})
     places = ScorePlaces(ledger.evaluations([trial.identity]))
