@@ -112,13 +112,14 @@ def test_whoever_trained_it_a_model_is_scored_anew_where_a_benchmarks_file_has_c
     lacking = [missing_evaluations(ledger, plan.sweep_id)[0] for plan in sweeps]
     anew = {"own", "own_text_only"}
     assert [set(each.config.evaluation.benchmarks) for each in lacking] == [anew] * 2
-    identity = lacking[0].identity_on("own", BenchmarkDigests())
-    ledger.record_evaluation(trial.identity, "own", identity, {"accuracy": 0.5})
+    names = {name: lacking[0].identity_on(name, BenchmarkDigests()) for name in sorted(anew)}
+    for name, identity in names.items():
+        ledger.record_evaluation(trial.identity, name, identity, {"accuracy": 0.5})
     places = ScorePlaces(ledger.evaluations([trial.identity]))
     for plan in sweeps:
         assert missing_evaluations(ledger, plan.sweep_id) == []
         (view,) = ledger.trials(plan.sweep_id)
-        assert places.key(view, "own") == score_key(trial.identity, "own", evaluation=identity)
+        assert places.key(view, "own") == score_key(trial.identity, "own", evaluation=names["own"])
         assert places.key(view, "validation") == score_key(trial.identity, "validation")
 
 
