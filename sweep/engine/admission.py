@@ -32,7 +32,7 @@ class Admission:
 def admit(view: SweepView) -> Admission:
     """Choose from the trials that could start those that may."""
     running = view.running_here
-    purses = _Purses(view, running)
+    purses = _Purses(view)
     queue = _Queue(view, free=view.devices - sum(trial.workers for trial in running))
     for key in view.queue:
         if queue.closed or purses.closed:
@@ -92,9 +92,9 @@ class _Queue:
 class _Purses:
     """The sweep's budget and those of stages and arms; a trial is paid for by all it belongs to."""
 
-    def __init__(self, view: SweepView, running: tuple[TrialStanding, ...]) -> None:
+    def __init__(self, view: SweepView) -> None:
         self._view = view
-        self._whole = Purse(whole(view), running, view=view)
+        self._whole = Purse(whole(view), view)
         self._parts: dict[int | str, Purse | None] = {}
         """By number of stage and by arm."""
         self._over: set[int | str] = set()
@@ -131,7 +131,7 @@ class _Purses:
         if key not in self._parts:
             view = self._view
             part = stage_part(view, key) if isinstance(key, int) else arm_part(view, key)
-            self._parts[key] = None if part is None else Purse.of(part, view)
+            self._parts[key] = None if part is None else Purse(part, view)
         return self._parts[key]
 
 

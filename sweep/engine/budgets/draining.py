@@ -11,37 +11,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sweep.engine.budgets.budget import (
+    Verdict,
     seconds_until_spent,
     seconds_until_told,
     verdict,
     warnings,
 )
-from sweep.engine.budgets.parts import Part, begun_parts
+from sweep.engine.budgets.parts import Part, begun_parts, whole
 from sweep.engine.budgets.purse import Purse
 from sweep.engine.decision_kinds import CloseArm, Decision, Drain, DropTrial, Warn
 from sweep.engine.view import SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
 
-BUDGET = "budget"
-
 
 def draining(view: SweepView) -> tuple[Decision, ...]:
     """What is to be told and put aside now."""
-    found = verdict(view.budget, view.spent)
-    told: list[Decision] = [
-        Warn(limit=limit, reason=reason) for limit, reason in warnings(view.budget, view.spent)
-    ]
-    if found.allowance == "drain":
-        told.append(Drain(limit=BUDGET, reason=found.reason))
+    sweep = whole(view)
+    told = [*_told_of(sweep, verdict(sweep.budget, sweep.spent, where=sweep.where))]
     following: list[Decision] = []
     for part, left in begun_parts(view):
-        told += _told_of(part, left)
-        following += _put_aside(view, part, left)
-    new = [
-        each
-        for each in told
-        if isinstance(each, Warn | Drain) and (each.kind, each.limit) not in view.told
-    ]
+        found = verdict(part.budget, part.spent, where=part.where)
+        told += _told_of(part, found, is_open=bool(left))
+        if left:
+            following += _put_aside(view, part, left, found)
+    new = [each for each in told if (each.kind, each.limit) not in view.told]
     return (*new, *following)
 
 
@@ -55,19 +48,17 @@ def seconds_until_drained(view: SweepView) -> float | None:
     return min((seconds for seconds in waits if seconds is not None), default=None)
 
 
-def _told_of(part: Part, left: Sequence[TrialStanding]) -> Iterator[Decision]:
+def _told_of(part: Part, found: Verdict, *, is_open: bool = True) -> Iterator[Warn | Drain]:
     for limit, reason in warnings(part.budget, part.spent, where=part.where):
         yield Warn(limit=part.limit(limit), reason=reason)
-    found = verdict(part.budget, part.spent, where=part.where)
-    if found.allowance == "drain" and left:
+    if found.allowance == "drain" and is_open:
         yield Drain(limit=part.limit(part.where), reason=found.reason)
 
 
-def _put_aside(view: SweepView, part: Part, left: Sequence[TrialStanding]) -> Iterator[Decision]:
+def _put_aside(
+    view: SweepView, part: Part, left: Sequence[TrialStanding], found: Verdict
+) -> Iterator[Decision]:
     """What a stage or an arm does not train any more."""
-    if not left:
-        return
-    found = verdict(part.budget, part.spent, where=part.where)
     if found.allowance == "stop":
         for arm in dict.fromkeys(trial.arm for trial in left if not trial.stopped):
             yield CloseArm(arm=arm, reason=found.reason)
@@ -91,7 +82,7 @@ def _unaffordable(view: SweepView, part: Part) -> Iterator[Decision]:
         return  # what runs may cost less than expected
     queue = (view.trials[key[-1]] for key in view.queue)
     left = [trial for trial in queue if part.holds(trial) and view.startable(trial)]
-    reason = Purse.of(part, view).objection(left[0]) if left else ""
+    reason = Purse(part, view).objection(left[0]) if left else ""
     if reason and view.scheduler.rungs:
         for arm in dict.fromkeys(trial.arm for trial in left):
             yield CloseArm(arm=arm, reason=reason)

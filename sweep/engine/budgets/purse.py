@@ -5,8 +5,6 @@ It refuses only by what was measured: before a trial has finished here, estimate
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sweep.engine.budgets.budget import (
     device_seconds_limit,
     verdict,
@@ -19,14 +17,8 @@ from sweep.engine.view import SweepView, TrialStanding
 class Purse:
     """Of a sweep, or of a stage or an arm of it."""
 
-    def __init__(self, part: Part, running: Iterable[TrialStanding], *, view: SweepView) -> None:
-        """Prepare.
-
-        Args:
-            part: What may be spent, and what was up to now.
-            running: Trials that will be paid from it.
-            view: Of the sweep.
-        """
+    def __init__(self, part: Part, view: SweepView) -> None:
+        """What is left of the budget of a sweep, a stage or an arm, once what runs is paid."""
         budget, spent = part.budget, part.spent
         self._part = part
         self._budget = budget
@@ -37,15 +29,11 @@ class Purse:
         found = verdict(budget, spent, where=part.where)
         self._drained = found.reason if found.allowance == "drain" else ""
         limit = device_seconds_limit(budget)
+        running = (trial for trial in view.running_here if part.holds(trial))
         committed = sum(self._expected(trial) * trial.workers for trial in running)
         self._devices = None if limit is None else limit - spent.device_seconds - committed
         wall = wall_seconds_limit(budget)
         self._wall = None if wall is None else wall - spent.wall_seconds
-
-    @classmethod
-    def of(cls, part: Part, view: SweepView) -> Purse:
-        """What is left of the budget of a sweep, a stage or an arm."""
-        return cls(part, [trial for trial in view.running_here if part.holds(trial)], view=view)
 
     def only_new_trials_are_refused(self, trial: TrialStanding) -> bool:
         """Whether a trial that was begun earlier may still go on where this one may not."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from sweep.engine.budgets.budget import BudgetState, WallClock
 from sweep.engine.fingerprints import fingerprint
@@ -14,6 +15,7 @@ from sweep.engine.view import AttemptEnd, Observation, TrialStanding
 from sweep.records.lifecycle import TrialState
 
 _FIRST_ENDS = 3
+Key = TypeVar("Key")
 
 
 @dataclass
@@ -89,29 +91,31 @@ class Tally:
         return self._state(self._whole, 0.0, in_flight, observation)
 
     def spent_by_stage(
-        self, in_flight: Sequence[TrialStanding], observation: Observation
+        self, in_flight: Iterable[TrialStanding], observation: Observation
     ) -> dict[int, BudgetState]:
-        """The same by stage, of those that have begun."""
-        return {
-            number: self._state(
-                account,
-                account.began or 0.0,
-                [trial for trial in in_flight if trial.stage == number],
-                observation,
-            )
-            for number, account in sorted(self._stages.items())
-        }
+        """The same by stage, of those that have begun, in their order."""
+        found = self._spent_by(self._stages, attrgetter("stage"), in_flight, observation)
+        return dict(sorted(found.items()))
 
     def spent_by_arm(
         self, in_flight: Iterable[TrialStanding], observation: Observation
     ) -> dict[str, BudgetState]:
         """The same by arm."""
-        running: defaultdict[str, list[TrialStanding]] = defaultdict(list)
+        return self._spent_by(self._arms, attrgetter("arm"), in_flight, observation)
+
+    def _spent_by(
+        self,
+        accounts: Mapping[Key, _Account],
+        key_of: Callable[[TrialStanding], Key],
+        in_flight: Iterable[TrialStanding],
+        observation: Observation,
+    ) -> dict[Key, BudgetState]:
+        running: defaultdict[Key, list[TrialStanding]] = defaultdict(list)
         for trial in in_flight:
-            running[trial.arm].append(trial)
+            running[key_of(trial)].append(trial)
         return {
-            arm: self._state(account, account.began or 0.0, running.get(arm, ()), observation)
-            for arm, account in self._arms.items()
+            key: self._state(account, account.began or 0.0, running.get(key, ()), observation)
+            for key, account in accounts.items()
         }
 
     def _accounts(self, trial: TrialStanding) -> tuple[_Account, _Account, _Account]:
