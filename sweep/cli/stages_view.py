@@ -29,7 +29,7 @@ def print_stages(plan: SweepPlan) -> None:
 
 def stages_json(plan: SweepPlan) -> list[dict[str, Any]]:
     """Every stage with what it adds to the trials of the plan."""
-    from sweep.engine.budgets.budget import SECONDS_PER_HOUR
+    from sweep.engine.planning.asked import device_hours
 
     design = plan.spec.design
     if design.kind != "staged":
@@ -39,14 +39,13 @@ def stages_json(plan: SweepPlan) -> list[dict[str, Any]]:
         added = [each.trial for each in plan.later if each.stage == number]
         trials = [trial for trial in added if not trial.finished]
         trials += plan.to_execute if number == 0 else ()
-        hours = sum(trial.seconds.mid * trial.workers for trial in trials) / SECONDS_PER_HOUR
         found.append(
             {
                 "name": stage.name,
                 "axes": list(stage.axes),
                 "design": stage.design.kind,
                 "to_train": len(trials),
-                "device_hours": hours,
+                "device_hours": device_hours(trials),
                 "added": [trial_json(trial) for trial in added],
             }
         )

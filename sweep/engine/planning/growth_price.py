@@ -15,6 +15,7 @@ from search_spaces.axes import Axis
 from sweep.engine.budgets.budget import SECONDS_PER_HOUR
 from sweep.engine.designs.sampling import Sample, random_points, space_size
 from sweep.engine.growing.growth import NewTrial
+from sweep.engine.planning.asked import device_hours
 from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.planning.planned_space import PlannedSpace
 from sweep.spec.design_spec import SearchDesign, StagedDesign
@@ -82,7 +83,7 @@ def _of_race(plan: SweepPlan) -> GrowthPrice:
     more = replicates.at_most - replicates.seeds
     one_round = [t for t in plan.trials if t.seed == replicates.first_seed]
     _, high = _doubt(plan)
-    hours = sum(trial.seconds.mid * trial.workers for trial in one_round) / SECONDS_PER_HOUR
+    hours = device_hours(one_round)
     return GrowthPrice(
         least_trials=0,
         most_trials=more * len(one_round),
@@ -98,7 +99,7 @@ def _of_stages(plan: SweepPlan, design: StagedDesign) -> GrowthPrice:
     least = len(later)
     # From another baseline a stage's own reference is trained as well, or was before.
     most = least + (len(design.stages) - 1) * plan.spec.replicates.seeds
-    hours = sum(trial.seconds.mid * trial.workers for trial in later) / SECONDS_PER_HOUR
+    hours = device_hours(later)
     low, high = _doubt(plan)
     names = ", ".join(stage.name for stage in design.stages[1:])
     return GrowthPrice(
