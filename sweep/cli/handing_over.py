@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from infra.errors import BusyError, MissingError, StoreError
@@ -18,6 +20,7 @@ from sweep.records.submissions import SUBMITTED_KIND, last_submission
 
 if TYPE_CHECKING:
     from infra.clusters import ClusterEntry
+    from sweep.cli.offers import Offer
     from sweep.cli.workplace import Workplace
     from sweep.engine.planning.plan import SweepPlan
     from sweep.execution.head import Submission
@@ -75,23 +78,22 @@ def resume_on(
     from sweep.spec.files import SUFFIXES
 
     from_file = sweep.endswith(SUFFIXES)
+    planned: Callable[[Offer | None], SweepPlan]
     if from_file:
-        plan = plan_to_resume(workplace, sweep)
+        planned = partial(plan_to_resume, workplace, sweep)
+        plan = planned(None)
         row = workplace.ledger.sweep(plan.sweep_id)
     else:
         row = _known(workplace, sweep, entry)
-        plan = plan_elsewhere(workplace, row)
+        planned = partial(plan_elsewhere, workplace, row)
+        plan = planned(None)
     _refuse_running(row)
     refuse_unsendable(plan, entry)
     refuse_another_ray(entry)
     _refuse_supervised(workplace, row, entry)
     offer = offer_of(entry)
     if offer is not None:  # laid out for what is there, not for this machine
-        plan = (
-            plan_to_resume(workplace, sweep, offer)
-            if from_file
-            else plan_elsewhere(workplace, row, offer)
-        )
+        plan = planned(offer)
         entry = as_offered(entry, plan)
     submission = submit(plan, entry, workplace.settings.home, resuming=True)
     if from_file:  # its words and machines are the file's from now on
@@ -187,7 +189,7 @@ def _refuse_supervised(workplace: Workplace, row: SweepRow, entry: ClusterEntry)
     """Refuse what a supervisor on that cluster goes on with by itself, between two drivers."""
     from sweep.execution.head import ENDED, Head
 
-    last = last_submission(workplace.ledger, row.sweep_id)
+    last = last_submission(workplace.ledger.decisions(row.sweep_id))
     if row.state in ENDED_SWEEP_STATES or last is None or last["address"] != entry.address:
         return
     head = Head(entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from infra.errors import RmsweepError
@@ -10,7 +11,7 @@ from sweep.records.submissions import GAVE_UP_KIND, SUBMITTED_KIND, last_submiss
 
 if TYPE_CHECKING:
     from sweep.records.ledger import Ledger
-    from sweep.records.rows import Json, SweepRow
+    from sweep.records.rows import DecisionRow, Json, SweepRow
 
 
 def submission_note(ledger: Ledger, row: SweepRow) -> str:
@@ -26,12 +27,12 @@ def submission_note(ledger: Ledger, row: SweepRow) -> str:
         return ""
     last = told[-1]
     if last.kind == GAVE_UP_KIND:
-        return f"its submission ended: {last.payload['reason']}{_way_on(ledger, row)}"
-    return _standing(last.payload, _way_on(ledger, row))
+        return f"its submission ended: {last.payload['reason']}{_way_on(told, row)}"
+    return _standing(last.payload, _way_on(told, row))
 
 
-def _way_on(ledger: Ledger, row: SweepRow) -> str:
-    submitted = last_submission(ledger, row.sweep_id)
+def _way_on(told: Sequence[DecisionRow], row: SweepRow) -> str:
+    submitted = last_submission(told)
     where = f" --cluster {submitted['address']}" if submitted else ""
     return f"; `rmsweep resume {row.sweep_id}{where}` goes on"
 
