@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from infra.errors import InputError
@@ -31,8 +32,8 @@ FOLDER = "clusters"
 """In the machine's home: what clusters were found to have, a file for each start of one."""
 _LISTING = (
     "import importlib.metadata as m, json, platform; "
-    "print(json.dumps({'python': platform.python_version(), 'packages': sorted("
-    "{d.metadata['Name'].lower().replace('_', '-') for d in m.distributions()})}))"
+    "print(json.dumps({'python': platform.python_version(), "
+    "'packages': [d.metadata['Name'] for d in m.distributions()]}))"
 )
 
 
@@ -41,7 +42,7 @@ class Found(Frozen):
 
     python: str
     packages: frozenset[str]
-    """Names in lower case, with hyphens."""
+    """Names as `packaging` compares them: in lower case, with hyphens."""
 
 
 def pins_for(head: Head, home: Path) -> list[str]:
@@ -71,9 +72,9 @@ def pins_for(head: Head, home: Path) -> list[str]:
 
 def missing_from(found: Found, entry: ClusterEntry) -> list[str]:
     """Packages a sweep needs on this cluster and does not find there."""
-    needed = {_plain(one.name) for one in _asked_for("")}
+    needed: set[str] = {canonicalize_name(one.name) for one in _asked_for("")}
     if (entry.ledger or "").startswith("postgresql"):
-        needed |= {_plain(one.name) for one in _asked_for("postgresql")}
+        needed |= {canonicalize_name(one.name) for one in _asked_for("postgresql")}
     return sorted(needed - found.packages)
 
 
@@ -91,23 +92,20 @@ def _asked_for(extra: str) -> Iterator[Requirement]:
     """The project's dependencies, or those one of its extras adds."""
     for text in importlib.metadata.requires(PROJECT) or ():
         requirement = Requirement(text)
-        plain = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if (
-            plain
-            if not extra
-            else (
-                not plain
-                and requirement.marker is not None
-                and requirement.marker.evaluate({"extra": extra})
-            )
-        ):
+        if _is_asked(requirement, extra) and (not extra or not _is_asked(requirement, "")):
             yield requirement
 
 
+def _is_asked(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
 def _optional() -> Iterator[Requirement]:
-    installed = {_plain(one.metadata["Name"]) for one in importlib.metadata.distributions()}
+    installed = {
+        canonicalize_name(one.metadata["Name"]) for one in importlib.metadata.distributions()
+    }
     for extra in importlib.metadata.metadata(PROJECT).get_all("Provides-Extra") or ():
-        yield from (one for one in _asked_for(extra) if _plain(one.name) in installed)
+        yield from (one for one in _asked_for(extra) if canonicalize_name(one.name) in installed)
 
 
 def _found_on(head: Head, home: Path) -> Found:
@@ -117,14 +115,12 @@ def _found_on(head: Head, home: Path) -> Found:
     if kept.is_file():
         return Found.model_validate_json(kept.read_text(encoding="utf-8"))
     told = head.answer_of_python(_LISTING)
-    found = Found.model_validate(json.loads(told))
+    listed = json.loads(told)
+    names = frozenset(map(canonicalize_name, listed["packages"]))
+    found = Found(python=listed["python"], packages=names)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(found.model_dump_json(), encoding="utf-8")
     return found
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "-")
 
 
 def _extras(requirement: Requirement) -> str:
