@@ -202,9 +202,8 @@ class IndexedItems(Sequence[PreferenceItem]):
         groups = self._index.columns["group"]
         for row in self._rows.tolist():
             batch, place = self._place(row)
-            told = (batch.column(name)[place].as_py() for name in ("item_id", column))
-            name, text = told
-            yield name, groups[row].as_py(), text
+            item_id, text = batch.column("item_id")[place], batch.column(column)[place]
+            yield item_id.as_py(), groups[row].as_py(), text.as_py()
 
     def _place(self, row: int) -> tuple[pa.RecordBatch, int]:
         number = int(np.searchsorted(self._starts, row, side="right")) - 1

@@ -216,9 +216,10 @@ def _settle(launch: RankLaunch) -> None:
     )
     if not Path("/dev/nvidiactl").exists():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
-    interface = interface_towards(launch.master_address, launch.master_port)
-    if machine.workers > 1 and interface is not None:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)  # what the user has set stays
+    if machine.workers > 1 and "GLOO_SOCKET_IFNAME" not in os.environ:
+        interface = interface_towards(launch.master_address, launch.master_port)
+        if interface is not None:
+            os.environ["GLOO_SOCKET_IFNAME"] = interface
 
 
 def _work(launch: RankLaunch, reporter: PipeReporter) -> TrialOutcome:
