@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from infra.errors import StoreError
 from infra.s3_store import S3Store
 from tests.cli.test_secrets import SWEEP, holding, watch
-from tests.cluster.services import BUCKET, Database
+from tests.cluster.services import BUCKET, Database, await_bucket
 from tests.infra.mlflow_server import PASSWORD, USER, mlflow_server
 from tests.serving import Seaweed, find_weed
 
@@ -106,7 +104,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
         for name, value in {**credentials, "RMSWEEP_S3_ENDPOINT": s3.address}.items():
             monkeypatch.setenv(name, value)
         store = S3Store(f"s3://{BUCKET}")
-        await_store(store)
+        await_bucket(store)
         lines = stack.enter_context(watching())
         urls = on_psycopg(database.url), on_psycopg(database.url, database="mlflow")
         mlflow = stack.enter_context(
@@ -191,16 +189,3 @@ def rmsweep(
         text=True,
         check=False,
     )
-
-
-def await_store(store: S3Store) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            store.write("sweeps/ready", b"")
-        except StoreError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return

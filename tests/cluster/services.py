@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from infra.errors import StoreError
+from infra.s3_store import S3Store
 from tests.free_ports import free_ports
 from tests.serving import Seaweed, await_port, find_weed, kill_family
 
 BUCKET = "rewards"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "hush-hush"}
 START_SECONDS = 180.0
+BUCKET_SECONDS = 60.0
 
 
 class S3Server:
@@ -41,6 +45,24 @@ class S3Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+def await_bucket(store: S3Store) -> None:
+    """Wait until a server that listens takes objects into its bucket as well.
+
+    Raises:
+        StoreError: The last one, if it takes longer than a minute.
+    """
+    deadline = time.monotonic() + BUCKET_SECONDS
+    while True:
+        try:
+            store.write("ready", b"")
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 class Database:

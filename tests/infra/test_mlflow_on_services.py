@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from infra.s3_store import S3Store
 from infra.settings import load_settings
 from infra.tracking import MetricPoint, RunFacts
 from tests import postgresql
-from tests.cluster.services import BUCKET, CREDENTIALS, S3Server
+from tests.cluster.services import BUCKET, CREDENTIALS, S3Server, await_bucket
 from tests.infra.mlflow_server import PASSWORD, USER, MlflowServer, mlflow_server
 from tests.serving import find_weed
 
@@ -43,16 +42,8 @@ def store(s3: str, monkeypatch: pytest.MonkeyPatch) -> S3Store:
     monkeypatch.setenv("RMSWEEP_S3_ENDPOINT", s3)
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", NOBODY)
     store = S3Store(f"s3://{BUCKET}/mlflow")
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            store.write("ready", b"")
-        except StoreError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return store
+    await_bucket(store)
+    return store
 
 
 @pytest.fixture(scope="module")

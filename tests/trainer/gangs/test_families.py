@@ -60,6 +60,10 @@ def assert_gangs_train_as_one_rank(
         assert_saved_whole(store, f"stage-{stage}", config)
 
 
+WRITES_LITTLE = {
+    "critic": {"max_critique_tokens": 4},
+    "judge": {"reasoning": True, "max_written_tokens": 4},
+}
 OTHERS = tuple(kind for kind in KINDS if kind != "qwen2_5_vl")
 """The one that is left out goes through every layout in `test_entrypoint`."""
 
@@ -86,13 +90,9 @@ def test_what_writes_trains_at_stage_3_as_in_one_rank(
     paradigm: Paradigm, kind: str, store: LocalStore, tmp_path: Path
 ) -> None:
     tiny_backbone(kind).save(tmp_path / kind)
-    writing = {
-        "paradigm": paradigm,
-        "critic": {"max_critique_tokens": 4},
-        "judge": {"reasoning": True, "max_written_tokens": 4},
-    }
-
-    assert_gangs_train_as_one_rank(tmp_path / kind, kind, store, (3,), **writing)
+    assert_gangs_train_as_one_rank(
+        tmp_path / kind, kind, store, (3,), paradigm=paradigm, **WRITES_LITTLE
+    )
 
 
 @pytest.mark.slow
@@ -102,10 +102,6 @@ def test_every_family_and_paradigm_trains_at_every_stage_as_in_one_rank(
     kind: str, paradigm: Paradigm, store: LocalStore, tmp_path: Path
 ) -> None:
     tiny_backbone(kind).save(tmp_path / kind)
-    writing = {
-        "paradigm": paradigm,
-        "critic": {"max_critique_tokens": 4},
-        "judge": {"reasoning": True, "max_written_tokens": 4},
-    }
-
-    assert_gangs_train_as_one_rank(tmp_path / kind, kind, store, (1, 2, 3), **writing)
+    assert_gangs_train_as_one_rank(
+        tmp_path / kind, kind, store, (1, 2, 3), paradigm=paradigm, **WRITES_LITTLE
+    )
