@@ -1,6 +1,6 @@
 """Small trials on one GPU that Ray believes in: `python -m tests.execution.sharing_gpu HOME SHARE`.
 
-In a process of its own, since a process has one cluster. Gangs follow scripts. The last line is
+In a process of its own (`scene.play`), since a process has one cluster. Gangs follow scripts. The last line is
 JSON: the sweep's state, and when each attempt ran and what it was charged.
 """
 
@@ -40,7 +40,6 @@ def main() -> int:
         for seed in range(share + 1)
     ]
     os.environ.update(QUIET)
-    os.environ["RAY_AUTH_MODE"] = "disabled"  # a cluster of this test alone, on the loopback
     ports = dict(zip(AGENT_PORTS, free_ports(len(AGENT_PORTS)), strict=True))
     head = {"num_cpus": 4, "num_gpus": 1, "include_dashboard": False, **ports}
     cluster = Cluster(initialize_head=True, head_node_args=head)

@@ -1,6 +1,6 @@
 """Drivers on a cluster of two machines that others use: `... sharing_machines SCENE HOME`.
 
-In a process of its own, since a process has one cluster. Gangs follow scripts; the drivers, the
+In a process of its own (`scene.play`), since a process has one cluster. Gangs follow scripts; the drivers, the
 ledger and Ray are real. `taken_back`: a machine is announced to leave while both are at work.
 `bad_machine`: one of them ends every actor. `priorities`: a sweep of higher priority comes to a
 cluster another one has for itself. The last line is JSON.
@@ -119,7 +119,6 @@ def main() -> int:
     scene, home = sys.argv[1], Path(sys.argv[2])
     home.mkdir()
     os.environ.update(QUIET)
-    os.environ["RAY_AUTH_MODE"] = "disabled"  # a cluster of this test alone, on the loopback
     stage = Stage(home)
     try:
         told = {"taken_back": taken_back, "priorities": priorities, "bad_machine": bad_machine}[

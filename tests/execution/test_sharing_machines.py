@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.execution.scene import play
+
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
 def scene(name: str, home: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.execution.sharing_machines", name, str(home)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return play("tests.execution.sharing_machines", name, home)
 
 
 def test_what_runs_on_a_machine_that_leaves_checkpoints_and_goes_on_elsewhere(

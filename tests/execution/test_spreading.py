@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.execution.scene import play
 from tests.execution.two_machines import CONFIG
 from trainer.config import TrainerConfig
 from trainer.gangs.ranks import run_trial
@@ -25,16 +23,7 @@ class GoOn:
 
 
 def run(home: Path, *arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.execution.two_machines", str(home), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return play("tests.execution.two_machines", home, *arguments)
 
 
 def test_a_gang_on_two_machines_trains_the_model_it_trains_on_one(tmp_path: Path) -> None:

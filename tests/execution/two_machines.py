@@ -1,6 +1,6 @@
 """A sweep on two machines of one CPU each: `python -m tests.execution.two_machines HOME [kill]`.
 
-In a process of its own, since a process has one cluster. The last line is JSON: the sweep's state,
+In a process of its own (`scene.play`), since a process has one cluster. The last line is JSON: the sweep's state,
 its trials, and on how many machines the ranks of the gang of two were seen. With `kill`, the rank
 on the other machine is killed once.
 """
@@ -69,7 +69,6 @@ def main() -> int:
     """Run it."""
     home, kill = Path(sys.argv[1]), "kill" in sys.argv[2:]
     os.environ.update(QUIET)
-    os.environ["RAY_AUTH_MODE"] = "disabled"  # a cluster of this test alone, on the loopback
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     over = threading.Event()
     seen: set[int] = set()
