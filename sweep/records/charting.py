@@ -23,18 +23,14 @@ VIEWED = 5
 def shown(name: str) -> str:
     """A metric's name in charts, which stand together up to the last slash: slices stand apart.
 
-    Accuracy by category is `slices/<benchmark>/<category>`; by source, and how many pairs a slice
-    has, stand one folder further down.
+    Accuracy by category is `slices/<benchmark>/category/<category>`, by source it is under
+    `source`; how many pairs a slice has stands under `category_pairs` and `source_pairs`.
     """
-    part = re.fullmatch(r"eval/(.+)/(accuracy|pairs)_(source_)?(.+)", name)
+    part = re.fullmatch(r"eval/([^/]+)/(accuracy|pairs)_(category|source)_(.+)", name, re.DOTALL)
     if part is None:
         return name
-    folders = [
-        part[1],
-        *(["source"] if part[3] else []),
-        *(["pairs"] if part[2] == "pairs" else []),
-    ]
-    return "/".join(("slices", *folders, part[4]))
+    benchmark, figure, kind, named = part.groups()
+    return f"slices/{benchmark}/{kind}{'_pairs' if figure == 'pairs' else ''}/{named}"
 
 
 def by_progress(name: str, value: float, report: ReportView) -> list[MetricPoint]:

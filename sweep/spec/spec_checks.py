@@ -21,7 +21,7 @@ BASELINE_TRAINED = frozenset(
     {"one_factor", "leave_one_out", "add_one_in", "tpe", "optuna", "staged"}
 )
 """Kinds of design of which the baseline is an arm, whatever levels the axes have."""
-_BY_SLICE = "accuracy_"
+_BY_SLICE = ("accuracy_category_", "accuracy_source_")
 _REPORTED_ONLY = ("pairs", "longer_wins", "position_bias", "position_consistency", "parsed")
 
 
@@ -40,13 +40,13 @@ def objective_findings(spec: SweepSpec, baseline: TrainerConfig) -> list[Finding
             Finding(("objective", "benchmark"), _held_out(objective.benchmark, benchmarks))
         )
     better = METRICS.get(objective.metric)
-    if objective.metric.startswith(_BY_SLICE) and objective.metric != _BY_SLICE:
+    if objective.metric.startswith(_BY_SLICE) and objective.metric not in _BY_SLICE:
         better = "max"
     if objective.metric in _REPORTED_ONLY:
         message = f"'{objective.metric}' is reported, but nothing is better for more or less of it"
         findings.append(Finding(("objective", "metric"), message))
     elif better is None:
-        names = [*METRICS, f"{_BY_SLICE}<category>", f"{_BY_SLICE}source_<source>"]
+        names = [*METRICS, "accuracy_category_<category>", "accuracy_source_<source>"]
         message = f"unknown metric '{objective.metric}'{hint(objective.metric, names)}"
         findings.append(Finding(("objective", "metric"), message))
     elif better != objective.mode:

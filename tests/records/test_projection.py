@@ -36,8 +36,8 @@ def test_an_arms_charts_are_few_and_slices_stand_apart(
     register_head(ledger, store)
     for number, accuracy in enumerate((0.5, 0.7)):
         more = {
-            "eval/validation/accuracy_count": 0.4,
-            "eval/validation/pairs_count": 10.0,
+            "eval/validation/accuracy_category_count": 0.4,
+            "eval/validation/pairs_category_count": 10.0,
             "eval/validation/accuracy_source_scenes": 0.6,
             "eval/validation/pairs_source_scenes": 30.0,
             "eval/validation/pairs": 50.0,
@@ -52,10 +52,10 @@ def test_an_arms_charts_are_few_and_slices_stand_apart(
         "eval/validation/accuracy",
         "eval/validation/accuracy.std",
         "eval/validation/pairs",
-        "slices/validation/count",
-        "slices/validation/pairs/count",
-        "slices/validation/source/pairs/scenes",
+        "slices/validation/category/count",
+        "slices/validation/category_pairs/count",
         "slices/validation/source/scenes",
+        "slices/validation/source_pairs/scenes",
     ]
 
 

@@ -134,7 +134,7 @@ def test_an_objective_nobody_can_select_by_is_refused(
     assert message in problems(objective=objective)[0]
 
 
-@pytest.mark.parametrize("metric", ["accuracy_count", "accuracy_source_scenes"])
+@pytest.mark.parametrize("metric", ["accuracy_category_count", "accuracy_source_scenes"])
 def test_one_category_or_source_can_be_selected_by(metric: str) -> None:
     resolve(SweepSpec.model_validate({"name": "a", "objective": {"metric": metric}}))
 

@@ -169,33 +169,40 @@ def benchmark_metrics(
             (`trainer.evaluation.field_metrics`).
 
     Returns:
-        `accuracy`, `ties` (shares of pairs), `pairs`; `accuracy_<category>` and
-        `pairs_<category>`, `accuracy_source_<source>` and `pairs_source_<source>`; `margin` (mean
-        score difference), `longer_wins` (share of unequal pairs in which the longer response scores
-        higher), `baseline_longer` and `baseline_first` (accuracy of always preferring the longer
-        response, or the one given first), `baseline_text_only` (of this model with other items'
-        images; only with a twin), and for judges `position_bias` (how much more often than
-        half the response shown first is preferred, from -0.5 to 0.5; an undecided verdict leans
-        to no side), `position_consistency` (share of pairs judged alike in both orders) and
-        `parsed` (share of verdicts that were one).
+        `accuracy`, `ties` (shares of pairs), `pairs`; `accuracy_category_<category>` and
+        `pairs_category_<category>`, `accuracy_source_<source>` and `pairs_source_<source>`;
+        `margin` (mean score difference), `longer_wins` (share of unequal pairs in which the longer
+        response scores higher), `baseline_longer` and `baseline_first` (accuracy of always
+        preferring the longer response, or the one given first), `baseline_text_only` (of this model
+        with other items' images; only with a twin), and for judges `position_bias` (how much more
+        often than half the response shown first is preferred, from -0.5 to 0.5; an undecided
+        verdict leans to no side), `position_consistency` (share of pairs judged alike in both
+        orders) and `parsed` (share of verdicts that were one).
 
     Raises:
-        InputError: If the table holds no pair of different ranks, or the suite is unknown.
+        InputError: If the table holds no pair of different ranks, if the suite is unknown, or if
+            it names a metric like one of these.
     """
     from trainer.evaluation.field_metrics import field_metrics
 
     items = scored_items(table)
     if not any(item.pairs() for item in items):
         raise InputError("a score table without a pair of different ranks has no accuracy")
-    metrics = _accuracies(items)
+    metrics = _accuracies(items) | _judge_metrics(items)
     baselines = {name: judge(items) for name, judge in BASELINES.items()}
     if twin is not None:
         baselines["text_only"] = text_only(items, twin)
     for name, rescored in baselines.items():
         metrics[f"baseline_{name}"] = _accuracies(rescored)["accuracy"]
     if suite is not None:
-        metrics |= field_metrics(items, suite, baselines)
-    return metrics | _judge_metrics(items)
+        published = field_metrics(items, suite, baselines)
+        if taken := sorted(published.keys() & metrics.keys()):
+            raise InputError(
+                f"benchmark suite {suite!r} gives {', '.join(taken)}, which every benchmark has; "
+                "call what it measures something else"
+            )
+        metrics |= published
+    return metrics
 
 
 def _accuracies(items: Iterable[ScoredItem]) -> dict[str, float]:
@@ -203,7 +210,8 @@ def _accuracies(items: Iterable[ScoredItem]) -> dict[str, float]:
     lengths: list[float] = []
     slices: dict[str, list[int]] = defaultdict(list)
     for item in items:
-        names = [name for name in (item.category, item.source and f"source_{item.source}") if name]
+        named = {"category": item.category, "source": item.source}
+        names = [f"{kind}_{name}" for kind, name in named.items() if name]
         for better, worse in item.pairs():
             for name in names:
                 slices[name].append(len(differences))

@@ -7,7 +7,7 @@ all the same, the name says so.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -93,8 +93,8 @@ def mm_rlhf_rewardbench(items: Sequence[ScoredItem]) -> dict[str, float]:
     return {
         "acc": mean(items, strict),
         "acc_plus": float(np.mean([min(found) == 1 for found in cases.values()])),
-        **averages(items, strict, None),
         "acc_ties_half": mean(items, half),
+        **_by_category(averages(items, strict, None)),
     }
 
 
@@ -205,8 +205,8 @@ def rm_bench(items: Sequence[ScoredItem]) -> dict[str, float]:
             name: macro({d: f[name] for d, f in levels.items()})
             for name in ("easy", "normal", "hard")
         },
-        **domains,
         "micro": mean(items, strict),
+        **_by_category(domains),
     }
 
 
@@ -216,9 +216,14 @@ def judgebench(items: Sequence[ScoredItem]) -> dict[str, float]:
     return {
         "overall": mean(items, two_games),
         "macro": macro(kinds),
-        **kinds,
         "overall_mean_score": mean(items, strict),
+        **_by_category(kinds),
     }
+
+
+def _by_category(found: Mapping[str, float]) -> dict[str, float]:
+    """Under names that no average has: a category may be called anything, also `overall`."""
+    return {f"category_{name}": value for name, value in found.items()}
 
 
 def _share(values: Iterable[bool]) -> float:

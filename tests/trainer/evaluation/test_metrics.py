@@ -93,9 +93,21 @@ def test_categories_and_lengths_are_told_apart() -> None:
         )
     )
 
-    assert (metrics["accuracy_count"], metrics["pairs_count"]) == (0.5, 2)
-    assert (metrics["accuracy_shape"], metrics["pairs_shape"]) == (1.0, 1)
+    assert (metrics["accuracy_category_count"], metrics["pairs_category_count"]) == (0.5, 2)
+    assert (metrics["accuracy_category_shape"], metrics["pairs_category_shape"]) == (1.0, 1)
     assert metrics["longer_wins"] == 0.5
+
+
+def test_a_category_is_not_taken_for_a_source_whatever_it_is_called() -> None:
+    metrics = benchmark_metrics(
+        table(
+            rows("a", [1.0, 0.0], [1, 2], category="source_scenes", source="text"),
+            rows("b", [0.0, 1.0], [1, 2], category="category_text", source="scenes"),
+        )
+    )
+
+    assert metrics["accuracy_category_source_scenes"] == metrics["accuracy_source_text"] == 1
+    assert metrics["accuracy_source_scenes"] == metrics["accuracy_category_category_text"] == 0
 
 
 @given(data=st.data())
@@ -117,7 +129,7 @@ def test_sources_and_categories_are_counted_whatever_the_order_of_the_rows(
     told = {name: value for name, value in metrics.items() if name != "margin"}
     assert told == {name: again[name] for name in told}
     right = metrics["accuracy"] * metrics["pairs"]
-    for prefix in ("source_", ""):
+    for prefix in ("source_", "category_"):
         names = [f"{prefix}{name}" for name in "ab" if f"pairs_{prefix}{name}" in metrics]
         counts = [metrics[f"pairs_{name}"] for name in names]
         assert sum(counts) == metrics["pairs"]
