@@ -1,7 +1,7 @@
 """Small trials on one GPU that Ray believes in: `python -m tests.execution.sharing_gpu HOME SHARE`.
 
-In a process of its own (`scene.play`), since a process has one cluster. Gangs follow scripts. The last line is
-JSON: the sweep's state, and when each attempt ran and what it was charged.
+In a process of its own (`scene.play`), since a process has one cluster. Gangs follow scripts.
+The last line is JSON: the sweep's state, and when each attempt ran and what it was charged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Drivers on a cluster of two machines that others use: `... sharing_machines SCENE HOME`.
 
-In a process of its own (`scene.play`), since a process has one cluster. Gangs follow scripts; the drivers, the
-ledger and Ray are real. `taken_back`: a machine is announced to leave while both are at work.
-`bad_machine`: one of them ends every actor. `priorities`: a sweep of higher priority comes to a
-cluster another one has for itself. The last line is JSON.
+In a process of its own (`scene.play`), since a process has one cluster. Gangs follow scripts;
+the drivers, the ledger and Ray are real. `taken_back`: a machine is announced to leave while both
+are at work. `bad_machine`: one of them ends every actor. `priorities`: a sweep of higher priority
+comes to a cluster another one has for itself. The last line is JSON.
 """
 
 from __future__ import annotations

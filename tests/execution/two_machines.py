@@ -1,8 +1,8 @@
 """A sweep on two machines of one CPU each: `python -m tests.execution.two_machines HOME [kill]`.
 
-In a process of its own (`scene.play`), since a process has one cluster. The last line is JSON: the sweep's state,
-its trials, and on how many machines the ranks of the gang of two were seen. With `kill`, the rank
-on the other machine is killed once.
+In a process of its own (`scene.play`), since a process has one cluster. The last line is
+JSON: the sweep's state, its trials, and on how many machines the ranks of the gang of two were
+seen. With `kill`, the rank on the other machine is killed once.
 """
 
 from __future__ import annotations
