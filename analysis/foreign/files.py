@@ -1,12 +1,14 @@
-"""One foreign file as rows in the score table's form: read, completed, converted by column.
+"""One foreign file as rows in the score table's form: read in parts, completed, converted.
 
-Invariant: a value is converted only where nothing is lost; what cannot be is named by file, column
-and value.
+Invariants: a value is converted only where nothing is lost; what cannot be is named by file, column
+and value. A part holds about `PART_ROWS` rows or `PART_BYTES` of JSON lines, however many the file
+has; a file's first part with a problem is its last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,11 @@ ASSUMED: Mapping[str, Any] = {
 }  # fmt: skip
 """What stands in for absent columns; an absent `group_id` is the item's own."""
 
+PART_ROWS = 250_000
+"""Rows read at once: each part of a file costs every model in it a few milliseconds."""
+PART_BYTES = 128 << 20
+"""JSON lines parsed at once, as many whole lines as fit."""
+
 NAMING = pa.schema([pa.field("arm", pa.string()), pa.field("seed", pa.int64())])
 """Further columns that name the model of a row."""
 
@@ -39,7 +46,7 @@ _SAYS_TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, 
 
 def read_file(
     path: Path, name: str, *, problems: list[str], notes: dict[str, list[str]]
-) -> pd.DataFrame | None:
+) -> Iterator[pd.DataFrame]:
     """A file's rows with every column of the score table, and `arm` and `seed` where it has them.
 
     Args:
@@ -48,56 +55,74 @@ def read_file(
         problems: Gets what is wrong with it.
         notes: Gets what was assumed of it: for each note, the files it holds for.
 
-    Returns:
-        The rows; none if there is a problem, or no row.
+    Yields:
+        Its rows, part by part, up to the first part with a problem.
     """
     before = len(problems)
+    rows = 0
     try:
-        table = _READERS[path.suffix.lower()](path)
+        for table in _READERS[path.suffix.lower()](path):
+            frame = _part(table, name, rows, problems, notes)
+            if len(problems) > before:
+                return
+            rows += len(frame)
+            if len(frame):
+                yield frame
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         problems.append(f"{name}: cannot be read: {error}")
-        return None
+        return
+    if not rows:
+        _note(notes, "no rows", name)
+
+
+def _part(
+    table: pa.Table, name: str, above: int, problems: list[str], notes: dict[str, list[str]]
+) -> pd.DataFrame:
+    """A part's rows, of which there are `above` in parts before it; no rows with a problem."""
     lacking = [column for column in REQUIRED if column not in table.column_names]
     if lacking:
         problems.append(
             f"{name}: lacks column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}; it has "
             f"{', '.join(table.column_names) or 'none'}"
         )
-        return None
+        return pd.DataFrame()
     unknown = [
         column
         for column in table.column_names
         if column not in (*SCORE_SCHEMA.names, *NAMING.names)
     ]
     if unknown:
-        notes.setdefault(f"ignored columns: {', '.join(unknown)}", []).append(name)
+        _note(notes, f"ignored columns: {', '.join(unknown)}", name)
     frame = pd.DataFrame(
         {
-            field.name: _column(table[field.name], field, name, problems)
+            field.name: _column(table[field.name], field, name, above, problems)
             for field in (*SCORE_SCHEMA, *NAMING)
             if field.name in table.column_names
         }
     )
-    if len(problems) > before:
-        return None
-    if not len(frame):
-        notes.setdefault("no rows", []).append(name)
-        return None
     return _completed(frame, name, notes)
+
+
+def _note(notes: dict[str, list[str]], note: str, name: str) -> None:
+    """Once a file, however many parts it is told of."""
+    files = notes.setdefault(note, [])
+    if name not in files[-1:]:
+        files.append(name)
 
 
 def _completed(frame: pd.DataFrame, name: str, notes: dict[str, list[str]]) -> pd.DataFrame:
     absent = [column for column in SCORE_SCHEMA.names if column not in frame]
     if "group_id" in absent:
-        notes.setdefault(
+        _note(
+            notes,
             "no column group_id: every item counts as a group of its own, so intervals are too "
             "narrow where items share an image or a prompt",
-            [],
-        ).append(name)
+            name,
+        )
         frame["group_id"] = frame["item_id"]
     others = [column for column in absent if column != "group_id"]
     if others:
-        notes.setdefault(f"assumed for absent columns: {', '.join(others)}", []).append(name)
+        _note(notes, f"assumed for absent columns: {', '.join(others)}", name)
     for column in others:
         value = ASSUMED[column]
         frame[column] = np.nan if value is None else value
@@ -105,7 +130,7 @@ def _completed(frame: pd.DataFrame, name: str, notes: dict[str, list[str]]) -> p
 
 
 def _column(
-    column: pa.ChunkedArray, field: pa.Field, name: str, problems: list[str]
+    column: pa.ChunkedArray, field: pa.Field, name: str, above: int, problems: list[str]
 ) -> pd.Series[Any]:
     """A column as its type, without what pandas would make of missing values."""
     try:
@@ -116,13 +141,10 @@ def _column(
             f"{field.type}: {str(error).splitlines()[0]}"
         )
         return pd.Series([], dtype=object)
-    empty = found.null_count
     may_be_empty = field.name in ("score", "margin")
-    if empty and not may_be_empty:
+    if found.null_count and not may_be_empty:
         row = found.to_pylist().index(None)
-        problems.append(
-            f"{name}: column {field.name} is empty in {empty} rows, such as row {row + 1}"
-        )
+        problems.append(f"{name}: column {field.name} is empty, first in row {above + row + 1}")
         return pd.Series([], dtype=object)
     return pd.Series(found.to_pandas())
 
@@ -147,35 +169,71 @@ def _converted(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return pc.cast(column, kind)
 
 
-def _read_csv(path: Path) -> pa.Table:
-    # Ids such as 007 are text, whatever they look like.
-    texts = {field.name: field.type for field in SCORE_SCHEMA if pa.types.is_string(field.type)}
-    return pa_csv.read_csv(
-        path,
-        convert_options=pa_csv.ConvertOptions(
-            column_types=texts | {"arm": pa.string()},
-            strings_can_be_null=False,
-        ),
+def _read_parquet(path: Path) -> Iterator[pa.Table]:
+    # Arrow's `pre_buffer` would hold the file until it is closed.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table()
+        for batch in file.iter_batches(batch_size=PART_ROWS):
+            yield pa.Table.from_batches([batch])
+
+
+def _read_csv(path: Path) -> Iterator[pa.Table]:
+    # Everything is read as text, so that a column has one type whatever its first rows hold, and
+    # ids such as 007 stay as they are.
+    with pa_csv.open_csv(path) as opened:
+        names = opened.schema.names
+    as_text = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
     )
+    with pa_csv.open_csv(path, convert_options=as_text) as opened:
+        waiting: list[pa.RecordBatch] = []
+        rows = 0
+        for batch in opened:
+            waiting.append(batch)
+            rows += batch.num_rows
+            if rows >= PART_ROWS:
+                yield _without_words_for_nothing(pa.Table.from_batches(waiting))
+                waiting, rows = [], 0
+        if waiting:
+            yield _without_words_for_nothing(pa.Table.from_batches(waiting))
 
 
-def _read_lines(path: Path) -> pa.Table:
-    if not path.read_bytes().strip():
-        return pa.table({})
+def _without_words_for_nothing(table: pa.Table) -> pa.Table:
+    """Empty cells and such as `NA` are no value in columns that are not text."""
+    nothing = pa.array(pa_csv.ConvertOptions().null_values)
+    texts = {field.name for field in (*SCORE_SCHEMA, *NAMING) if pa.types.is_string(field.type)}
+    for index, name in enumerate(table.column_names):
+        if name not in texts:
+            column = pc.utf8_trim_whitespace(table[name])
+            column = pc.if_else(pc.is_in(column, nothing), pa.scalar(None, pa.string()), column)
+            table = table.set_column(index, name, column)
+    return table
+
+
+def _read_lines(path: Path) -> Iterator[pa.Table]:
+    with path.open("rb") as lines:
+        while held := lines.readlines(PART_BYTES):
+            data = b"".join(held)
+            if data.strip():
+                yield _parsed(data)
+
+
+def _parsed(data: bytes) -> pa.Table:
     # JSON's NaN and Infinity, which Python writes, are not JSON to Arrow; pandas reads them.
     try:
-        return pa_json.read_json(path)
+        return pa_json.read_json(io.BytesIO(data))
     except pa.ArrowInvalid:
         try:
             return pa.Table.from_pandas(
-                pd.read_json(path, lines=True, dtype=False), preserve_index=False
+                pd.read_json(io.BytesIO(data), lines=True, dtype=False), preserve_index=False
             )
         except ValueError as error:
             raise pa.ArrowInvalid(str(error)) from error
 
 
-_READERS: Mapping[str, Callable[[Path], pa.Table]] = {
-    ".parquet": pq.read_table,
+_READERS: Mapping[str, Callable[[Path], Iterator[pa.Table]]] = {
+    ".parquet": _read_parquet,
     ".csv": _read_csv,
     ".jsonl": _read_lines,
 }

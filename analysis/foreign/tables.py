@@ -138,14 +138,14 @@ def read_foreign_scores(folder: Path | str) -> ForeignScores:
     gathered = _Gathered()
     for path in paths:
         name = path.relative_to(root).as_posix()
-        frame = read_file(path, name, problems=problems, notes=notes)
-        if frame is not None:
-            for key, rows in _by_model(path.relative_to(root), frame):
+        for part in read_file(path, name, problems=problems, notes=notes):
+            for key, rows in _by_model(path.relative_to(root), part):
                 gathered.add(key, name, rows)
-    if problems:
-        _refuse(root, [*problems, *gathered.problems])
-    problems = gathered.problems
     said = [_counted(note, names) for note, names in notes.items()]
+    unread = bool(problems)
+    gathered.join(problems, said)
+    if unread:  # models lack rows, so what they disagree on is not known
+        _refuse(root, problems)
     models, scored = _models(gathered, said)
     check_labels(scored, problems)
     splits = splits_of(scored, problems)
@@ -184,37 +184,43 @@ def _named_by(path: Path) -> tuple[str, int]:
 
 
 class _Gathered:
-    """Models as their files are read: cut at once, so that one file's rows are in memory at most.
+    """Models as their files are read: cut at once, so that one part's rows are in memory at most.
 
-    What all models share, a layout, is kept once; a model is its scores.
+    What models share, a layout, is kept once; of a model there are its scores, in pieces until all
+    files are read.
     """
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
-        self.said: list[str] = []
-        self.files: dict[tuple[str, int], list[str]] = {}
+        self.files: dict[tuple[str, int], dict[str, None]] = {}
         self.scored: dict[tuple[str, int], dict[str, Scored]] = {}
+        self._pieces: dict[tuple[str, int], dict[str, list[Scored]]] = {}
         self._layouts = Layouts()
 
     def add(self, key: tuple[str, int], file: str, rows: pd.DataFrame) -> None:
-        """Rows of one model in one file."""
-        self.files.setdefault(key, []).append(file)
-        own = self.scored.setdefault(key, {})
-        for name, part in rows.groupby("benchmark"):
-            benchmark, place = str(name), f"{key[0]} seed {key[1]}, benchmark {name!r}"
-            earlier = own.get(benchmark)
-            if earlier is not None:  # its rows are spread over files
-                before = earlier.layout.table(earlier.scores, earlier.parsed).to_pandas()
-                part = pd.concat([before, part], ignore_index=True)  # noqa: PLW2901
-            own[benchmark] = self._layouts.cut(
-                _without_repeats(part, place, self.problems, self.said)
-            )
+        """Rows of one model in a part of one file."""
+        self.files.setdefault(key, {})[file] = None
+        own = self._pieces.setdefault(key, {})
+        for benchmark, part in rows.groupby("benchmark"):
+            own.setdefault(str(benchmark), []).append(self._layouts.cut(_table(part)))
+
+    def join(self, problems: list[str], said: list[str]) -> None:
+        """Make every model's pieces one, each row once."""
+        for key, own in self._pieces.items():
+            joined = self.scored.setdefault(key, {})
+            for benchmark, pieces in own.items():
+                place = f"{key[0]} seed {key[1]}, benchmark {benchmark!r}"
+                whole = pieces[0]
+                if len(pieces) > 1 or whole.layout.repeated:
+                    parts = [piece.layout.table(piece.scores, piece.parsed) for piece in pieces]
+                    rows = pa.concat_tables(parts).to_pandas()
+                    whole = self._layouts.cut(_without_repeats(rows, place, problems, said))
+                joined[benchmark] = whole
+                pieces.clear()
 
 
 def _models(
     gathered: _Gathered, said: list[str]
 ) -> tuple[list[ForeignModel], dict[tuple[int, str], Scored]]:
-    said += gathered.said
     models: list[ForeignModel] = []
     scored: dict[tuple[int, str], Scored] = {}
     known: dict[str, str] = {}
@@ -262,9 +268,13 @@ def _without_repeats(
             f"response {first['response']}; give each response one row, or number its "
             "presentations in column order"
         )
+    return _table(once)
+
+
+def _table(rows: pd.DataFrame) -> pa.Table:
     columns = [
         # Only a margin may be empty; a score that is no number stays one.
-        pa.array(once[field.name].to_numpy(), field.type, from_pandas=field.nullable)
+        pa.array(rows[field.name].to_numpy(), field.type, from_pandas=field.nullable)
         for field in SCORE_SCHEMA
     ]
     return pa.Table.from_arrays(columns, schema=SCORE_SCHEMA)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.foreign.files import PART_ROWS, read_file
 from analysis.foreign.tables import read_foreign_scores
 from infra.errors import InputError
 from trainer.evaluation.metrics import pair_outcomes
@@ -141,7 +142,7 @@ def test_other_types_are_converted_where_nothing_is_lost(tmp_path: Path) -> None
         ("rank", 1.5, "column rank holds double, which cannot become int32"),
         ("score", "high", "column score holds string, which cannot become double"),
         ("parsed", "perhaps", "'perhaps' is neither true nor false"),
-        ("item_id", None, "column item_id is empty in 1 rows, such as row 1"),
+        ("item_id", None, "column item_id is empty, first in row 1"),
         ("split", [1], "column split holds list"),
     ],
 )
@@ -210,6 +211,47 @@ def test_a_folder_takes_the_memory_of_its_scores_not_of_its_rows(tmp_path: Path)
     assert len(foreign.models) == models
     every_row = models * int(rows.memory_usage(deep=True).sum())
     assert most < every_row, f"{most:,} bytes at most, {every_row:,} are all rows, as numbers alone"
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.parametrize("order", ["arm", "item_id"])
+def test_one_file_of_all_models_is_read_in_parts_and_holds_the_same_models(
+    tmp_path: Path, ending: str, order: str
+) -> None:
+    one = _rows(items=3000)
+    arms = [f"m{number:02d}" for number in range(int(1.2 * PART_ROWS / len(one)))]
+    rows = pd.concat([one.assign(arm=arm) for arm in arms], ignore_index=True)
+    rows["score"] = np.random.default_rng(0).normal(size=len(rows))
+    whole, apart = tmp_path / "whole", tmp_path / "apart"
+    _write(whole / f"all.{ending}", rows.sort_values([order, "arm", "item_id", "response"]))
+    for arm in (arms[0], arms[-1]):
+        _write(apart / f"{arm}.parquet", rows[rows["arm"] == arm].drop(columns="arm"))
+
+    parts = [len(part) for part in read_file(whole / f"all.{ending}", "", problems=[], notes={})]
+    found = {model.arm: model.identity for model in read_foreign_scores(whole).models}
+
+    assert sum(parts) == len(rows)
+    assert len(parts) > 1
+    assert max(parts) < 1.2 * PART_ROWS
+    assert list(found) == arms
+    for model in read_foreign_scores(apart).models:
+        assert found[model.arm] == model.identity, "scores come back to the bit"
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_column_has_one_type_whatever_its_first_rows_hold(tmp_path: Path, ending: str) -> None:
+    rows = _rows(items=40_000).astype({"score": object})
+    rows.loc[:70_000, "score"] = 1
+    rows.loc[70_001, "score"] = None if ending == "jsonl" else "NA"
+    rows.loc[70_002:, "score"] = 0.5
+
+    _write(tmp_path / f"a.{ending}", rows)
+
+    found = read_foreign_scores(tmp_path)
+    table = found.scores(found.models[0], "test", purpose="reporting")
+    assert table is not None
+    assert np.isnan(table["score"].to_numpy()).sum() == 1
+    assert table["score"].to_pylist().count(1.0) == 70_001
 
 
 def test_rows_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
