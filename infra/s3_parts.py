@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import CorruptObjectError
+from infra.s3_gets import Gets, Place
 
 PART_BYTES = 16 * 2**20
 """Larger files go up and come down in parts of this size."""
 PARTS_AT_ONCE = 4
 CHUNK_BYTES = 2**20
-
-Place = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class _Part:
     crc: int
 
 
-def fetch(client: Any, place: Place, path: Path) -> None:  # noqa: ANN401 -- boto3 has no types
+def fetch(gets: Gets, place: Place, path: Path) -> None:
     """Write an object to a file, aside first.
 
     Raises:
@@ -45,29 +44,30 @@ def fetch(client: Any, place: Place, path: Path) -> None:  # noqa: ANN401 -- bot
     aside = path.with_name(f".aside-{uuid.uuid4().hex}")
     file = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        answer = client.get_object(**place)
+        answer = gets.get(place)
         size = int(answer["ContentLength"])
         with closing(answer["Body"]) as body:
             if size <= PART_BYTES:
                 parts = [_take(body, file, 0, size)]
             else:
-                parts = _fetch_parts(client, place, file, answer)
+                parts = _fetch_parts(gets, place, file, answer)
         _compare(answer, parts, file, place["Key"])
         aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
     finally:
         os.close(file)
-        aside.unlink(missing_ok=True)
 
 
-def _fetch_parts(client: Any, place: Place, file: int, answer: dict[str, Any]) -> list[_Part]:  # noqa: ANN401
+def _fetch_parts(gets: Gets, place: Place, file: int, answer: dict[str, Any]) -> list[_Part]:
     """All parts of a large object: the first from the answer that is here, the others beside it."""
     size, tag = int(answer["ContentLength"]), answer["ETag"]
 
     def part(start: int) -> _Part:
         count = min(PART_BYTES, size - start)
         # Of the same object, should another take its place meanwhile.
-        told = client.get_object(**place, Range=f"bytes={start}-{start + count - 1}", IfMatch=tag)
-        with closing(told["Body"]) as body:
+        with closing(gets.part(place, start, count, tag)) as body:
             return _take(body, file, start, count)
 
     with ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="parts") as threads:
@@ -78,7 +78,7 @@ def _fetch_parts(client: Any, place: Place, file: int, answer: dict[str, Any]) -
         return [first, *rest]
 
 
-def _take(body: Any, file: int, start: int, size: int) -> _Part:  # noqa: ANN401
+def _take(body: Any, file: int, start: int, size: int) -> _Part:  # noqa: ANN401 -- botocore has no types
     crc, taken = 0, 0
     while taken < size:
         chunk = body.read(min(CHUNK_BYTES, size - taken))

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.errors import InputError, MissingObjectError
 from infra.object_store import checked_key, require_file, translated
 from infra.s3_errors import as_ours
+from infra.s3_gets import Gets
 from infra.s3_parts import PART_BYTES, PARTS_AT_ONCE, fetch
 from infra.settings import Settings, load_settings
 
@@ -56,6 +57,7 @@ class S3Store:
             self._client: Any = boto3.session.Session().client(
                 "s3", endpoint_url=endpoint, config=_config(settings, own_server=bool(endpoint))
             )
+        self._gets = Gets(self._client)
 
     @property
     def uri(self) -> str:
@@ -66,7 +68,7 @@ class S3Store:
         """The object's bytes."""
         place = self._place(key)
         # Entered by itself, a body gives the bare stream, which compares nothing.
-        with self._translated(key), closing(self._client.get_object(**place)["Body"]) as body:
+        with self._translated(key), closing(self._gets.get(place)["Body"]) as body:
             return bytes(body.read())
 
     def write(self, key: str, data: bytes) -> None:
@@ -127,7 +129,7 @@ class S3Store:
         place = self._place(key)
         with self._translated(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-            fetch(self._client, place, path)
+            fetch(self._gets, place, path)
 
     def _place(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + checked_key(key)}

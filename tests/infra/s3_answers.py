@@ -17,6 +17,8 @@ class Answers:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     asked: int = 0
+    last: tuple[str, dict[str, str]] = ("", {})
+    """Target and headers of the last request."""
     address: str = ""
 
     def refuse(self, status: int, code: str, **headers: str) -> None:
@@ -35,6 +37,7 @@ def answering() -> Iterator[Answers]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             answers.asked += 1
+            answers.last = (self.path, dict(self.headers))
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(answers.status)
             for name, value in answers.headers.items():

@@ -98,3 +98,29 @@ def test_a_server_that_is_silent_is_an_outage_which_a_training_waits_for(
 
     with pytest.raises(OutageError, match="failed on 'k'"), store._translated("k"):
         raise vendors(endpoint_url=answers.address)  # they are OSErrors as well
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected", "asked"),
+    [
+        (400, "ExpiredToken", "have expired .* renew them: `aws sso login`", 2),
+        (403, "AccessDenied", r"may not do that here \(GetObject: AccessDenied\)", 2),
+        (404, "NoSuchKey", "holds no object 'k'", 2),
+        (503, "SlowDown", "SlowDown", 5),
+    ],
+)
+def test_reading_is_refused_in_the_same_words_once_a_way_is_known(
+    answers: Answers, tmp_path: Path, status: int, code: str, expected: str, asked: int
+) -> None:
+    answers.body = b"data"
+    store = S3Store("s3://b/x")
+    assert store.read("k") == b"data"
+    answers.refuse(status, code)
+
+    for attempt in (lambda: store.read("k"), lambda: store.download("k", tmp_path / "file")):
+        answers.asked = 0
+        with pytest.raises(StoreError, match=expected) as caught:
+            attempt()
+        assert SECRET not in str(caught.value)
+        assert answers.asked == asked  # by ourselves, and then by botocore
+    assert not list(tmp_path.iterdir())
