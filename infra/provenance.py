@@ -16,6 +16,7 @@ import subprocess
 from pathlib import Path
 
 from infra.frozen import Frozen
+from infra.settings import load_settings
 
 PACKAGES = (
     "rmsweep",
@@ -40,7 +41,8 @@ class Provenance(Frozen):
     """Facts about the process that made a result."""
 
     commit: str | None
-    """Commit of the project's checkout; absent when it was installed without one."""
+    """Commit of the project's checkout, or of the one its sources were sent from; absent when
+    nobody knows it."""
     dirty_sha256: str | None
     """Digest of what differs from the commit, new files included; absent when nothing does."""
     packages: dict[str, str]
@@ -51,14 +53,26 @@ class Provenance(Frozen):
     started: str
     """When it was taken, ISO 8601 in UTC."""
 
+    @property
+    def code(self) -> str:
+        """`COMMIT`, or `COMMIT+SHA256` of what differs from it; empty when nobody knows it."""
+        return "+".join(filter(None, (self.commit, self.dirty_sha256)))
+
 
 def take_provenance(*, checkout: Path | None = None) -> Provenance:
     """The facts about this process, now.
 
     Args:
-        checkout: Folder whose repository counts; the one this module lies in when absent.
+        checkout: Folder whose repository counts; when absent the one this module lies in, and
+            without one what the machine's settings say it was sent from.
+
+    Raises:
+        SpecError: If those settings are wrong.
     """
     commit, dirty = _code(checkout or Path(__file__).resolve().parent)
+    if commit is None and checkout is None:
+        sent, _, changed = (load_settings().commit or "").partition("+")
+        commit, dirty = sent or None, changed or None
     return Provenance(
         commit=commit,
         dirty_sha256=dirty,

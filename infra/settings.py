@@ -31,6 +31,7 @@ _PASSWORD = re.compile(
     r"(?<=[?&])((?:ssl)?password=|(?:access_)?token=|api_key=|secret=)[^&\s]*"
 )
 
+_COMMIT = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64})(\+[0-9a-f]{64})?")
 _TRACKING_KINDS = {"http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks"}
 
 
@@ -65,6 +66,17 @@ class Settings(Frozen):
     """What S3 encrypts objects with: `AES256`, `aws:kms`, or `aws:kms=KEY`."""
     s3_checksums: bool = True
     """Send a CRC32 with every object and compare it when fetching; a few old servers know none."""
+
+    commit: str | None = None
+    """Commit of these sources where they lie without a repository, `COMMIT` or, with what was
+    changed, `COMMIT+SHA256`; set by a submission and in images."""
+
+    @field_validator("commit")
+    @classmethod
+    def _is_a_commit(cls, commit: str | None) -> str | None:
+        if commit is not None and not _COMMIT.fullmatch(commit):
+            raise ValueError(f"expected 40 or 64 hexadecimal digits, got {commit!r}")
+        return commit
 
     @field_validator("tracking_uri")
     @classmethod

@@ -29,10 +29,8 @@ class Sender(Frozen):
     python: str
     packages: dict[str, str]
     """Installed version by package, rmsweep's among them where it is installed."""
-    commit: str | None = None
-    """Of rmsweep's checkout, where there is one."""
-    changed: bool = False
-    """Whether the checkout differs from its commit."""
+    code: str = ""
+    """Commit of rmsweep's checkout, and what differs from it, as `Provenance.code`."""
     sources_sha256: str | None = None
     """Of rmsweep's own Python files; absent where it is not installed."""
 
@@ -52,8 +50,7 @@ class Sender(Frozen):
         return cls(
             python=facts.python,
             packages=facts.packages,
-            commit=None if root is None else facts.commit,
-            changed=root is not None and facts.dirty_sha256 is not None,
+            code="" if root is None else facts.code,
             sources_sha256=None if root is None else sources_digest(root),
         )
 
@@ -93,9 +90,10 @@ class Sender(Frozen):
     def _release(self) -> str:
         """Version, commit and whether that was changed, as far as they are known."""
         told = self.packages.get(_OURS, "of no release")
-        if self.commit is None:
+        if not self.code:
             return f"{told} with sources {str(self.sources_sha256)[:_SHOWN]}"
-        return f"{told} at commit {self.commit[:_SHOWN]}{', changed' if self.changed else ''}"
+        commit, changed, _ = self.code.partition("+")
+        return f"{told} at commit {commit[:_SHOWN]}{', changed' if changed else ''}"
 
 
 def sources_digest(root: Path) -> str:

@@ -58,12 +58,13 @@ def submit(
         _refuse_what_never_fits(plan, head.machines())
     pins = pins_for(head, home)
     with tempfile.TemporaryDirectory(prefix="rmsweep-") as folder:
-        write_parcel(plan, Path(folder))
+        sender = write_parcel(plan, Path(folder))
         runtime_env: dict[str, Any] = {
             "working_dir": folder,
             "py_modules": [str(path) for path in source_folders()],
             "excludes": list(EXCLUDED),
-            "env_vars": environment,
+            # What travels has no repository, and an image may say what it was built from.
+            "env_vars": environment | {"RMSWEEP_COMMIT": sender.code},
         }
         if pins:
             runtime_env["pip"] = pins
@@ -105,13 +106,14 @@ def source_folders() -> list[Path]:
     return [root / package for package in PACKAGES]
 
 
-def write_parcel(plan: SweepPlan, folder: Path) -> None:
-    """Write what travels into a folder: the sweep, and what it was sent from."""
+def write_parcel(plan: SweepPlan, folder: Path) -> Sender:
+    """Write what travels into a folder: the sweep, and what it was sent from, which is returned."""
     # Whole: without defaults, a design or a scheduler would lose the `kind` that says what it is.
     spec = plan.spec.model_dump(mode="json")
     (folder / SWEEP_FILE).write_text(yaml.safe_dump(spec, sort_keys=False), encoding="utf-8")
     sender = Sender.here()
     (folder / SENDER_FILE).write_text(sender.model_dump_json(), encoding="utf-8")
+    return sender
 
 
 def _refuse_what_never_fits(plan: SweepPlan, machines: Sequence[Machine]) -> None:

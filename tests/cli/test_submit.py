@@ -13,6 +13,8 @@ import pytest
 
 from infra.clusters import ClusterEntry
 from infra.errors import StoreError
+from infra.object_store import open_store
+from infra.provenance import take_provenance
 from sweep.cli.planning import plan_file
 from sweep.cli.workplace import open_workplace
 from sweep.execution.head import Head
@@ -24,6 +26,7 @@ from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 from tests.cli.conftest import Command
 from tests.cli.laptop import LONGEST_SECONDS, SWEEP, asked, await_machines, shown_when, submit
 from tests.execution.ray_head import RayHead, ray_head
+from trainer.record import read_record
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +239,10 @@ def test_a_submitted_sweep_runs_to_its_end_on_the_cluster(
     assert pending["trials_total"] == told["trials"] == told["to_train"] == 2
     assert shown["state"] == "succeeded"
     assert [trial["state"] for trial in shown["trials"]] == ["succeeded"] * 2
+    store = open_store(str(home / "store"))
+    for trial in shown["trials"]:
+        (attempt,) = read_record(store, trial["identity"]).attempts
+        assert attempt.provenance.code == take_provenance().code != ""
     assert head.token not in json.dumps(shown) + answer.stdout + answer.stderr
 
 

@@ -40,8 +40,7 @@ def test_another_rmsweep_on_the_cluster_is_named_by_release_commit_and_change() 
     mine = Sender(
         python="3.11.7",
         packages={"rmsweep": "0.1.0"},
-        commit="a" * 40,
-        changed=True,
+        code=f"{'a' * 40}+{'3' * 64}",
         sources_sha256="1" * 64,
     )
     released = Sender(python="3.11.7", packages={"rmsweep": "0.0.9"}, sources_sha256="2" * 64)

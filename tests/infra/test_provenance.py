@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,31 @@ def test_without_a_repository_there_is_no_commit(
 
     assert (taken.commit, taken.dirty_sha256) == (None, None)
     assert taken.python
+
+
+def test_sources_that_were_sent_elsewhere_are_of_the_commit_they_were_sent_from(
+    checkout: Path, tmp_path: Path
+) -> None:
+    root = Path(__file__).resolve().parents[2]
+    shutil.copytree(root / "infra", tmp_path / "arrived" / "infra")
+    (checkout / "code.py").write_text("one = 2\n")
+    sent_from = take_provenance(checkout=checkout)
+    code = "from infra.provenance import take_provenance; print(take_provenance().code)"
+
+    def arrived(**told: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path / "arrived",
+            env=dict(os.environ) | told,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    assert sent_from.code == f"{sent_from.commit}+{sent_from.dirty_sha256}"
+    assert arrived(RMSWEEP_COMMIT=sent_from.code) == sent_from.code
+    assert arrived(RMSWEEP_COMMIT=str(sent_from.commit)) == sent_from.commit
+    assert arrived(RMSWEEP_COMMIT="") == ""
 
 
 def test_code_installed_inside_somebody_elses_repository_has_no_commit(checkout: Path) -> None:
