@@ -22,6 +22,8 @@ class Rule:
     condition: Condition
     location: Location
     """Where in the sweep file it was written."""
+    about: tuple[str, ...] = ()
+    """Axes that must matter at a point for the rule to: where a level is idle it does not occur."""
 
     def broken(self, config: TrainerConfig, point: Mapping[str, str]) -> bool:
         """Whether an arm may not be trained.
@@ -30,6 +32,8 @@ class Rule:
             config: The arm's.
             point: Its level on every axis that is active.
         """
+        if any(name not in point for name in self.about):
+            return False
         return not condition_holds(self.condition, config, point)
 
     def __str__(self) -> str:
@@ -73,7 +77,9 @@ def exclusion_rule(
         findings.append(Finding((), "expected axes with their levels, came an empty mapping"))
     if findings:
         raise InvalidSettings(findings)
-    return Rule(condition=Condition(Not(All(tuple(parts)))), location=location)
+    return Rule(
+        condition=Condition(Not(All(tuple(parts)))), location=location, about=tuple(combination)
+    )
 
 
 def _values(axis: Axis, wanted: tuple[Scalar, ...], findings: list[Finding]) -> tuple[Value, ...]:
