@@ -133,6 +133,11 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
         )
     for identity, reason in result.unscored.items():
         print_warning(f"reused model {identity[:8]} lacks scores of this sweep: {reason}")
+    if result.unread is not None:
+        print_warning(
+            "whether a benchmark's file has changed since models were scored on it is not known, "
+            f"their records cannot be read: {result.unread}"
+        )
     if result.interrupted:
         print_error(f"interrupted; go on with `rmsweep resume {plan.sweep_id}`")
         return INTERRUPTED

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from infra.errors import InputError, StoreError
+from infra.errors import InputError, MissingObjectError, StoreError
 from infra.object_store import ObjectStore, open_store
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
@@ -61,7 +61,16 @@ def evaluation_of(trial: TrialView, benchmarks: dict[str, BenchmarkConfig]) -> E
     )
 
 
-def missing_evaluations(ledger: Ledger, sweep_id: str) -> list[Evaluation]:
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a sweep's trained models lack, as far as it can be known."""
+
+    evaluations: list[Evaluation]
+    unread: str | None
+    """Why records could not be read, if that was so."""
+
+
+def missing_evaluations(ledger: Ledger, sweep_id: str) -> Missing:
     """Every succeeded trial of a sweep that lacks benchmarks the sweep asks for, with those.
 
     What a training was scored on is in its record, by content: where a benchmark's file has changed
@@ -72,8 +81,9 @@ def missing_evaluations(ledger: Ledger, sweep_id: str) -> list[Evaluation]:
     known = ledger.evaluations([trial.identity for trial in succeeded])
     scored = {(row.identity, row.evaluation_identity) for row in known}
     digests = BenchmarkDigests()
+    records, unread = _recorded_digests(succeeded)
     found = []
-    for trial, recorded in zip(succeeded, _recorded_digests(succeeded), strict=True):
+    for trial, recorded in zip(succeeded, records, strict=True):
         config = TrainerConfig.model_validate(trial.config_json)
         lacking = {
             name: definition
@@ -90,7 +100,7 @@ def missing_evaluations(ledger: Ledger, sweep_id: str) -> list[Evaluation]:
         }
         if left:
             found.append(evaluation_of(trial, left))
-    return found
+    return Missing(found, unread)
 
 
 def _is_lacking(
@@ -111,31 +121,33 @@ def _is_lacking(
         return False
 
 
-def _recorded_digests(trials: Sequence[TrialView]) -> list[dict[str, str]]:
-    """Of every trial, what its benchmarks held when it was trained; empty where nobody knows."""
-    stores = {uri: _opened(uri) for uri in {trial.storage for trial in trials}}
+def _recorded_digests(trials: Sequence[TrialView]) -> tuple[list[dict[str, str]], str | None]:
+    """Of every trial, what its benchmarks held when it was trained; empty where nobody knows.
+
+    Returns:
+        That, and why a record could not be read; nothing where a training has left none.
+    """
+    refusals: dict[str, None] = {}
+    stores: dict[str | None, ObjectStore] = {}
+    for uri in {trial.storage for trial in trials} - {None}:
+        try:
+            stores[uri] = open_store(str(uri))
+        except (StoreError, InputError) as error:
+            refusals[str(error)] = None
 
     def recorded(trial: TrialView) -> dict[str, str]:
-        store = stores[trial.storage]
-        if store is None:
+        if trial.storage not in stores:
             return {}
         try:
-            return read_record(store, trial.identity).benchmark_digests
-        except (StoreError, InputError, ValidationError):
+            return read_record(stores[trial.storage], trial.identity).benchmark_digests
+        except MissingObjectError:
+            return {}
+        except (StoreError, InputError, ValidationError) as error:
+            refusals[str(error)] = None
             return {}
 
     with ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(recorded, trials))
-
-
-def _opened(uri: str | None) -> ObjectStore | None:
-    """A store, or none where it cannot be used from here."""
-    if uri is None:
-        return None
-    try:
-        return open_store(uri)
-    except (StoreError, InputError):
-        return None
+        return list(readers.map(recorded, trials)), next(iter(refusals), None)
 
 
 def _trained_configs(

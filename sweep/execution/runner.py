@@ -50,6 +50,9 @@ class SweepResult:
     """Why the tracker does not show everything yet; nothing is lost, it is caught up later."""
     unscored: Mapping[str, str]
     """Reused models that could not be scored on this sweep's benchmarks: why, by identity."""
+    unread: str | None
+    """Why records of trained models could not be read, which alone tell whether a benchmark's file
+    has changed since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def run_sweep(
         publisher.start()
         unpublished: str | None = None
         unscored: Mapping[str, str] = {}
+        unread: str | None = None
         try:
             with Heartbeat(ledger, holder) as heartbeat:
                 signs = Signs(
@@ -119,7 +123,7 @@ def run_sweep(
                     patience=execution.patience,
                     on_round=_once_a_second(on_progress, notifier),
                 )
-                unscored = _drive(driver, ledger, settings, watch, execution.launch)
+                unscored, unread = _drive(driver, ledger, settings, watch, execution.launch)
                 if heartbeat.lost is not None:
                     raise heartbeat.lost
         finally:
@@ -139,6 +143,7 @@ def run_sweep(
         interrupted=interrupt.requested and driver.ended is None,
         unpublished=unpublished,
         unscored=unscored,
+        unread=unread,
     )
 
 
@@ -148,15 +153,21 @@ def _drive(
     settings: Settings,
     watch: RayWatch,
     launch: Launch,
-) -> dict[str, str]:
-    """Execute what is left, then score what reused models lack; what could not be scored."""
+) -> tuple[dict[str, str], str | None]:
+    """Execute what is left, then score what reused models lack.
+
+    Returns:
+        What could not be scored, with the reasons, and why records could not be read.
+    """
     interrupt = watch.interrupt
     driver.start()
     try:
         if not driver.has_work():
             driver.look()  # no cluster is started only to conclude; a sweep may grow instead
-            if driver.is_over and not missing_evaluations(ledger, driver.sweep_id):
-                return {}
+            if driver.is_over:
+                missing = missing_evaluations(ledger, driver.sweep_id)
+                if not missing.evaluations:
+                    return {}, missing.unread
         with (
             open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster,
             watch.over(cluster.vital),
@@ -164,19 +175,22 @@ def _drive(
             interrupt.install()  # Ray has taken SIGTERM
             driver.use(cluster)
             _execute(driver, cluster, launch)
-            lacking = missing_evaluations(ledger, driver.sweep_id) if driver.ended else []
-            return evaluate_on(
+            if not driver.ended:
+                return {}, None
+            missing = missing_evaluations(ledger, driver.sweep_id)
+            unscored = evaluate_on(
                 cluster,
-                lacking,
+                missing.evaluations,
                 ledger,
                 interrupted=lambda: interrupt.requested,
                 launch=launch,
             )
+            return unscored, missing.unread
     except KeyboardInterrupt:
         if interrupt.error is not None:
             raise
         interrupt.requested = True  # the second Ctrl-C; leaving the cluster has ended everything
-        return {}
+        return {}, None
     finally:
         driver.abandon()
 

@@ -10,7 +10,7 @@ import pytest
 from infra.object_store import open_store
 from infra.settings import Settings
 from sweep.execution.registration import register
-from sweep.execution.reuse import missing_evaluations
+from sweep.execution.reuse import Missing, missing_evaluations
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.score_places import BenchmarkDigests, ScorePlaces
@@ -56,13 +56,13 @@ def test_a_reused_model_is_scored_anew_under_other_scoring_settings(
     ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, outcome())
     register(second, ledger, settings)
 
-    (lacking,) = missing_evaluations(ledger, second.sweep_id)
+    (lacking,) = missing_evaluations(ledger, second.sweep_id).evaluations
 
     assert set(lacking.config.evaluation.benchmarks) == {"validation", "test", "test_text_only"}
     for benchmark in lacking.config.evaluation.benchmarks:
         identity = lacking.identity_on(benchmark, BenchmarkDigests())
         ledger.record_evaluation(lacking.identity, benchmark, identity, {"accuracy": 0.5})
-    assert missing_evaluations(ledger, second.sweep_id) == []
+    assert missing_evaluations(ledger, second.sweep_id) == Missing([], None)
 
 
 def test_settings_that_change_no_score_name_no_other_evaluation() -> None:
@@ -105,11 +105,11 @@ def test_whoever_trained_it_a_model_is_scored_anew_where_a_benchmarks_file_has_c
     ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, outcome())
     leave_record(trial.identity, config, settings)
     for plan in sweeps:
-        assert missing_evaluations(ledger, plan.sweep_id) == []
+        assert missing_evaluations(ledger, plan.sweep_id) == Missing([], None)
 
     write_rows(path, [text_row(number) for number in range(1, 6)])
 
-    lacking = [missing_evaluations(ledger, plan.sweep_id)[0] for plan in sweeps]
+    lacking = [missing_evaluations(ledger, plan.sweep_id).evaluations[0] for plan in sweeps]
     anew = {"own", "own_text_only"}
     assert [set(each.config.evaluation.benchmarks) for each in lacking] == [anew] * 2
     names = {name: lacking[0].identity_on(name, BenchmarkDigests()) for name in sorted(anew)}
@@ -117,10 +117,30 @@ def test_whoever_trained_it_a_model_is_scored_anew_where_a_benchmarks_file_has_c
         ledger.record_evaluation(trial.identity, name, identity, {"accuracy": 0.5})
     places = ScorePlaces(ledger.evaluations([trial.identity]))
     for plan in sweeps:
-        assert missing_evaluations(ledger, plan.sweep_id) == []
+        assert missing_evaluations(ledger, plan.sweep_id) == Missing([], None)
         (view,) = ledger.trials(plan.sweep_id)
         assert places.key(view, "own") == score_key(trial.identity, "own", evaluation=names["own"])
         assert places.key(view, "validation") == score_key(trial.identity, "validation")
+
+
+def test_a_store_that_refuses_is_told_and_a_record_that_nobody_wrote_is_not(
+    ledger: Ledger, settings: Settings, tmp_path: Path
+) -> None:
+    plan = plan_of([TrainerConfig()])
+    register(plan, ledger, settings)
+    (trial,) = ledger.trials(plan.sweep_id)
+    attempt = ledger.claim(trial.identity, plan.sweep_id, stranger(), 60.0)
+    assert attempt is not None
+    ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, outcome())
+    assert missing_evaluations(ledger, plan.sweep_id).unread is None
+
+    store = Path(settings.storage.removeprefix("file:"))
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "trials").symlink_to(tmp_path)
+
+    unread = missing_evaluations(ledger, plan.sweep_id).unread
+    assert unread is not None
+    assert "leads out of the store" in unread
 
 
 def leave_record(identity: str, config: TrainerConfig, settings: Settings) -> None:
