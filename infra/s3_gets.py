@@ -91,15 +91,15 @@ class Gets:
 
     def _quickly(self, way: _Way, key: str) -> dict[str, Any] | None:
         """The answer, if it is the object."""
-        request = AWSRequest(
-            "GET", way.before_key + _quoted(key), headers=way.headers, stream_output=True
-        )
+        request = AWSRequest("GET", way.before_key + _quoted(key), headers=way.headers)
+        signer, connections = self._client._request_signer, self._client._endpoint.http_session
         try:
             # Credentials that are about to expire are renewed by asking for them.
-            self._client._request_signer.get_auth_instance("s3", way.region, "s3v4").add_auth(
-                request
+            signer.get_auth_instance("s3", way.region, "s3v4").add_auth(request)
+            headers = dict(request.headers.items())
+            response = connections.send(
+                AWSPreparedRequest("GET", request.url, headers, body=None, stream_output=True)
             )
-            response = self._client._endpoint.http_session.send(request.prepare())
         except BotoCoreError:
             return None
         headers = response.headers

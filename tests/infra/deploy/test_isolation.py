@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import botocore.session
+from botocore.validate import ParamValidator
+
 from infra.deploy.deployment import HERE, Deployment
 from infra.deploy.rendering import render
 from infra.deploy.variables import DRIVER_SECRETS, STORE_SECRETS
@@ -145,6 +148,24 @@ def test_nobody_may_read_secrets_or_do_anything_to_all(deployment: Deployment) -
     for rule in rules:
         assert "*" not in (*rule["verbs"], *rule["resources"], *rule["apiGroups"])
         assert not {"secrets", "pods/exec"} & set(rule["resources"])
+
+
+def test_parts_of_uploads_that_were_broken_off_go_after_a_week_and_nothing_else_does() -> None:
+    deployment = LAYOUTS["outside"]
+    lifecycle = json.loads(render(deployment)["policies/s3-lifecycle.json"])
+    shape = botocore.session.get_session().get_service_model("s3")
+
+    asked = shape.operation_model("PutBucketLifecycleConfiguration").input_shape
+    report = ParamValidator().validate(
+        {"Bucket": "rmsweep", "LifecycleConfiguration": lifecycle}, asked
+    )
+    assert not report.has_errors(), report.generate_report()
+    assert [rule["Filter"]["Prefix"] for rule in lifecycle["Rules"]] == [
+        f"sweeps/{team}/" for team in deployment.teams
+    ]
+    for rule in lifecycle["Rules"]:
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+        assert rule.keys() == {"ID", "Status", "Filter", "AbortIncompleteMultipartUpload"}
 
 
 def test_a_policy_grants_a_team_its_own_prefix_and_no_more() -> None:
