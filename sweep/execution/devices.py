@@ -31,14 +31,15 @@ ASK_SECONDS = 5.0
 class Devices:
     """What one sweep may use; nothing before it has a cluster."""
 
-    def __init__(self, ledger: Ledger, holder: Holder) -> None:
+    def __init__(self, ledger: Ledger, holder: Holder, machines: set[MachineConfig]) -> None:
         self.cluster: Cluster | None = None
-        self.machines: set[MachineConfig] = set()
+        self.machines = machines
         """What the sweep's trials ask for."""
         self.leaving: frozenset[str] = frozenset()
         """Machines that are about to be taken away, by Ray's ids."""
         self.generation = 0
-        """Goes up when further machines are to leave: no actor is kept warm beyond it."""
+        """Goes up when machines are to leave or a gang has lost one: no actor is kept warm beyond
+        it, since it may hold a place on a machine that goes or is gone."""
         self._ledger = ledger
         self._holder = holder
         self._share: int | None = None

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from sweep.engine.decision_kinds import (
     AddTrials,
@@ -72,8 +73,7 @@ class SweepDriver:
         self._fold = SweepFold(plan.sweep_id, plan.trials, plan.spec, growth=plan.growth)
         self._book = OrderBook(ledger)
         self._queue: deque[PlacedOrder] = deque()
-        self._devices = Devices(ledger, holder)
-        self._devices.machines.update(trial.config.machine for trial in plan.trials)
+        self._devices = Devices(ledger, holder, {trial.config.machine for trial in plan.trials})
         self._outlook = Outlook(self._fold, ledger, holder, self._book, self._devices, patience)
         self._seen: SweepView | None = None
         """What was decided on last and is not told yet."""
@@ -83,8 +83,7 @@ class SweepDriver:
         """Say that the sweep runs; what failed before gets another chance."""
         self._outlook.view()
         self._take_in(self._fold.added)  # a driver may have died between deciding and adding
-        unexpected = self._fold.unexpected(self._planned.values())
-        if unexpected:
+        if unexpected := self._fold.unexpected(self._planned.values()):
             self._ledger.record_decision(self.sweep_id, EXPECTED_KIND, {"arms": unexpected})
         self._ledger.set_sweep_state(self.sweep_id, SweepState.RUNNING)
 
@@ -181,9 +180,10 @@ class SweepDriver:
         """The next claimed trial."""
         self._look_if_due()
         while self._queue:
-            if like is not None and self._queue[0].holding != like:
+            placed = replace(self._queue[0], generation=self._devices.generation)
+            if like not in (None, placed.holding):
                 return None
-            placed = self._queue.popleft()
+            self._queue.popleft()
             if self._book.get(placed.order.attempt) is not None:
                 return placed
         return None
@@ -212,6 +212,7 @@ class SweepDriver:
         problem: Exception | None = None
         with self._ledger.together():
             self._book.take_in(news)
+            self._devices.generation += news.lost_a_machine
             try:
                 joins = self._settle(may_grow=False)
             except Exception as error:  # noqa: BLE001 -- raised below: what was said is kept
@@ -276,8 +277,7 @@ class SweepDriver:
             resume_from=attempt.checkpoints,
             parts=place.parts,
         )
-        generation = self._devices.generation
-        self._queue.append(PlacedOrder(order=order, place=place, generation=generation))
+        self._queue.append(PlacedOrder(order=order, place=place))
 
     def _take_in(self, added: Sequence[NewTrial]) -> None:
         """Make trials that join the sweep known here and in the ledger; silent where they are."""

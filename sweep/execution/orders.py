@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from infra.errors import PreemptedTrial
 from infra.frozen import Frozen
 from trainer.config import TrainerConfig
 from trainer.reporting import CheckpointReference, TrialOutcome, TrialReport
@@ -48,6 +49,15 @@ class TrialNews(Frozen):
     report: TrialReport | None = None
     outcome: TrialOutcome | None = None
     fault: TrialFault | None = None
+
+    @property
+    def lost_a_machine(self) -> bool:
+        """Whether a gang on several machines ended because one of them is gone."""
+        return (
+            self.fault is not None
+            and self.fault.kind == PreemptedTrial.kind
+            and len(self.machines) > 1
+        )
 
     @property
     def is_last(self) -> bool:

@@ -115,6 +115,11 @@ class GangRequest(PlacementGroupFactory):  # type: ignore[misc]  # Ray is untype
         return hash((super().__hash__(), self.generation))
 
 
+def holding_of(config: Mapping[str, Any]) -> Holding:
+    """What an actor holds that was made for a suggested config."""
+    return {key: config[key] for key in (GANG_KEY, GENERATION_KEY, AVOIDED_KEY)}
+
+
 def placement_request(config: Mapping[str, Any]) -> PlacementGroupFactory:
     """Tune's resource request for a suggested config; all bundles are granted at once."""
     return GangRequest(config[GANG_KEY], config[GENERATION_KEY], config[AVOIDED_KEY])

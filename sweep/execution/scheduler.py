@@ -14,7 +14,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from sweep.execution.dispatching import Dispatcher
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
-from sweep.execution.placement import GANG_KEY, GENERATION_KEY
+from sweep.execution.placement import holding_of
 from sweep.execution.trainable import NEWS_KEY, ORDER_KEY
 
 
@@ -73,8 +73,7 @@ class NewsScheduler(TrialScheduler):  # type: ignore[misc]  # Ray is untyped her
 
     def _with_next_order(self, trial: Trial) -> str:
         actor = trial.temporary_state.ray_actor
-        held = {key: trial.config[key] for key in (GANG_KEY, GENERATION_KEY)}
-        placed = None if actor is None else self._dispatcher.next_order(held)
+        placed = None if actor is None else self._dispatcher.next_order(holding_of(trial.config))
         if placed is None:
             return str(TrialScheduler.STOP)
         self._trials[placed.order.attempt] = trial
