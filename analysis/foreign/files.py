@@ -8,6 +8,7 @@ has; a file's first part with a problem is its last.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,13 @@ ASSUMED: Mapping[str, Any] = {
 
 PART_ROWS = 250_000
 """Rows read at once: each part of a file costs every model in it a few milliseconds."""
-PART_BYTES = 128 << 20
+PART_BYTES = 32 << 20
 """JSON lines parsed at once, as many whole lines as fit."""
 
 NAMING = pa.schema([pa.field("arm", pa.string()), pa.field("seed", pa.int64())])
 """Further columns that name the model of a row."""
 
+_SEED = re.compile(r"^(?:(?P<name>.*?)[-_.])?seed[-_=]?(?P<seed>\d+)$")
 _SAYS_TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -73,6 +75,20 @@ def read_file(
         return
     if not rows:
         _note(notes, "no rows", name)
+
+
+def named_by(path: Path) -> tuple[str, int]:
+    """Arm and seed that a path, relative to the folder of all files, tells."""
+    names, seed = [], 0
+    for part in (*path.parts[:-1], path.name[: -len(path.suffix)]):
+        found = _SEED.match(part)
+        if found is None:
+            names.append(part)
+            continue
+        seed = int(found["seed"])
+        if found["name"]:
+            names.append(found["name"])
+    return (names or [path.stem])[0], seed
 
 
 def _part(

@@ -18,8 +18,7 @@ Invariant: all problems of a folder are raised together; what is tolerated is sa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +28,7 @@ import pyarrow as pa
 
 from analysis.alignment import Row
 from analysis.foreign.checks import check_labels, missing_items, splits_of
-from analysis.foreign.files import ENDINGS, read_file
+from analysis.foreign.files import ENDINGS, named_by, read_file
 from analysis.layouts import Block, Layout, Layouts, Scored
 from analysis.outcomes import SPLIT_OF, Purpose, check_purpose
 from analysis.scored_models import ScoredModels
@@ -37,7 +36,6 @@ from infra.errors import InputError
 from trainer.identity import digest
 from trainer.scores import SCORE_SCHEMA
 
-_SEED = re.compile(r"^(?:(?P<name>.*?)[-_.])?seed[-_=]?(?P<seed>\d+)$")
 _SHOWN = 12
 """Problems of a folder that are written out; the rest are counted."""
 
@@ -139,8 +137,8 @@ def read_foreign_scores(folder: Path | str) -> ForeignScores:
     for path in paths:
         name = path.relative_to(root).as_posix()
         for part in read_file(path, name, problems=problems, notes=notes):
-            for key, rows in _by_model(path.relative_to(root), part):
-                gathered.add(key, name, rows)
+            for (arm, seed, benchmark), rows in _by_model(path.relative_to(root), part):
+                gathered.add((arm, seed), benchmark, name, rows)
     said = [_counted(note, names) for note, names in notes.items()]
     unread = bool(problems)
     gathered.join(problems, said)
@@ -160,27 +158,19 @@ def read_foreign_scores(folder: Path | str) -> ForeignScores:
     )
 
 
-def _by_model(path: Path, frame: pd.DataFrame) -> list[tuple[tuple[str, int], pd.DataFrame]]:
-    named, seed = _named_by(path)
-    arms = frame.pop("arm") if "arm" in frame else pd.Series(named, index=frame.index)
-    seeds = frame.pop("seed") if "seed" in frame else pd.Series(seed, index=frame.index)
-    keys = pd.MultiIndex.from_arrays([arms.astype(str), seeds.astype(int)])
+def _by_model(path: Path, frame: pd.DataFrame) -> Iterator[tuple[tuple[str, int, str], pa.Table]]:
+    """Rows by arm, seed and benchmark, in the order these first occur."""
+    named, number = named_by(path)
+    arms = frame["arm"] if "arm" in frame else pd.Series(named, index=frame.index)
+    seeds = frame["seed"] if "seed" in frame else pd.Series(number, index=frame.index)
+    keys = pd.MultiIndex.from_arrays([arms.astype(str), seeds.astype(int), frame["benchmark"]])
     codes, found = pd.factorize(keys)
-    return [((str(arm), int(number)), frame[codes == i]) for i, (arm, number) in enumerate(found)]
-
-
-def _named_by(path: Path) -> tuple[str, int]:
-    """Arm and seed that a relative path tells."""
-    names, seed = [], 0
-    for part in (*path.parts[:-1], path.name[: -len(path.suffix)]):
-        found = _SEED.match(part)
-        if found is None:
-            names.append(part)
-            continue
-        seed = int(found["seed"])
-        if found["name"]:
-            names.append(found["name"])
-    return (names or [path.stem])[0], seed
+    # Sorted once and sliced: picking the rows of each of many models goes through all of them.
+    order = np.argsort(codes, kind="stable")
+    rows = _table(frame.iloc[order])
+    ends = np.cumsum(np.bincount(codes))
+    for (arm, seed, benchmark), end, count in zip(found, ends, np.bincount(codes), strict=True):
+        yield (str(arm), int(seed), str(benchmark)), rows.slice(end - count, count)
 
 
 class _Gathered:
@@ -196,12 +186,11 @@ class _Gathered:
         self._pieces: dict[tuple[str, int], dict[str, list[Scored]]] = {}
         self._layouts = Layouts()
 
-    def add(self, key: tuple[str, int], file: str, rows: pd.DataFrame) -> None:
-        """Rows of one model in a part of one file."""
+    def add(self, key: tuple[str, int], benchmark: str, file: str, rows: pa.Table) -> None:
+        """Rows of one model on one benchmark, in a part of one file."""
         self.files.setdefault(key, {})[file] = None
         own = self._pieces.setdefault(key, {})
-        for benchmark, part in rows.groupby("benchmark"):
-            own.setdefault(str(benchmark), []).append(self._layouts.cut(_table(part)))
+        own.setdefault(benchmark, []).append(self._layouts.cut(rows))
 
     def join(self, problems: list[str], said: list[str]) -> None:
         """Make every model's pieces one, each row once."""
@@ -209,13 +198,17 @@ class _Gathered:
             joined = self.scored.setdefault(key, {})
             for benchmark, pieces in own.items():
                 place = f"{key[0]} seed {key[1]}, benchmark {benchmark!r}"
-                whole = pieces[0]
-                if len(pieces) > 1 or whole.layout.repeated:
-                    parts = [piece.layout.table(piece.scores, piece.parsed) for piece in pieces]
-                    rows = pa.concat_tables(parts).to_pandas()
-                    whole = self._layouts.cut(_without_repeats(rows, place, problems, said))
+                tables = [piece.layout.table(piece.scores, piece.parsed) for piece in pieces]
+                whole = pieces[0] if len(pieces) == 1 else self._layouts.cut(_one(tables))
+                if whole.layout.repeated:
+                    rows = _without_repeats(_one(tables).to_pandas(), place, problems, said)
+                    whole = self._layouts.cut(rows)
                 joined[benchmark] = whole
                 pieces.clear()
+
+
+def _one(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def _models(
