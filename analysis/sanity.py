@@ -13,6 +13,7 @@ from itertools import islice
 import numpy as np
 
 from analysis.alignment import Margins
+from analysis.leaks import compared, incomplete, leaks
 from analysis.outcomes import Outcomes
 from analysis.statistics.calibration import Calibration, calibrate, fit_temperature
 from analysis.statistics.paired import Comparison, compare_differences
@@ -23,7 +24,6 @@ from analysis.statistics.resampling import (
     seed_permutation,
 )
 from analysis.tables import SweepTables
-from trainer.evaluation.published_items import shortfall
 
 RESAMPLED_ARMS = 3
 """Arms whose difference from the baseline is tested by resampling as well."""
@@ -97,7 +97,7 @@ class Sanity:
     """Of the first arms that are not the baseline."""
     warnings: tuple[str, ...]
     """In words, the gravest first."""
-    compared: str
+    compared: tuple[str, ...]
     """What warnings were looked for in, in words: where none is, nothing else is vouched for."""
 
 
@@ -124,13 +124,16 @@ def check_sanity(
         position=_position_bias(tables, outcomes.benchmark),
         resampled=tuple(islice(resampled(shown, tables.baseline, outcomes), RESAMPLED_ARMS)),
         warnings=(
-            *_leaks(test, validation, outcomes.benchmark, selection),
+            *leaks(tables, test, validation),
             *_twins(outcomes),
             *_unscored(outcomes),
             *_repeated(tables, (outcomes.benchmark, selection)),
-            *_incomplete(tables, outcomes.benchmark),
+            *incomplete(tables, outcomes.benchmark),
         ),
-        compared=_compared(test, validation, outcomes),
+        compared=(
+            compared(tables, test, validation),
+            _twins_looked_for(outcomes),
+        ),
     )
 
 
@@ -205,39 +208,12 @@ def _position_bias(tables: SweepTables, benchmark: str) -> tuple[PositionBias, .
     return tuple(PositionBias(arm=arm, per_seed=tuple(values)) for arm, values in found.items())
 
 
-def _leaks(test: Margins, validation: Margins, reporting: str, selection: str) -> list[str]:
-    """Item ids in both benchmarks' pairs, as the arms at hand have them.
-
-    Equal groups are refused before, so these are under groups of other names. Training data is not
-    looked at.
-    """
-    shared = set(test.pairs["item_id"]) & set(validation.pairs["item_id"])
-    if not shared:
-        return []
-    return [
-        f"{len(shared)} items, such as {min(shared)}, are named alike in {selection} and "
-        f"{reporting}, under other groups: if they are the same items, what was selected on them "
-        "is flattered; give them one group_id"
-    ]
-
-
-def _compared(test: Margins, validation: Margins, outcomes: Outcomes) -> str:
-    items = "No validation item has a score, so none was compared with test items"
-    if len(validation.pairs):
-        items = (
-            f"Names of the {validation.pairs['item_id'].nunique():,} items of "
-            f"{validation.benchmark} were compared with those of the "
-            f"{test.pairs['item_id'].nunique():,} of {test.benchmark}, as the arms below have them"
-        )
-    twins = (
-        f"{len(outcomes.trials)} trials with each other by the pairs they are right on"
-        if len(outcomes.pairs) >= TWIN_PAIRS
-        else f"no trials with each other, on fewer than {TWIN_PAIRS} pairs"
-    )
+def _twins_looked_for(outcomes: Outcomes) -> str:
+    if len(outcomes.pairs) < TWIN_PAIRS:
+        return f"No trials were compared with each other, on fewer than {TWIN_PAIRS} pairs."
     return (
-        f"{items}; {twins}. Training data is not compared here: a training is refused "
-        "when it would see an image or prompt of its benchmarks, and rmsweep data inspect also "
-        "counts what is nearly the same."
+        f"{len(outcomes.trials)} trials were compared with each other by the pairs they are right "
+        "on."
     )
 
 
@@ -286,10 +262,3 @@ def _repeated(tables: SweepTables, benchmarks: Sequence[str]) -> list[str]:
                 "a second time; the scores of one response are averaged, and count once"
             )
     return said
-
-
-def _incomplete(tables: SweepTables, benchmark: str) -> list[str]:
-    """Suites of which not the published items were scored."""
-    prefix = f"eval/{benchmark}/"
-    said = {shortfall(trial.metrics, prefix) for trial in tables.succeeded()} - {""}
-    return [f"{benchmark}: {each}" for each in sorted(said)]

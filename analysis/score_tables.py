@@ -29,6 +29,10 @@ class ScoreTables:
         self.store = store
         self._prefix = f"tables/{sweep_id}"
         self._places = ScorePlaces(evaluations)
+        self._later = {
+            (row.identity, row.benchmark, row.evaluation_identity): row.metrics
+            for row in evaluations
+        }
         self._stores = {store.uri: store}
         self._compactions: dict[str, Compaction] = {}
 
@@ -45,6 +49,19 @@ class ScoreTables:
             return None
         except InputError as error:
             raise InputError(f"{key}: {error}") from error
+
+    def told(self, trial: TrialView, benchmark: str) -> dict[str, float]:
+        """What was reported with these scores, by the metric's name alone."""
+        evaluation = self._places.evaluation(trial, benchmark)
+        later = self._later.get((trial.identity, benchmark, evaluation))
+        if later is not None:
+            return dict(later)
+        prefix = f"eval/{benchmark}/"
+        return {
+            name.removeprefix(prefix): value
+            for name, value in trial.metrics.items()
+            if name.startswith(prefix)
+        }
 
     def members(self, trials: Sequence[TrialView], benchmark: str) -> list[Member]:
         """The trials as members of a benchmark's compaction."""

@@ -16,11 +16,11 @@ from trainer.catalog import backbone_digest
 from trainer.config import TrainerConfig
 from trainer.data.mixture import (
     benchmark_digest,
-    check_held_out,
     data_digests,
     items_by_benchmark,
     training_items,
 )
+from trainer.data.overlaps import check_held_out, shared_with_validation, validation_items
 from trainer.evaluation.benchmark_results import benchmark_results, reported
 from trainer.evaluation.evaluate import Benchmark, evaluate
 from trainer.gangs.gang import Gang
@@ -174,7 +174,12 @@ class Trial:
             judge=self._config.judge,
         )
         benchmarks = self._benchmarks(model)
-        check_held_out(items, [i for each in benchmarks.values() for i in each.examples.items])
+        held_out = {name: each.examples.items for name, each in benchmarks.items()}
+        check_held_out(items, [item for each in held_out.values() for item in each])
+        evaluation = self._config.evaluation
+        shared = shared_with_validation(
+            held_out, evaluation, validation_items(held_out, evaluation)
+        )
         self._reuse(model, [examples, *(each.examples for each in benchmarks.values())])
         examples.check_lengths(map(int, shown))
         for benchmark in benchmarks.values():
@@ -212,7 +217,7 @@ class Trial:
                 model_digest = store_model(model, self._store, self._identity)
         metrics = {f"data/cut_{what}": float(count) for what, count in examples.cut.items()}
         tables = {name: self._scored(model, each, keep=True) for name, each in benchmarks.items()}
-        metrics |= self._results(tables)
+        metrics |= self._results(tables) | reported(shared)
         checkpoints.delete_all()
         return self._outcome(loop.step, metrics, finished=True, model_digest=model_digest)
 

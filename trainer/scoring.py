@@ -25,6 +25,7 @@ from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_digest, items_by_benchmark
+from trainer.data.overlaps import shared_with_what_was_seen
 from trainer.data.unlabelled import Row, as_items
 from trainer.evaluation.benchmark_results import benchmark_results
 from trainer.evaluation.evaluate import Benchmark, evaluate
@@ -271,7 +272,8 @@ def evaluate_model(
     scorer = ModelScorer(model)
     evaluation = EvaluationConfig(benchmarks=dict(benchmarks))
     tables = {}
-    for name, items in items_by_benchmark(config.data, evaluation).items():
+    every = items_by_benchmark(config.data, evaluation)
+    for name, items in every.items():
         benchmark = evaluation.benchmarks[name]
         tables[name] = scorer.score(items, benchmark=name, split=benchmark.split)
         identified = evaluation_identity(
@@ -281,4 +283,7 @@ def evaluate_model(
         )
         key = score_key(identity, name, evaluation=identified)
         store.write(key, write_scores(tables[name]))
-    return benchmark_results(tables, config.data, evaluation)
+    results = benchmark_results(tables, config.data, evaluation)
+    for name, shared in shared_with_what_was_seen(config, evaluation, every).items():
+        results[name] |= shared
+    return results

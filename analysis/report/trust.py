@@ -21,7 +21,7 @@ def sanity(page: SweepPage) -> Section:
         return nothing(name, title)
     found = check_sanity(page.tables, page.ablation.outcomes, page.sliced_arms)
     said = list(found.warnings[:20]) or ["Nothing was found in what was compared."]
-    said.append(found.compared)
+    said += found.compared
     said.append(f"{page.basis} Figures of an arm are of all its seeds together.")
     return text(
         name,

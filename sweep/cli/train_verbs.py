@@ -15,6 +15,7 @@ from sweep.cli.metrics_view import BASELINE_HEADS, evaluation_lines, incomplete,
 from sweep.cli.plan_verbs import Json, Overrides
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import Workplace, open_workplace
+from trainer.evaluation.overlap_metrics import overlaps
 from trainer.evaluation.published_items import shortfall
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def evaluate(
     print_table(f"{row.sweep_id}  {name}", heads, cells, right=("seed", *figures))
     for missing in sorted({shortfall(metrics) for _, metrics, _ in rows} - {""}):
         print_warning(f"{name}: {missing}")
+    for shared in sorted({each for _, metrics, _ in rows for each in overlaps(metrics)}):
+        print_warning(f"{name}: {shared}")
 
 
 def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> TrainerConfig:

@@ -85,7 +85,7 @@ def test_seeds_that_are_right_on_the_very_same_pairs_are_suspect(tmp_path: Path)
     [
         (60, True, "the 60 items of validation were compared with those of the 60 of test"),
         (60, False, "No validation item has a score, so none was compared"),
-        (12, True, "no trials with each other, on fewer than 20 pairs"),
+        (12, True, "No trials were compared with each other, on fewer than 20 pairs"),
     ],
 )
 def test_a_report_without_a_warning_says_what_was_compared(
@@ -99,8 +99,45 @@ def test_a_report_without_a_warning_says_what_was_compared(
     told = sanity(build_page(read_sweep(made.ledger, made.sweep_id))).prose
 
     assert told[0] == "Nothing was found in what was compared."
-    assert said in told[1]
-    assert "Training data is not compared here" in told[1]
+    assert said in " ".join(told[1:3])
+    assert "2 of 2 trainings would have been refused, had they seen an image" in told[1]
+    assert "Images and prompts of test were not compared with validation items" in told[1]
+    assert "What is nearly the same was not looked for" in told[1]
+
+
+def test_items_that_are_the_same_by_content_are_told_and_so_is_that_they_were_looked_for(
+    tmp_path: Path,
+) -> None:
+    counted = {"eval/test/items_shared_with_validation": 7.0}
+    arms = [MadeArm(name="baseline", point={"head": "a"}, ability=1.0, reported=counted)]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=60, seeds=2))
+    first, second = read_sweep(made.ledger, made.sweep_id).succeeded()
+    for trial in (first, second):  # a benchmark that came later has metrics of its own
+        key = score_key(trial.identity, "test")
+        table = read_scores(made.store.read(key))
+        place = table.schema.get_field_index("benchmark")
+        named = pa.array(["later"] * len(table))
+        later = write_scores(table.set_column(place, "benchmark", named))
+        made.store.write(score_key(trial.identity, "later", evaluation="e1"), later)
+        shared = {"items_shared_with_training": 0.0 if trial is first else 3.0}
+        made.ledger.record_evaluation(trial.identity, "later", "e1", shared)
+    tables = read_sweep(made.ledger, made.sweep_id)
+
+    on_test = check_sanity(tables, ablate(tables).outcomes)
+    on_later = check_sanity(tables, ablate(tables, "later").outcomes)
+
+    assert on_test.warnings == (
+        "test, in 2 of 2 trials: 7 items hold an image, or without one a prompt, of validation "
+        "items: what was selected on them is flattered",
+    )
+    assert (
+        "Images and prompts of test were compared with those of validation" in (on_test.compared[0])
+    )
+    assert on_later.warnings == (
+        "later, in 1 of 2 trials: 3 items hold an image, or without one a prompt, of training "
+        "items: what was trained on them is flattered",
+    )
+    assert "later came after 2 of 2 trainings" in on_later.compared[0]
 
 
 def test_a_judge_that_prefers_the_first_response_is_shown_by_seed_in_points(tmp_path: Path) -> None:

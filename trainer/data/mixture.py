@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from infra.errors import DataError
@@ -227,29 +227,5 @@ def benchmark_suite(data: DataConfig, benchmark: BenchmarkConfig) -> str | None:
     return kind if not kinds and kind in suites() else None
 
 
-def check_held_out(training: Iterable[PreferenceItem], held_out: Sequence[PreferenceItem]) -> None:
-    """Make sure that no held-out image, and no prompt without an image, is trained on.
-
-    One source never breaks this; two files that overlap can. Training items are looked through
-    once, and only names that held-out items expose are remembered.
-
-    Raises:
-        DataError: Saying how many items overlap, and which is the first.
-    """
-    kept = {key for item in held_out for key in _exposed(item)}
-    found = {key for item in training for key in _exposed(item) if key in kept}
-    leaked = [item for item in held_out if not found.isdisjoint(_exposed(item))]
-    if leaked:
-        raise DataError(
-            f"{len(leaked)} held-out items share an image or a prompt with training items, the "
-            f"first is {leaked[0].item_id}; give the overlapping files one common source, or name "
-            "the benchmark's in data.decontaminate.against"
-        )
-
-
 def _at_most(count: int | Literal["all"]) -> int:
     return EVERY_ITEM if count == "all" else count
-
-
-def _exposed(item: PreferenceItem) -> list[str]:
-    return [image.key for image in item.images] or [f"prompt {item.prompt.strip()}"]
