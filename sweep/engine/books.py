@@ -6,7 +6,7 @@ Every change of a trial goes through `put`, so queue, counts and rungs are never
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -183,6 +183,22 @@ class Books:
                         shrinks=said.shrinks,
                     )
                 )
+
+    def unexpected(self, trials: Iterable[ExpectedTrial]) -> dict[str, dict[str, Any]]:
+        """What is to be written down of what these trials are expected to take, by arm.
+
+        What is written stays, whatever was measured since, unless machines are laid out otherwise.
+        """
+        found = {}
+        for trial in trials:
+            known = self.expected.get(trial.arm)
+            if known is None or (known.workers, known.shrinks) != (trial.workers, trial.shrinks):
+                found[trial.arm] = {
+                    "workers": trial.workers,
+                    "seconds": trial.seconds_estimate,
+                    "shrinks": trial.shrinks,
+                }
+        return found
 
     def promote(self, arm: str, *, rung: int, seq: int) -> None:
         """An arm goes on from a rung."""

@@ -34,6 +34,11 @@ NOTED_KIND = "noted"
 EXPECTED_KIND = "expected"
 """Kind under which a driver records what it expects trials to take, before it decides by that."""
 
+_ANYBODYS = frozenset(
+    {"arm_stop_requested", "attempt_lost", "budget_set", "stop_requested", "trials_added"}
+)
+"""Kinds of event that are no sign of its driver: its owner or another driver writes them."""
+
 
 class SweepFold:
     """What the events so far say of one sweep; feed it the ledger's events in order.
@@ -108,7 +113,7 @@ class SweepFold:
         known = event.identity in self._books if event.identity is not None else mine
         if known and event.kind in self._take:
             self._take[event.kind](event)
-        if mine:
+        if mine and self._is_sign(event):
             self._tally.wall.last_sign = event.time
 
     def apply_all(self, events: Iterable[Event]) -> None:
@@ -121,28 +126,16 @@ class SweepFold:
         return tuple(each.identity for each in self._books.in_flight if each.driver != driver)
 
     def unexpected(self, trials: Iterable[ExpectedTrial]) -> dict[str, dict[str, Any]]:
-        """What is to be written down of what these trials are expected to take, by arm.
-
-        What is written stays, whatever was measured since, unless machines are laid out otherwise.
-        """
-        found = {}
-        for trial in trials:
-            known = self._books.expected.get(trial.arm)
-            if known is None or (known.workers, known.shrinks) != (trial.workers, trial.shrinks):
-                found[trial.arm] = {
-                    "workers": trial.workers,
-                    "seconds": trial.seconds_estimate,
-                    "shrinks": trial.shrinks,
-                }
-        return found
+        """As `Books.unexpected`."""
+        return self._books.unexpected(trials)
 
     def rung_steps(self, identity: str) -> tuple[int, ...]:
         """Steps at which a trial is to report the objective."""
         return self._books.of(identity).rung_steps
 
     @property
-    def last_event(self) -> float:
-        """When the ledger last learned something of the sweep, in seconds since 1970."""
+    def last_sign(self) -> float:
+        """When a driver of the sweep last wrote something, in seconds since 1970."""
         return self._tally.wall.last_sign
 
     def view(self, observation: Observation) -> SweepView:
@@ -184,6 +177,12 @@ class SweepFold:
         if self._stop_requested or (left and verdict(self._budget, spent).allowance != "go"):
             return 0
         return left
+
+    def _is_sign(self, event: Event) -> bool:
+        """Whether a driver wrote it: a report is made, and a submission ends, without one."""
+        if event.kind == "decision":
+            return bool(event.payload["kind"] == DECISIONS_KIND)
+        return event.kind in self._take and event.kind not in _ANYBODYS
 
     # One method per kind of event
 

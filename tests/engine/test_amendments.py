@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from sweep.engine.decision_kinds import EndSweep
 from sweep.engine.replay import replay
 from sweep.records.ledger import Ledger
@@ -146,3 +148,31 @@ def test_an_arm_that_keeps_failing_is_stopped_alone(ledger: Ledger, clock: Simul
     assert states_by_arm(sweep)["a"] == {TrialState.SUCCEEDED: 4}
     assert states_by_arm(sweep)["b"] == {TrialState.FAILED: 2, TrialState.PENDING: 2}
     assert_replays(sweep)
+
+
+@pytest.mark.parametrize("written", ["budget", "stop", "arm", "report", "taken over"])
+def test_what_others_write_of_a_sweep_whose_driver_died_is_not_charged_as_its_time(
+    ledger: Ledger, clock: SimulatedClock, written: str
+) -> None:
+    sweep = two_arms(ledger, clock)
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    clock.now += 5.0
+    driver.step()
+    clock.now += 36_000.0  # the driver died ten hours ago
+
+    if written == "budget":
+        ledger.set_budget(sweep.sweep_id, BudgetSpec(hours=1).model_dump(mode="json"))
+    elif written == "stop":
+        ledger.request_stop(sweep.sweep_id)
+    elif written == "arm":
+        ledger.request_arm_stop(sweep.sweep_id, "b")
+    elif written == "report":
+        ledger.enqueue_publication(sweep.sweep_id, "report", {"headline": "so far"})
+    else:
+        other = SimulatedSweep(ledger, clock, sweep.trials[:1])
+        SimulatedDriver(other).look()
+    spent = SimulatedDriver(sweep).view().spent
+
+    assert spent.wall_seconds == 5.0
+    assert ledger.spent(sweep.sweep_id).wall_seconds == 5.0

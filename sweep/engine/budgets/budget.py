@@ -54,7 +54,7 @@ class WallClock:
     total: float = 0.0
     since: float | None = None
     last_sign: float = 0.0
-    """The sweep's last event: as far as a driver that died is known to have lived."""
+    """The last thing a driver wrote: as far as one that died is known to have lived."""
 
     def acquire(self, time: float) -> None:
         """A driver took the sweep, perhaps from one that died."""
