@@ -249,14 +249,17 @@ class Books:
             self.put(trial)
 
     def withdraw(self, arm: str) -> None:
-        """An arm is stopped by whoever owns the sweep, wherever it stands; what is done stays."""
+        """An arm is stopped by whoever owns the sweep, wherever it stands; what is done stays.
+
+        Also one that is over: no seed of it is tried again or added later.
+        """
         trials = self.seeds(arm)
-        if _is_stopped(trials) or all(trial.settled for trial in trials):
+        if _is_stopped(trials):
             return
-        self.contest.withdrawn(trials[0])
+        if not all(trial.settled for trial in trials):
+            self.contest.withdrawn(trials[0])
         for trial in trials:
-            if not trial.settled:
-                self.put(replace(trial, stopped=True))
+            self.put(replace(trial, stopped=True))
 
     def _enqueue(self, trial: TrialStanding) -> None:
         """Put a trial where it belongs among those that run or could."""

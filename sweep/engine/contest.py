@@ -35,7 +35,6 @@ class Contest:
     def refresh(self, trials: Sequence[TrialStanding]) -> None:
         """Take in how the trials of one arm, all of its seeds, stand now."""
         first = trials[0]
-        # Of an arm that was closed, the seeds that had ended are not marked.
         if not self._rungs or any(trial.stopped for trial in trials):
             return
         over = all(trial.settled for trial in trials)

@@ -171,7 +171,8 @@ def _conclusion(view: SweepView) -> EndSweep:
     """How a sweep ends in which every trial is settled."""
     failed = [trial for trial in view.trials if trial.given_up]
     if not failed:
-        stopped = sum(trial.stopped or trial.dropped for trial in view.trials)
+        unfinished = [each for each in view.trials if each.state is not TrialState.SUCCEEDED]
+        stopped = sum(trial.stopped or trial.dropped for trial in unfinished)
         reason = f"{_trials(stopped)} stopped early, the others succeeded"
         if not stopped:
             reason = "all trials succeeded"

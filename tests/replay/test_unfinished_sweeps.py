@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -163,6 +165,42 @@ def test_closing_the_baseline_takes_nobodys_place() -> None:
 
     assert [rung.reachable for rung in sweep.driver.view().rungs] == [4, 2]
     assert sweep.states()["c001"] is TrialState.SUCCEEDED
+
+
+@pytest.mark.parametrize("scheduler", [{"kind": "none"}, HALVING])
+def test_a_failed_seed_of_a_closed_arm_is_not_taken_up_by_whoever_starts_the_sweep_again(
+    scheduler: dict[str, Any],
+) -> None:
+    table = table_of([[0.5, math.nan], [0.6, 0.6], [0.7, 0.7]])
+    sweep = Replayed(spec_of(2, scheduler=scheduler), table, workers=6)
+    sweep.driver.begin()
+    while not any(trial.given_up for trial in sweep.driver.view().trials):
+        sweep.driver.step()
+    sweep.close("c000")
+    assert sweep.ended().state is SweepState.FAILED
+
+    again = SimulatedDriver(sweep.plan, sweep.journal, sweep.clock, workers=6)
+    ended = again.run()
+
+    assert ended.state is SweepState.SUCCEEDED
+    assert again.traces.started == []
+    assert sweep.replays()
+
+
+def test_a_race_gives_no_seeds_to_an_arm_that_was_closed_between_two_rounds() -> None:
+    race = {"race": True, "initial": 2, "at_most": 5}
+    table = table_of([[0.5] * 5, [0.5] * 5, [0.5] * 5])
+    sweep = Replayed(SweepSpec.model_validate({"name": "made", "replicates": race}), table)
+    sweep.driver.begin()
+    while not all(t.settled for t in sweep.driver.view().trials if t.arm == "c000"):
+        sweep.driver.step()
+
+    sweep.close("c000")
+    sweep.ended()
+
+    seeds = Counter(trial.arm for trial in sweep.driver.view().trials)
+    assert seeds == {"c000": 2, "c001": 5, "c002": 5}
+    assert sweep.replays()
 
 
 @settings(max_examples=60, deadline=None)
