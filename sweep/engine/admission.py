@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweep.engine.budgets.parts import arm_part, stage_part, whole
+from sweep.engine.budgets.parts import Part, arm_part, stage_part, whole
 from sweep.engine.budgets.purse import Purse
 from sweep.engine.view import ROUNDING, SweepView, TrialStanding
 from sweep.records.lifecycle import TrialState
@@ -27,6 +27,8 @@ class Admission:
     """The first trial whose gang is larger than all devices together."""
     waiting: TrialStanding | None = None
     """The first trial that waits for devices."""
+    beyond: tuple[Part, ...] = ()
+    """Stages and arms whose next trial costs more than they have left."""
 
 
 def admit(view: SweepView) -> Admission:
@@ -47,6 +49,7 @@ def admit(view: SweepView) -> Admission:
         refused=purses.refused,
         oversized=queue.oversized,
         waiting=queue.blocked,
+        beyond=tuple(purses.over.values()),
     )
 
 
@@ -97,7 +100,7 @@ class _Purses:
         self._whole = Purse(whole(view), view)
         self._parts: dict[int | str, Purse | None] = {}
         """By number of stage and by arm."""
-        self._over: set[int | str] = set()
+        self.over: dict[int | str, Part] = {}
         """Those whose next trial costs more than they have left: nobody overtakes it."""
         self.refused = ""
         """The first objection."""
@@ -113,11 +116,11 @@ class _Purses:
             purse = None if objection else self._of(key)
             if purse is None:
                 continue
-            if key in self._over:
+            if key in self.over:
                 return False
             objection = purse.objection(trial)
             if objection and not purse.only_new_trials_are_refused(trial):
-                self._over.add(key)
+                self.over[key] = purse.part
         self.refused = self.refused or objection
         return not objection
 

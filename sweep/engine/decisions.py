@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sweep.engine.admission import Admission, admit
 from sweep.engine.budgets.budget import seconds_until_spent, verdict
-from sweep.engine.budgets.draining import draining, seconds_until_drained
+from sweep.engine.budgets.draining import draining, put_aside, seconds_until_drained
 from sweep.engine.decision_kinds import (
     AddTrials,
     Decision,
@@ -61,7 +61,9 @@ def decide(view: SweepView) -> tuple[Decision, ...]:
         return now
     if _held(view):
         return (Wait(reason=_waiting_for(view, running, admission), until=_deadline(view)),)
-    return (_stuck(view, admission),)
+    # Of a stage or an arm that never began, this is the last chance; the others go on without it.
+    aside = tuple(each for part in admission.beyond for each in put_aside(view, part))
+    return aside or (_stuck(view, admission),)
 
 
 def _reason_to_end(view: SweepView) -> EndSweep | None:
@@ -184,7 +186,9 @@ def _conclusion(view: SweepView) -> EndSweep:
 
 
 def _stuck(view: SweepView, admission: Admission) -> Decision:
-    """Nothing runs and nothing may start: end, unless devices may still come."""
+    """Nothing runs and nothing may start: end, unless a trial rests or devices may still come."""
+    if any(trial.not_before > view.observation.now for trial in view.resting):
+        return Wait(reason=_waiting_for(view, (), admission), until=_deadline(view))
     if admission.refused:
         return EndSweep(state=SweepState.STOPPED, reason=admission.refused)
     large = admission.oversized

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from sweep.engine.decision_kinds import Decision, EndSweep, StartTrial, StopTrial, Wait, log_entry
+from sweep.engine.decision_kinds import (
+    Decision,
+    DropTrial,
+    EndSweep,
+    StartTrial,
+    StopTrial,
+    Wait,
+    log_entry,
+)
 from sweep.engine.decisions import decide
 from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.planning.cost_model import Interval
@@ -195,6 +203,13 @@ class SimulatedDriver:
             self._start(decision)
         elif isinstance(decision, StopTrial):
             self.running[decision.identity].stop = True
+        elif isinstance(decision, DropTrial):
+            self.ledger.move_trial(
+                decision.identity,
+                TrialState.STOPPED_EARLY,
+                sweep_id=self.sweep.sweep_id,
+                reason=decision.reason,
+            )
         elif isinstance(decision, EndSweep):
             assert not self.running
             self.ended = decision

@@ -9,11 +9,11 @@ import pytest
 from sweep.engine.decision_kinds import Wait
 from sweep.engine.decisions import decide
 from sweep.records.ledger import Ledger
-from sweep.records.lifecycle import SweepState
+from sweep.records.lifecycle import SweepState, TrialState
 from sweep.replay.working import SimulatedClock
-from sweep.spec.sweep_spec import BudgetSpec
+from sweep.spec.sweep_spec import ArmBudgetSpec, BudgetSpec
 from tests.engine.scenarios import order_of, run_to_the_end, sweep_of
-from tests.engine.simulation import TTL, SimulatedDriver
+from tests.engine.simulation import TTL, SimulatedDriver, SimulatedSweep, distinct, planned
 
 
 def test_trials_start_in_plan_order_as_devices_allow(ledger: Ledger, clock: SimulatedClock) -> None:
@@ -126,3 +126,45 @@ def test_as_many_trials_share_a_device_as_asked_for_and_a_whole_one_waits(
     assert driver.view().spent.device_seconds == pytest.approx(4.0)
     assert run_to_the_end(driver).state is SweepState.SUCCEEDED
     assert driver.view().spent.device_seconds == pytest.approx(10.0 * (2 + 1 / share))
+
+
+def test_a_gang_too_large_ends_no_sweep_while_a_trial_waits_to_be_tried_again(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    sweep = sweep_of(ledger, clock, 4, 1, capacity=2)
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    driver.running[sweep.trials[1].identity].failure = "communication"
+    clock.now += 1.0
+    driver.step()
+
+    end = run_to_the_end(driver)
+
+    assert order_of(driver) == [1, 1]
+    assert "needs 4 devices at once, there are 2" in end.reason
+    assert ledger.trials(sweep.sweep_id)[1].state is TrialState.SUCCEEDED
+
+
+def test_an_arm_that_costs_more_than_each_may_spend_is_put_aside_and_ends_no_sweep(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    # All take twice what was planned, so that `b` is seen to need 60 s where an arm has 50.
+    trials = [
+        planned(distinct("trial"), arm=arm, seconds=seconds)
+        for arm, seconds in (("a", 10.0), ("b", 30.0), ("c", 10.0))
+    ]
+    sweep = SimulatedSweep(
+        ledger,
+        clock,
+        trials,
+        capacity=1,
+        budget=BudgetSpec(per_arm=ArmBudgetSpec(gpu_hours=50 / 3600)),
+        real_seconds={trial.identity: 2 * trial.seconds.mid for trial in trials},
+    )
+    driver = SimulatedDriver(sweep)
+
+    end = run_to_the_end(driver)
+
+    assert order_of(driver) == [0, 2]
+    assert end.state is SweepState.SUCCEEDED
+    assert end.reason == "1 trial stopped early, the others succeeded"

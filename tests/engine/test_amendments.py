@@ -124,7 +124,7 @@ def test_an_arm_that_spent_its_own_budget_is_stopped_and_the_others_go_on(
 
     states = states_by_arm(sweep)
     assert states["a"] == {TrialState.SUCCEEDED: 3}
-    assert states["b"] == {TrialState.PAUSED: 3}
+    assert states["b"] == {TrialState.STOPPED_EARLY: 3}
     spent = sum(
         view.device_seconds
         for view in ledger.trials(sweep.sweep_id)

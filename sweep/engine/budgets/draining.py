@@ -38,6 +38,19 @@ def draining(view: SweepView) -> tuple[Decision, ...]:
     return (*new, *following)
 
 
+def put_aside(view: SweepView, part: Part) -> Iterator[CloseArm | DropTrial]:
+    """All that could start of a part whose next trial costs more than it has left."""
+    queue = (view.trials[key[-1]] for key in view.queue)
+    left = [trial for trial in queue if part.holds(trial) and view.startable(trial)]
+    reason = Purse(part, view).objection(left[0]) if left else ""
+    if reason and view.scheduler.rungs:
+        for arm in dict.fromkeys(trial.arm for trial in left):
+            yield CloseArm(arm=arm, reason=reason)
+    elif reason:
+        for trial in left:
+            yield DropTrial(identity=trial.identity, reason=reason)
+
+
 def seconds_until_drained(view: SweepView) -> float | None:
     """Wall seconds until a part reaches a limit, or any of all budgets a share that matters."""
     waits = [seconds_until_told(view.budget, view.spent)]
@@ -72,20 +85,13 @@ def _put_aside(
         for trial in left:
             if not (trial.claimed or trial.stopped or trial.state is TrialState.RUNNING):
                 yield DropTrial(identity=trial.identity, reason=found.reason)
-    else:
-        yield from _unaffordable(view, part)
+    elif _is_beyond(view, part, left):
+        yield from put_aside(view, part)
 
 
-def _unaffordable(view: SweepView, part: Part) -> Iterator[Decision]:
-    """All that is left of a part that idles because its next trial costs more than it has left."""
-    if any(part.holds(trial) for trial in view.in_flight):
-        return  # what runs may cost less than expected
-    queue = (view.trials[key[-1]] for key in view.queue)
-    left = [trial for trial in queue if part.holds(trial) and view.startable(trial)]
-    reason = Purse(part, view).objection(left[0]) if left else ""
-    if reason and view.scheduler.rungs:
-        for arm in dict.fromkeys(trial.arm for trial in left):
-            yield CloseArm(arm=arm, reason=reason)
-    elif reason:
-        for trial in left:
-            yield DropTrial(identity=trial.identity, reason=reason)
+def _is_beyond(view: SweepView, part: Part, left: Sequence[TrialStanding]) -> bool:
+    """Whether a part idles because a trial of it costs more than it has left."""
+    if any(trial.state is TrialState.RUNNING for trial in left):
+        return False  # what runs may cost less than expected
+    purse = Purse(part, view)
+    return any(view.startable(trial) and purse.objection(trial) for trial in left)

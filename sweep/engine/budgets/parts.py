@@ -73,12 +73,12 @@ def arm_part(view: SweepView, arm: str) -> Part | None:
     """An arm, where arms have budgets of their own."""
     if not view.budget.limits_arms:
         return None
-    return Part(
-        budget=part_budget(view.budget, view.budget.per_arm),
-        spent=view.spent_by_arm.get(arm, BudgetState()),
-        where=PER_ARM,
-        arm=arm,
-    )
+    return _of_arm(view, arm, part_budget(view.budget, view.budget.per_arm))
+
+
+def _of_arm(view: SweepView, arm: str, own: BudgetSpec) -> Part:
+    spent = view.spent_by_arm.get(arm, BudgetState())
+    return Part(budget=own, spent=spent, where=PER_ARM, arm=arm)
 
 
 def begun_parts(view: SweepView) -> Iterator[tuple[Part, list[TrialStanding]]]:
@@ -99,10 +99,10 @@ def begun_parts(view: SweepView) -> Iterator[tuple[Part, list[TrialStanding]]]:
             stopped.add(trial.arm)
         elif trial.arm in view.spent_by_arm and not trial.settled:
             left[trial.arm].append(trial)
+    own = part_budget(view.budget, view.budget.per_arm)  # made once: there may be thousands
     for arm, trials in left.items():
-        part = arm_part(view, arm)
-        if part is not None and arm not in stopped:
-            yield part, trials
+        if arm not in stopped:
+            yield _of_arm(view, arm, own), trials
 
 
 def _left(view: SweepView, part: Part) -> list[TrialStanding]:

@@ -20,7 +20,7 @@ class Purse:
     def __init__(self, part: Part, view: SweepView) -> None:
         """What is left of the budget of a sweep, a stage or an arm, once what runs is paid."""
         budget, spent = part.budget, part.spent
-        self._part = part
+        self.part = part
         self._budget = budget
         self._pace = view.pace
         # Whoever begins an arm's trials at a rung begins all: they are refused by who closes it.
@@ -42,7 +42,7 @@ class Purse:
     def objection(self, trial: TrialStanding) -> str:
         """Why the budget does not allow the trial; empty when it does."""
         if self._too_many(trial):
-            return f"{self._part.where}.trials is {self._budget.trials}, and that many were started"
+            return f"{self.part.where}.trials is {self._budget.trials}, and that many were started"
         if self._too_late(trial):
             return self._drained
         seconds = self._expected(trial)
@@ -50,12 +50,12 @@ class Purse:
         if self._devices is not None and (self._devices <= 0 or cost > self._devices):
             return (
                 f"{trial.arm} seed {trial.seed} needs about {cost / 3600:.3g} device-hours, "
-                f"{max(0.0, self._devices) / 3600:.3g} are left of the {self._part.name}"
+                f"{max(0.0, self._devices) / 3600:.3g} are left of the {self.part.name}"
             )
         if self._wall is not None and seconds > self._wall:
             return (
                 f"{trial.arm} seed {trial.seed} takes about {seconds / 3600:.3g} h, "
-                f"{max(0.0, self._wall) / 3600:.3g} h are left of {self._part.where}.hours"
+                f"{max(0.0, self._wall) / 3600:.3g} h are left of {self.part.where}.hours"
             )
         return ""
 
