@@ -26,7 +26,7 @@ from sweep.spec.sweep_spec import BudgetSpec, SweepSpec
 DECISIONS_KIND = "decided"
 """Kind under which a driver records `decisions.log_entry` in the ledger."""
 PLACED_KIND = "placed"
-"""Kind under which a driver records which machine an attempt was first heard from."""
+"""Kind under which a driver records which machines an attempt was first heard from."""
 LEAVING_KIND = "leaving"
 """Kind under which a driver records that an attempt ends because its machine is taken away."""
 NOTED_KIND = "noted"
@@ -129,9 +129,9 @@ class SweepFold:
         """As `Books.unexpected`."""
         return self._books.unexpected(trials)
 
-    def rung_steps(self, identity: str) -> tuple[int, ...]:
-        """Steps at which a trial is to report the objective."""
-        return self._books.of(identity).rung_steps
+    def trial(self, identity: str) -> TrialStanding:
+        """Where a trial stands after these events."""
+        return self._books.of(identity)
 
     @property
     def last_sign(self) -> float:
@@ -227,8 +227,7 @@ class SweepFold:
     def _decided(self, event: Event) -> None:
         said = event.payload["decision"]
         if event.payload["kind"] == PLACED_KIND and said["identity"] in self._books:
-            trial = self._books.of(said["identity"])
-            self._books.put(replace(trial, node=str(said["node"])))
+            self._books.put(trial_events.placed(self._books.of(said["identity"]), said))
         if event.payload["kind"] == EXPECTED_KIND:
             self._books.expect(said["arms"])
         if event.payload["kind"] == DECISIONS_KIND:

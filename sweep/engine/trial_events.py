@@ -9,6 +9,7 @@ from typing import Any
 from sweep.engine.budgets.tally import failure_kind
 from sweep.engine.view import (
     HARMLESS_KINDS,
+    OF_THE_PLACE,
     PAUSES,
     PREEMPTED,
     RETRYABLE_KINDS,
@@ -33,6 +34,12 @@ def started(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
         not_before=0.0,
         stopping=False,
     )
+
+
+def placed(trial: TrialStanding, said: Mapping[str, Any]) -> TrialStanding:
+    """The running attempt was heard from its machines."""
+    # Ledgers are older than the ids of machines in them.
+    return replace(trial, node=said["node"], machines=tuple(said.get("machines", ())))
 
 
 def reported(trial: TrialStanding, said: Mapping[str, Any], *, key: str) -> TrialStanding:
@@ -81,6 +88,8 @@ def ended(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
         state=state,
         driver=None,
         node="",
+        machines=(),
+        failed_on=trial.failed_on.union(() if OF_THE_PLACE.isdisjoint(failed) else trial.machines),
         started=None,
         seconds=0.0,
         ours=False,

@@ -33,7 +33,9 @@ RETRYABLE_KINDS = frozenset({COMMUNICATION, DAMAGED, DISK_FULL, PREEMPTED})
 """Failures that say something of the machine, not of the trial."""
 OUT_OF_MEMORY = "out_of_memory"
 """A failure that a smaller micro batch may cure."""
-HARMLESS_KINDS = RETRYABLE_KINDS - {DAMAGED} | {OUT_OF_MEMORY}
+OF_THE_PLACE = RETRYABLE_KINDS - {DAMAGED}
+"""... after which it is tried on another one: a checkpoint is damaged anywhere."""
+HARMLESS_KINDS = OF_THE_PLACE | {OUT_OF_MEMORY}
 """Failures before which a checkpoint was as good as any."""
 ROUNDING = 1e-9
 """Of parts of devices that are added up."""
@@ -83,6 +85,10 @@ class TrialStanding:
     """Who runs it; None when it does not run."""
     node: str = ""
     """Machine the running attempt was last heard from; empty before it began."""
+    machines: tuple[str, ...] = ()
+    """All its gang lies on, by Ray's ids; none before it began."""
+    failed_on: frozenset[str] = frozenset()
+    """Machines its attempts failed on, under whichever driver."""
     started: float | None = None
     """When the running attempt began."""
     seconds: float = 0.0

@@ -36,7 +36,7 @@ from sweep.execution.order_book import OrderBook
 from sweep.execution.orders import TrialNews, TrialOrder, Verdict
 from sweep.execution.outlook import Outlook
 from sweep.execution.patience import DEFAULT_PATIENCE, Patience, Signs
-from sweep.execution.placement import Holding
+from sweep.execution.placement import Holding, find_place
 from sweep.execution.registration import add_planned
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -162,7 +162,7 @@ class SweepDriver:
         if isinstance(decision, StartTrial):
             self._start(decision)
         elif isinstance(decision, StopTrial):
-            self._stop(decision)
+            self._book.stop_trial(decision.identity)
         elif isinstance(decision, DropTrial):
             self._ledger.move_trial(
                 decision.identity,
@@ -256,7 +256,8 @@ class SweepDriver:
         cluster = self._devices.cluster
         assert cluster is not None  # without work no trial is started, with work there is one
         planned = self._planned[decision.identity]
-        place = self._book.place_for(planned.identity, planned.config.machine, cluster)
+        failed_on = self._fold.trial(planned.identity).failed_on
+        place = find_place(planned.config.machine, cluster, failed_on)
         attempt = self._ledger.claim(
             decision.identity,
             self.sweep_id,
@@ -287,11 +288,6 @@ class SweepDriver:
         planned = add_planned(self._ledger, self.sweep_id, self._plan.space, added)
         self._planned |= {trial.identity: trial for trial in planned}
         self._devices.machines.update(trial.config.machine for trial in planned)
-
-    def _stop(self, decision: StopTrial) -> None:
-        for order in self._book:
-            if order.attempt.identity == decision.identity:
-                self._book.stop(order)
 
     def _withdraw_queue(self) -> None:
         while self._queue:

@@ -13,19 +13,13 @@ from dataclasses import dataclass
 
 from infra.errors import BusyError
 from sweep.engine.fold import NOTED_KIND, PLACED_KIND
-from sweep.engine.view import DAMAGED, RETRYABLE_KINDS
-from sweep.execution.cluster import Cluster
 from sweep.execution.orders import TrialNews
 from sweep.execution.patience import Patience
-from sweep.execution.placement import Bundle, Place, find_place
+from sweep.execution.placement import Bundle
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import TrialState
 from sweep.records.rows import Attempt
-from trainer.config import MachineConfig
 from trainer.reporting import TrialOutcome, TrialReport
-
-OF_THE_MACHINE = RETRYABLE_KINDS - {DAMAGED}
-"""Failures after which a trial is tried on another machine: a checkpoint is damaged anywhere."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,8 +53,6 @@ class OrderBook:
         self._ledger = ledger
         self._clock = clock
         self._open: dict[int, OpenOrder] = {}
-        self._failed_on: dict[str, frozenset[str]] = {}
-        """Machines that failed a trial under this driver, by its identity."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -74,14 +66,6 @@ class OrderBook:
             attempt=attempt, bundles=bundles, given=self._clock()
         )
 
-    def place_for(self, identity: str, machine: MachineConfig, cluster: Cluster) -> Place:
-        """Where a trial may lie: not on machines that failed it, if others can hold it at all.
-
-        Raises:
-            InputError: If nothing can.
-        """
-        return find_place(machine, cluster, self._failed_on.get(identity, ()))
-
     def get(self, attempt_id: int) -> OpenOrder | None:
         """An open order, or None when it has ended."""
         return self._open.get(attempt_id)
@@ -90,6 +74,12 @@ class OrderBook:
         """Have an order end at its next step, with a checkpoint."""
         if order.stop_since is None:
             order.stop_since = self._clock()
+
+    def stop_trial(self, identity: str) -> None:
+        """Have a trial's order end, if there is one."""
+        for order in self:
+            if order.attempt.identity == identity:
+                self.stop(order)
 
     def stop_on(self, leaving: frozenset[str]) -> list[OpenOrder]:
         """Have every order that lies on one of these machines end; those not told before."""
@@ -103,7 +93,11 @@ class OrderBook:
         order = self._open[news.attempt]
         # Where it ran matters while it runs, and where it failed.
         if order.node != news.node and news.outcome is None:
-            placed = {"identity": order.attempt.identity, "node": news.node}
+            placed = {
+                "identity": order.attempt.identity,
+                "node": news.node,
+                "machines": list(news.machines),
+            }
             self._ledger.record_decision(order.attempt.sweep_id, PLACED_KIND, placed)
         order.heard, order.node, order.machines = self._clock(), news.node, news.machines
         if news.report is not None:
@@ -141,9 +135,6 @@ class OrderBook:
         The engine charges a running attempt the same way, so what is spent never shrinks.
         """
         self.drop(order)
-        if kind in OF_THE_MACHINE:
-            found = self._failed_on.get(order.attempt.identity, frozenset())
-            self._failed_on[order.attempt.identity] = found.union(order.machines)
         # Taken over meanwhile: its end is another driver's to tell.
         with contextlib.suppress(BusyError):
             self._ledger.finish_attempt(

@@ -73,8 +73,9 @@ def find_place(machine: MachineConfig, cluster: Cluster, failed: Collection[str]
         InputError: As `gang_bundles`.
     """
     others = replace(cluster, nodes=tuple(n for n in cluster.nodes if n.node_id not in failed))
+    there = {node.node_id for node in cluster.nodes}
     try:
-        bundles, avoided = gang_bundles(machine, others), tuple(sorted(failed))
+        bundles, avoided = gang_bundles(machine, others), tuple(sorted(there.intersection(failed)))
     except InputError:
         bundles, avoided = gang_bundles(machine, cluster), ()
     parts = tuple(ranks_in(bundle, machine) for bundle in bundles)

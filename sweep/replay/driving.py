@@ -208,7 +208,7 @@ class SimulatedDriver:
             return
         from_step = attempt.resume_from.step if attempt.resume_from and decision.resume else 0
         kept = self.kept.pop(trial.identity, None)
-        rungs = self.fold.rung_steps(trial.identity)
+        rungs = self.fold.trial(trial.identity).rung_steps
         work = Work(
             attempt=attempt,
             trial=trial,

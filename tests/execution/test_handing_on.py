@@ -9,7 +9,9 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 
 from infra.settings import Settings
+from sweep.engine.planning.plan import SweepPlan
 from sweep.execution.cluster import Cluster, Node
+from sweep.execution.dispatching import PlacedOrder
 from sweep.execution.driving import SweepDriver
 from sweep.execution.orders import TrialFault, TrialNews, TrialOrder
 from sweep.execution.patience import Signs
@@ -25,6 +27,7 @@ from tests.execution.scripted import script
 from trainer.reporting import TrialOutcome
 
 TRIALS = 3
+HOLDER = Holder.here()
 OUTCOME = TrialOutcome(
     finished=True,
     step=1,
@@ -46,20 +49,26 @@ class Actor:
         self.taken.append(TrialOrder.model_validate_json(order))
 
 
+def started(
+    plan: SweepPlan, ledger: Ledger, settings: Settings, machines: tuple[Node, ...]
+) -> SweepDriver:
+    """A driver of this process that has begun what these machines hold."""
+    register(plan, ledger, settings)
+    ledger.acquire_sweep(plan.sweep_id, HOLDER, ttl_seconds=600)
+    signs = Signs(interrupted=lambda: False, lost=lambda: False)
+    driver = SweepDriver(plan, ledger, HOLDER, signs=signs)
+    driver.start()
+    driver.use(Cluster(embedded=True, nodes=machines))
+    driver.look()
+    return driver
+
+
 @pytest.fixture
 def driver(ledger: Ledger, settings: Settings) -> SweepDriver:
     """A driver of trials of two workers each, on two machines of one CPU."""
     plan = plan_of([script(seed=seed, workers=2) for seed in range(TRIALS)])
-    holder = Holder.here()
-    register(plan, ledger, settings)
-    ledger.acquire_sweep(plan.sweep_id, holder, ttl_seconds=600)
-    signs = Signs(interrupted=lambda: False, lost=lambda: False)
-    driver = SweepDriver(plan, ledger, holder, signs=signs)
-    driver.start()
     machines = tuple(Node(cpus=1.0, gpus=0.0, node_id=name) for name in "ab")
-    driver.use(Cluster(embedded=True, nodes=machines))
-    driver.look()
-    return driver
+    return started(plan, ledger, settings, machines)
 
 
 def begun(driver: SweepDriver) -> tuple[NewsScheduler, Any]:
@@ -109,3 +118,27 @@ def test_what_held_a_place_on_a_lost_machine_is_given_no_further_order(
     assert TrialOrder.model_validate_json(other[ORDER_KEY]).identity != order.identity
     # Tune reuses an actor for an equal request alone.
     assert placement_request(other) != placement_request(trial.config)
+
+
+def test_a_driver_that_takes_over_tries_a_trial_on_another_machine_than_failed_it(
+    ledger: Ledger, settings: Settings
+) -> None:
+    plan = plan_of([script()])
+    machines = tuple(Node(cpus=1.0, gpus=0.0, node_id=name) for name in "abc")
+
+    def driven() -> tuple[SweepDriver, PlacedOrder]:
+        driver = started(plan, ledger, settings, machines)
+        placed = driver.next_order()
+        assert placed is not None
+        return driver, placed
+
+    for gone, avoided in (("a", ()), ("b", ("a",))):
+        driver, placed = driven()
+        assert placed.place.avoided == avoided
+        vanished = TrialFault(kind="communication", message="a rank was killed")
+        attempt = placed.order.attempt
+        driver.hear(TrialNews(attempt=attempt, node="h", machines=(gone,), fault=vanished))
+        # Who takes over from one that was interrupted waits for nothing.
+        ledger.release_sweep(plan.sweep_id, HOLDER, interrupted=True)
+
+    assert driven()[1].place.avoided == ("a", "b")
