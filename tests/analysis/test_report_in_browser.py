@@ -77,6 +77,23 @@ def test_on_paper_verdicts_are_glyphs_and_words_of_embedded_fonts(page: Path) ->
     assert "\N{MINUS SIGN}" in printed
 
 
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="takes poppler's pdftotext")
+def test_a_table_that_goes_on_has_its_headings_on_every_page(page: Path) -> None:
+    paper = page.with_suffix(".pdf")
+    _chromium(page, f"--print-to-pdf={paper}", "--no-pdf-header-footer")
+
+    printed = subprocess.run(
+        ["pdftotext", "-layout", str(paper), "-"], capture_output=True, text=True, check=True
+    ).stdout
+
+    # Fifteen arms with words under each do not fit on what is left of a page.
+    headings = [
+        [*re.finditer(r"^ *Arm .*Trials .*Against baseline", part, re.MULTILINE)]
+        for part in printed.split("\f")
+    ]
+    assert [len(found) for found in headings if found] in ([1, 1], [1, 1, 1])
+
+
 def test_a_narrow_screen_scrolls_tables_not_the_page(page: Path, tmp_path: Path) -> None:
     framed = tmp_path / "framed.html"
     # A page of the test's own measures ours in a frame as wide as a telephone.
