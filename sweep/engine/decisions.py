@@ -222,7 +222,7 @@ def _waiting_for(view: SweepView, running: tuple[TrialStanding, ...], admission:
         parts.append(f"{_trials(elsewhere)} running in other sweeps")
     if admission.refused:
         parts.append(admission.refused)
-    resting = [trial for trial in view.resting if trial.not_before > view.observation.now]
+    resting = [trial for trial in view.resting if trial.rest(view.observation.now) > 0]
     full = sum(trial.failures[-1] == DISK_FULL for trial in resting)
     if full:
         parts.append(f"{_trials(full)} put off: no space was left on the machine")
@@ -245,7 +245,7 @@ def _deadline(view: SweepView) -> float | None:
         seconds_until_spent(view.budget, view.spent),
         seconds_until_drained(view),
     )
-    rests = [trial.not_before - view.observation.now for trial in view.resting]
+    rests = [trial.rest(view.observation.now) for trial in view.resting]
     known = [seconds for seconds in waits if seconds is not None]
     known += [seconds for seconds in rests if seconds > 0]
     return view.observation.now + min(known) if known else None

@@ -147,7 +147,7 @@ def _last_failures(view: SweepView) -> tuple[FailedTrial, ...]:
             message=_said(trial),
             given_up=trial.given_up,
             settled=trial.settled,
-            pause=0.0 if trial.settled else max(0.0, trial.not_before - view.observation.now),
+            pause=0.0 if trial.settled else trial.rest(view.observation.now),
         )
         for trial in latest
     )
@@ -195,7 +195,7 @@ def _seconds_left(view: SweepView) -> float | None:
         return None
     left = sorted(view.unsettled, key=lambda trial: trial.state is not TrialState.RUNNING)
     pace = view.pace
-    pause = max((trial.not_before - view.observation.now for trial in left), default=0.0)
+    pause = max((trial.rest(view.observation.now) for trial in left), default=0.0)
     training = simulated_makespan(
         ((t.seconds_estimate * pace * max(0.0, t.goal - _fraction(t)), t.workers) for t in left),
         devices=view.observation.capacity,

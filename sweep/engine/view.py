@@ -6,6 +6,7 @@ views. Nothing here is ever changed in place.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -54,6 +55,7 @@ PAUSES: Mapping[str, tuple[float, ...]] = {
 }
 """Seconds before the attempts after a failure of a machine, by its kind; the last one repeats.
 What fails a machine lasts longer than a try: four tries in 90 s were over before it was."""
+LONGEST_PAUSE = max(itertools.chain.from_iterable(PAUSES.values()))
 
 
 class AttemptEnd(NamedTuple):
@@ -142,6 +144,11 @@ class TrialStanding:
     """This sweep stopped its arm early."""
     dropped: bool = False
     """... and has put it aside."""
+
+    def rest(self, now: float) -> float:
+        """Seconds until it may be tried again; longer than any pause is a clock set back."""
+        left = self.not_before - now
+        return left if 0 < left <= LONGEST_PAUSE else 0.0
 
     @property
     def given_up(self) -> bool:
@@ -271,5 +278,5 @@ class SweepView:
         if trial.state is TrialState.RUNNING and not trial.stopped:
             held = trial.identity in self.observation.held_elsewhere
             return not held and trial.driver != self.observation.driver
-        rests = trial.not_before > self.observation.now
+        rests = trial.rest(self.observation.now) > 0
         return trial.registered and not (trial.settled or trial.stopped or trial.at_rung or rests)

@@ -35,6 +35,20 @@ def beat(connection: Connection, holder: Holder, *, ttl_seconds: float, now: flo
         connection.execute(sa.insert(holders).values(values))
 
 
+def sign_of_life(connection: Connection, holder: Holder, *, ttl_seconds: float, now: float) -> None:
+    """`beat`, and bring signs of life that lie in the future back to now.
+
+    They are of before the clock was set back: a dead driver's would count until it has caught up,
+    a living one gives its next within seconds. Clocks of machines may differ by `ttl_seconds`.
+    """
+    connection.execute(
+        sa.update(holders)
+        .where(holders.c.heartbeat > now + ttl_seconds)
+        .values(heartbeat=now, expires=now + ttl_seconds)
+    )
+    beat(connection, holder, ttl_seconds=ttl_seconds, now=now)
+
+
 def refuse_if_taken_over(connection: Connection, holder: Holder) -> None:
     """Raise `BusyError` when another driver took a sweep from this one."""
     taken = connection.execute(
@@ -152,6 +166,9 @@ def take_lease(
     """Take or renew the right to do something alone; False while somebody alive has it."""
     row = connection.execute(sa.select(leases).where(leases.c.name == name)).first()
     if row is not None and row.driver != holder.driver and is_live(row, now):
+        if row.expires > now + 2 * ttl_seconds:  # of before the clock was set back
+            this = leases.c.name == name
+            connection.execute(sa.update(leases).where(this).values(expires=now + ttl_seconds))
         return False
     connection.execute(sa.delete(leases).where(leases.c.name == name))
     connection.execute(

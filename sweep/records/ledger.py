@@ -177,11 +177,11 @@ class Ledger(Amendments):
             BusyError: If another living driver holds the sweep.
             MissingError: If there is no such sweep.
         """
-        now = self._clock()
         with self.database.writing() as connection:
             require_sweep(connection, sweep_id)
-            holding.beat(connection, holder, ttl_seconds=ttl_seconds, now=now)
-            holding.acquire(connection, sweep_id, holder, now)
+            holding.sign_of_life(connection, holder, ttl_seconds=ttl_seconds, now=self._clock())
+        with self.database.writing() as connection:
+            holding.acquire(connection, sweep_id, holder, self._clock())
 
     def heartbeat(self, holder: Holder, ttl_seconds: float) -> None:
         """Say that this driver lives.
@@ -191,7 +191,7 @@ class Ledger(Amendments):
         """
         with self.database.writing() as connection:
             holding.refuse_if_taken_over(connection, holder)
-            holding.beat(connection, holder, ttl_seconds=ttl_seconds, now=self._clock())
+            holding.sign_of_life(connection, holder, ttl_seconds=ttl_seconds, now=self._clock())
 
     def release_sweep(self, sweep_id: str, holder: Holder, *, interrupted: bool = False) -> None:
         """Let go of a sweep, `interrupted` from outside; silent if this driver does not hold it."""

@@ -44,7 +44,9 @@ def ask(
     known = connection.execute(
         sa.select(demands.c.since).where(mine, demands.c.cluster == cluster)
     ).scalar()
-    connection.execute(sa.delete(demands).where(sa.or_(mine, demands.c.expires <= now)))
+    # What lapses later than anything written now is of before the clock was set back.
+    lapsed = sa.or_(demands.c.expires <= now, demands.c.expires > now + 2 * ttl_seconds)
+    connection.execute(sa.delete(demands).where(sa.or_(mine, lapsed)))
     values = asdict(demand) | {"since": demand.since if known is None else known}
     connection.execute(
         sa.insert(demands).values(

@@ -147,12 +147,12 @@ def test_a_failed_trial_that_begins_afresh_after_a_pause_is_not_done() -> None:
         failures=("disk_full",),
         setbacks=1,
         fraction=1.0,
-        not_before=500.0,
+        not_before=480.0,
     )
 
     shown = progress(view_of(*TRIALS[:5], failed, pace=1.0))
 
-    assert (shown.retried, shown.seconds_left) == (1, 500.0)
+    assert (shown.retried, shown.seconds_left) == (1, 480.0)
     assert shown.done == pytest.approx(5 / 6)
 
 

@@ -246,3 +246,18 @@ def test_starting_a_sweep_again_waits_for_nothing(ledger: Ledger, clock: Simulat
     (decision,) = decide(SimulatedDriver(sweep).view())
 
     assert isinstance(decision, StartTrial)
+
+
+def test_a_trial_rests_no_longer_because_the_clock_was_set_back(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    driver = SimulatedDriver(sweep_of(ledger, clock, 1))
+    driver.look()
+    next(iter(driver.running.values())).failure = "disk_full"
+    driver.step()
+    assert not driver.running
+
+    clock.now -= 86_400
+
+    driver.look()
+    assert len(driver.running) == 1

@@ -154,6 +154,43 @@ class LedgerSweepsContract:
         # The first driver counts up to its last sign of life, the second until it let go.
         assert ledger.spent("head-1a2b3c4d").wall_seconds == 5
 
+    def test_a_dead_driver_is_waited_for_no_longer_because_the_clock_was_set_back(
+        self, ledger: Ledger, clock: SimulatedClock
+    ) -> None:
+        sweep, other = "head-1a2b3c4d", "head-5e6f7a8b"
+        register(ledger, sweep)
+        register(ledger, other)
+        demand = Demand(sweep_id=sweep, priority=0, since=clock.now, wanted=1, unit=1, held=1)
+        ledger.acquire_sweep(sweep, stranger("one"), TTL)
+        assert ledger.claim(identity_of(0), sweep, stranger("one"), TTL) is not None
+        assert ledger.take_lease("publisher", stranger("one"), TTL)
+        ledger.ask("lab", demand, stranger("one"), TTL)
+
+        clock.now -= 86_400
+        with pytest.raises(BusyError, match="last heard 0 s ago"):
+            ledger.acquire_sweep(sweep, stranger("two"), TTL)
+        assert not ledger.take_lease("publisher", stranger("two"), TTL)
+        clock.now += TTL + 1
+
+        ledger.acquire_sweep(sweep, stranger("two"), TTL)
+        assert ledger.claim(identity_of(0), sweep, stranger("two"), TTL) is not None
+        assert ledger.take_lease("publisher", stranger("two"), TTL)
+        mine = replace(demand, sweep_id=other)
+        assert [one.sweep_id for one in ledger.ask("lab", mine, stranger("three"), TTL)] == [other]
+
+    def test_a_living_driver_keeps_its_sweep_when_the_clock_is_set_back(
+        self, ledger: Ledger, clock: SimulatedClock
+    ) -> None:
+        register(ledger)
+        ledger.acquire_sweep("head-1a2b3c4d", stranger("one"), TTL)
+        clock.now -= 86_400
+
+        for _ in range(3):
+            ledger.heartbeat(stranger("one"), TTL)
+            clock.now += TTL / 2
+            with pytest.raises(BusyError, match="is driven by process 4711"):
+                ledger.acquire_sweep("head-1a2b3c4d", stranger("two"), TTL)
+
     def test_what_sweeps_ask_of_a_cluster_is_known_to_all_until_they_let_go_or_die(
         self, ledger: Ledger, clock: SimulatedClock
     ) -> None:
