@@ -57,7 +57,7 @@ def submit(
     for note in notes:
         print_warning(note)
     submission = submit_to(workplace, plan, entry)
-    tell(workplace, entry, submission, plan, json=json)
+    tell(workplace, entry, submission, plan, priced=offer is not None, json=json)
     return follow_to_end(entry, submission) if follow else 0
 
 

@@ -59,13 +59,17 @@ def submit_to(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> Sub
 
 def resume_on(
     workplace: Workplace, sweep: str, entry: ClusterEntry
-) -> tuple[SweepPlan, Submission]:
-    """Have a cluster go on with a sweep of its ledger; the plan as far as it is known here.
+) -> tuple[SweepPlan, Submission, bool]:
+    """Have a cluster go on with a sweep of its ledger.
 
     Args:
         workplace: Of this machine; its ledger is the cluster's, by whatever address.
         sweep: Name, start of the id, or file, with the choices of a local `resume`.
         entry: The cluster.
+
+    Returns:
+        The plan as far as it is known here, the submission, and whether the plan is for what the
+        cluster has.
 
     Raises:
         BusyError: If a driver has it, or a supervisor on that cluster will start one.
@@ -99,7 +103,7 @@ def resume_on(
     if from_file:  # its words and machines are the file's from now on
         _register(workplace, plan, entry)
     _record(workplace, submission)
-    return plan, submission
+    return plan, submission, offer is not None
 
 
 def as_offered(entry: ClusterEntry, plan: SweepPlan) -> ClusterEntry:
@@ -114,9 +118,22 @@ def tell(
     submission: Submission,
     plan: SweepPlan,
     *,
+    priced: bool,
     json: bool,
 ) -> None:
-    """Say what was handed over, and where to look."""
+    """Say what was handed over, what it is to cost, and where to look.
+
+    Args:
+        workplace: Of this machine.
+        entry: The cluster.
+        submission: As its head took it.
+        plan: What was handed over.
+        priced: Whether the plan is for what the cluster has; else its price says nothing.
+        json: For programs.
+    """
+    from sweep.cli.plan_facts import price_facts
+    from sweep.cli.plan_view import estimate_json
+
     if json:
         print_json(
             {
@@ -125,6 +142,7 @@ def tell(
                 "cluster": submission.address,
                 "trials": len(plan.trials),
                 "to_train": len(plan.to_execute),
+                "estimate": estimate_json(plan.estimate) if priced else None,
                 "installs": list(submission.installs),
             }
         )
@@ -133,6 +151,8 @@ def tell(
         f"[bold]{submission.sweep_id}[/bold] submitted to {submission.address}: "
         f"{len(plan.trials)} trials, {len(plan.to_execute)} to train"
     )
+    for label, text in price_facts(plan) if priced else ():
+        out.print(f"{label:<14}{text}")
     if submission.installs:
         out.print(
             f"its machines lack packages: Ray installs {len(submission.installs)} there first, in "

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sweep.engine.planning.plan import PlannedTrial, SweepPlan
 
 
-def plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
-    """What the plan takes, one line each."""
+def price_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+    """Device-hours, money and wall time, one line each."""
     estimate = plan.estimate
     hours = estimate.device_hours
     yield "device-hours", f"{hours.mid:,.2f}  ({hours.low:,.2f} to {hours.high:,.2f})"
@@ -31,6 +31,11 @@ def plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
         devices = estimate.market.devices
         never = f"never: a trial needs {workers:g} devices at once, there are {devices}"
         yield "wall time", f"{never} (--devices and --device price other clusters)"
+
+
+def plan_facts(plan: SweepPlan) -> Iterator[tuple[str, str]]:
+    """What the plan takes, one line each."""
+    yield from price_facts(plan)
     footprints = footprints_of(plan)
     by_arm = trials_by_arm(plan)
     stored = sum(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sweep.engine.planning.arms import Arm
     from sweep.engine.planning.cost_model import Interval
     from sweep.engine.planning.plan import PlannedTrial, SweepPlan
+    from sweep.engine.planning.price import PriceEstimate
 
 ARMS_SHOWN = 40
 """More arms than this are shown by axis and level instead."""
@@ -190,7 +191,7 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
     from sweep.engine.growing.rules import grows
     from sweep.engine.planning.growth_price import growth_price
 
-    estimate, growth = plan.estimate, growth_price(plan)
+    growth = growth_price(plan)
     footprints = footprints_of(plan)
     return {
         "sweep": plan.sweep_id,
@@ -214,15 +215,20 @@ def plan_json(plan: SweepPlan, waits: dict[str, str]) -> dict[str, Any]:
         "trials": [
             trial_json(trial) | {"waits_for": waits.get(trial.identity)} for trial in plan.trials
         ],
-        "estimate": {
-            "trials": estimate.trials,
-            "device_hours": _interval_json(estimate.device_hours),
-            "usd": _interval_json(estimate.usd),
-            "makespan_hours": _interval_json(estimate.makespan_hours),
-            "device": estimate.market.device,
-            "devices": estimate.market.devices,
-            "calibrated_on": estimate.market.calibrated_on,
-        },
+        "estimate": estimate_json(plan.estimate),
+    }
+
+
+def estimate_json(estimate: PriceEstimate) -> dict[str, Any]:
+    """A plan's price, for programs."""
+    return {
+        "trials": estimate.trials,
+        "device_hours": _interval_json(estimate.device_hours),
+        "usd": _interval_json(estimate.usd),
+        "makespan_hours": _interval_json(estimate.makespan_hours),
+        "device": estimate.market.device,
+        "devices": estimate.market.devices,
+        "calibrated_on": estimate.market.calibrated_on,
     }
 
 

@@ -102,8 +102,8 @@ def _resume_on(workplace: Workplace, sweep: str, cluster: str, *, json: bool) ->
     from sweep.cli.handing_over import resume_on, tell
 
     entry = find_cluster(cluster, workplace.settings)
-    plan, submission = resume_on(workplace, sweep, entry)
-    tell(workplace, entry, submission, plan, json=json)
+    plan, submission, priced = resume_on(workplace, sweep, entry)
+    tell(workplace, entry, submission, plan, priced=priced, json=json)
     return 0
 
 

@@ -237,6 +237,9 @@ def test_a_submitted_sweep_runs_to_its_end_on_the_cluster(
     shown = shown_when(rmsweep, lambda shown: shown["state"] not in ("pending", "running"))
 
     assert pending["trials_total"] == told["trials"] == told["to_train"] == 2
+    priced = told["estimate"]
+    assert (priced["trials"], priced["devices"], priced["device"]) == (2, 2, "cpu-core")
+    assert 0 < priced["device_hours"]["low"] <= priced["device_hours"]["high"]
     assert shown["state"] == "succeeded"
     assert [trial["state"] for trial in shown["trials"]] == ["succeeded"] * 2
     store = open_store(str(home / "store"))
