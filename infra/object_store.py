@@ -19,6 +19,7 @@ from infra.errors import (
     InputError,
     MissingError,
     MissingObjectError,
+    OutageError,
     StoreError,
     is_disk_full,
 )
@@ -191,6 +192,27 @@ def translated(key: str) -> Iterator[None]:
                 "nothing finished is lost"
             ) from error
         raise StoreError(f"the store failed on {key!r}: {error}") from error
+
+
+def require_writable(store: ObjectStore) -> None:
+    """Raise unless objects can be put into the store and deleted again.
+
+    A service that does not answer raises nothing: whoever trains waits for it.
+
+    Raises:
+        InputError: With what the store says.
+        DiskFullError: If it is a folder without space.
+    """
+    key = f"tried/{uuid.uuid4().hex}"
+    try:
+        store.write(key, b"")
+        store.delete(key)
+    except OutageError:
+        return
+    except DiskFullError:
+        raise
+    except StoreError as error:
+        raise InputError(f"nothing can be kept at {store.uri}: {error}") from error
 
 
 def open_store(uri: str, *, outage_seconds: float = 0.0) -> ObjectStore:

@@ -69,12 +69,17 @@ def as_ours(error: Exception, *, uri: str, bucket: str, key: str) -> RmsweepErro
     if isinstance(error, NoCredentialsError | PartialCredentialsError | ProfileNotFound):
         return StoreError(f"no credentials for {uri}: {error}; {_GIVE_ONE}")
     if isinstance(error, TokenRetrievalError | UnauthorizedSSOTokenError):
-        return StoreError(f"the credentials for {uri} have expired: {error}; {_RENEW}")
+        return expired(uri, error)
     if isinstance(error, SSLError) and "certificate" in str(error).lower():
         return StoreError(f"the certificate of {uri} is not accepted: {error}; {_VOUCH}")
     if isinstance(error, _UNREACHED):
         return OutageError(f"{uri} failed on {key!r}: {error}")
     return StoreError(f"{uri} failed on {key!r}: {error}")
+
+
+def expired(uri: str, why: object) -> StoreError:
+    """Of credentials that were good once."""
+    return StoreError(f"the credentials for {uri} have expired: {why}; {_RENEW}")
 
 
 def _refusal(error: ClientError, *, uri: str, bucket: str, key: str) -> RmsweepError:

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import InputError, MissingObjectError
 from infra.object_store import checked_key, require_file, translated
-from infra.s3_errors import as_ours
+from infra.s3_errors import as_ours, expired
 from infra.s3_gets import Gets
 from infra.s3_parts import PART_BYTES, PARTS_AT_ONCE, fetch
 from infra.settings import Settings, load_settings
@@ -141,6 +141,10 @@ class S3Store:
                 yield
             except (ClientError, BotoCoreError, Boto3Error) as error:  # some are OSErrors as well
                 raise as_ours(error, uri=self.uri, bucket=self._bucket, key=key) from error
+            except RuntimeError as error:  # botocore's, of credentials that renewing left expired
+                if "credentials" not in str(error):
+                    raise
+                raise expired(self.uri, error) from error
 
 
 def _config(settings: Settings, *, own_server: bool) -> Config:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from infra.errors import InputError, RmsweepError
+from infra.object_store import open_store, require_writable
 from infra.settings import Settings
 from sweep.engine.planning.plan import SweepPlan
 from sweep.engine.progress import Progress, progress
@@ -85,8 +86,8 @@ def run_sweep(
 
     Raises:
         BusyError: If another living driver has the sweep, or took it over meanwhile.
-        InputError: If an identity is not known yet, a trial fits on no machine, or no cluster
-            answers.
+        InputError: If an identity is not known yet, the store takes no objects, a trial fits on no
+            machine, or no cluster answers.
         RmsweepError: If ledger or cluster fail for good; nothing finished is lost.
     """
     execution = execution or Execution()
@@ -168,6 +169,8 @@ def _drive(
                 missing = missing_evaluations(ledger, driver.sweep_id)
                 if not missing.evaluations:
                     return {}, missing.unread
+        # Told at once, where it had been told by every trial in turn.
+        require_writable(open_store(ledger.sweep(driver.sweep_id).storage))
         with (
             open_cluster(address=settings.ray_address, cpus=settings.cpus) as cluster,
             watch.over(cluster.vital),

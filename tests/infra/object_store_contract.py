@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.errors import InputError, MissingError, MissingObjectError
-from infra.object_store import ObjectStore, open_store
+from infra.object_store import ObjectStore, open_store, require_writable
 from infra.s3_parts import PART_BYTES
 
 NAMES = st.text(
@@ -93,6 +93,15 @@ class ObjectStoreContract:
         store.delete("delete/never/was")
 
         assert not store.exists("delete/one")
+
+    def test_a_store_that_takes_objects_is_tried_and_left_as_it_was(
+        self, store: ObjectStore
+    ) -> None:
+        before = store.keys()
+
+        require_writable(store)
+
+        assert store.keys() == before
 
     @pytest.mark.parametrize("size", [0, 1, PART_BYTES + 3], ids=["empty", "byte", "in parts"])
     def test_a_file_goes_up_and_comes_down(

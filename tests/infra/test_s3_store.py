@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import InputError, MissingObjectError, StoreError
+from infra.object_store import require_writable
 from infra.s3_parts import PART_BYTES
 from infra.s3_store import S3Store
 from tests.infra.object_store_contract import ObjectStoreContract
@@ -158,6 +159,8 @@ class TestS3Store(ObjectStoreContract):
         assert reader.read("there") == b"x"
         with pytest.raises(StoreError, match=r"may not do that here \(PutObject"):
             reader.write("more", b"x")
+        with pytest.raises(InputError, match=r"nothing can be kept at s3://.*\(PutObject"):
+            require_writable(reader)
 
     def test_a_wrong_key_is_refused_without_showing_it(
         self, credentials: str, monkeypatch: pytest.MonkeyPatch
@@ -185,6 +188,24 @@ def test_a_server_that_is_not_there_is_a_store_error(monkeypatch: pytest.MonkeyP
 
         with pytest.raises(StoreError, match="failed on 'a'"):
             store.read("a")
+        require_writable(store)  # which waits for it when it comes to that
+
+
+def test_credentials_that_renewing_leaves_expired_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "hush", "SessionToken": "hush"}
+    (tmp_path / "given.json").write_text(json.dumps(given | {"Expiration": "2020-01-01T00:00:00Z"}))
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = cat {tmp_path / 'given.json'}\n")
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    with pytest.raises(StoreError, match=r"have expired.*renew them") as caught:
+        S3Store("s3://b/x", endpoint="http://127.0.0.1:9").read("a")
+    assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("uri", ["s3://", "s3:///x", "file:/x", "s3://b/../x", "s3://b/x?y=z"])
