@@ -19,7 +19,7 @@ from infra.errors import InputError, MissingError
 from infra.settings import masked
 from sweep.records import journal
 from sweep.records.content import content_digest, refuse_passwords
-from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 from sweep.records.rows import ArmRow, Json, TrialRow
 from sweep.records.schema import arms as arms_table
 from sweep.records.schema import attempts as attempts_table
@@ -49,15 +49,13 @@ def register(
             holds a password.
     """
     refuse_passwords(sweep.spec_json)
-    found = connection.execute(
-        sa.select(sweeps.c.spec, sweeps.c.storage).where(sweeps.c.sweep_id == sweep.sweep_id)
-    ).first()
+    found = connection.execute(sa.select(sweeps).where(sweeps.c.sweep_id == sweep.sweep_id)).first()
     if found is not None:
-        _refuse_other_content(sweep, found.spec, found.storage)
+        _refuse_other_content(connection, sweep, found)
         connection.execute(
             sa.update(sweeps)
             .where(sweeps.c.sweep_id == sweep.sweep_id)
-            .values(tracking_uri=masked(sweep.tracking_uri))
+            .values(tracking_uri=masked(sweep.tracking_uri), storage=sweep.storage)
         )
         replace_spec(connection, sweep.sweep_id, sweep.spec_json, now=sweep.created)
         if found.spec != sweep.spec_json:
@@ -193,17 +191,26 @@ def require_sweep(connection: Connection, sweep_id: str) -> SweepState:
     return SweepState(state)
 
 
-def _refuse_other_content(sweep: NewSweep, known_spec: Json, known_storage: str) -> None:
-    if content_digest(sweep.spec_json) != content_digest(known_spec):
+def _refuse_other_content(connection: Connection, sweep: NewSweep, known: sa.Row[Any]) -> None:
+    if content_digest(sweep.spec_json) != content_digest(known.spec):
         raise InputError(
             f"sweep {sweep.sweep_id} is registered with another sweep file; give this one "
             "another name"
         )
-    if sweep.storage != known_storage:
+    if sweep.storage != known.storage and _may_have_files(connection, known):
         raise InputError(
-            f"sweep {sweep.sweep_id} keeps its files in {known_storage}, now {sweep.storage} is "
+            f"sweep {sweep.sweep_id} keeps its files in {known.storage}, now {sweep.storage} is "
             "asked for; set RMSWEEP_STORAGE (or `storage` in the file) back, or rename the sweep"
         )
+
+
+def _may_have_files(connection: Connection, sweep: sa.Row[Any]) -> bool:
+    """Whether a driver has it or had it begin; a store that was refused can be corrected before."""
+    begun = sa.select(attempts_table.c.attempt_id).where(
+        attempts_table.c.sweep_id == sweep.sweep_id
+    )
+    held = sweep.driver is not None or sweep.state in ENDED_SWEEP_STATES
+    return held or connection.execute(begun.limit(1)).first() is not None
 
 
 def _refuse_other_identities(

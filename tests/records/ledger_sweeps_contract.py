@@ -109,11 +109,25 @@ class LedgerSweepsContract:
             register(ledger, spec_json={"name": "other"})
         with pytest.raises(InputError, match=r"arm-1 seed 0 .*now ffffffffffff"):
             register(ledger, trials=changed)
-        with pytest.raises(InputError, match="keeps its files in file:/store"):
-            register(ledger, storage="file:/other")
         assert [view.identity for view in ledger.trials("head-1a2b3c4d")] == [
             identity_of(number) for number in range(4)
         ]
+
+    def test_a_store_is_corrected_until_something_may_be_in_it(self, ledger: Ledger) -> None:
+        register(ledger, storage="s3://nowhere/x")
+        register(ledger, storage="file:/store")
+        assert ledger.sweep("head").storage == "file:/store"
+
+        ledger.acquire_sweep("head-1a2b3c4d", stranger(), TTL)
+        with pytest.raises(InputError, match="keeps its files in file:/store"):
+            register(ledger, storage="file:/other")
+        ledger.release_sweep("head-1a2b3c4d", stranger())
+        register(ledger, storage="file:/third")
+        assert ledger.claim(identity_of(0), "head-1a2b3c4d", stranger(), TTL) is not None
+        with pytest.raises(InputError, match="keeps its files in file:/third"):
+            register(ledger, storage="file:/other")
+
+        assert ledger.sweep("head").storage == "file:/third"
 
     def test_a_password_never_gets_into_the_ledger(self, ledger: Ledger) -> None:
         with pytest.raises(InputError, match=r"tracking\.uri holds a password"):
