@@ -203,7 +203,7 @@ def require_writable(store: ObjectStore) -> None:
         InputError: With what the store says.
         DiskFullError: If it is a folder without space.
     """
-    key = f"tried/{uuid.uuid4().hex}"
+    key = f"tried-{uuid.uuid4().hex}"  # no folder of its own, which would stay
     try:
         store.write(key, b"")
         store.delete(key)
