@@ -81,6 +81,10 @@ def test_servers_and_databases_are_places_to_show_runs(address: str) -> None:
     [
         ("http://me:a:b@c@host/x", "http://me:***@host/x"),
         ("http://:hush@host", "http://:***@host"),
+        ("postgresql://me@server:hush@host/d", "postgresql://me@server:***@host/d"),
+        ("postgresql://me:hu/sh@host/d", "postgresql://me:***@host/d"),
+        ("http://[::1]:5000/x@y", "http://[::1]:5000/x@y"),
+        ("http://me@host:5000/x@y", "http://me@host:5000/x@y"),
         (
             "postgresql://host/d?user=me&password=hush&a=b",
             "postgresql://host/d?user=me&password=***&a=b",
