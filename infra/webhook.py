@@ -43,8 +43,6 @@ class Webhook:
         self._pause = pause_seconds
         self._messages: queue.Queue[Mapping[str, Any]] = queue.Queue(_WAITING)
         self._ending = threading.Event()
-        self._idle = threading.Event()
-        self._idle.set()
         self._thread: threading.Thread | None = None
         self.undelivered = 0
         """Messages given up."""
@@ -61,7 +59,6 @@ class Webhook:
             self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
             self._thread.start()
         try:
-            self._idle.clear()
             self._messages.put_nowait(message)
         except queue.Full:
             self.undelivered += 1
@@ -70,7 +67,10 @@ class Webhook:
         """Wait a while for what is under way, then stop; False if something was not delivered."""
         if self._thread is None:
             return True
-        done = self._idle.wait(timeout_seconds)
+        with self._messages.all_tasks_done:  # of a queue, what `join` waits for without an end
+            done = self._messages.all_tasks_done.wait_for(
+                lambda: not self._messages.unfinished_tasks, timeout_seconds
+            )
         self._ending.set()
         if not done:
             _log.warning("the webhook at %s did not take every message in time", self.shown)
@@ -81,11 +81,9 @@ class Webhook:
             try:
                 message = self._messages.get(timeout=0.2)
             except queue.Empty:
-                self._idle.set()
                 continue
             self._deliver(message)
-            if self._messages.empty():
-                self._idle.set()
+            self._messages.task_done()
 
     def _deliver(self, message: Mapping[str, Any]) -> None:
         pause = self._pause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Iterator
 
@@ -64,11 +65,40 @@ def test_a_receiver_that_never_answers_holds_nobody_up(receiver: Receiver) -> No
 
     assert not webhook.close(0.1)
     assert webhook.undelivered >= 390
-    # Let go, its thread tells of the message it had: here, and not in the log of the next test.
+    _let_go(receiver)
+
+
+def _let_go(receiver: Receiver) -> None:
+    """Have a held thread tell of its message here, and not in the log of the next test."""
     receiver.hold.set()
     for thread in threading.enumerate():
         if thread.name == "webhook":
             thread.join(20)
+
+
+def test_a_message_put_while_the_sender_finds_nothing_is_waited_for(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+
+    class Late(queue.Queue[object]):
+        def get(self, block: bool = True, timeout: float | None = None) -> object:
+            looked.set()
+            return super().get(block, timeout)
+
+        def put_nowait(self, item: object) -> None:
+            looked.clear()
+            assert looked.wait(20)  # the sender found nothing, and looks again
+            super().put_nowait(item)
+
+    monkeypatch.setattr(queue, "Queue", Late)
+    receiver.answers = [0] * 3
+    webhook = Webhook(receiver.address, timeout_seconds=30)
+
+    webhook.send({"text": "a"})
+
+    assert not webhook.close(0.1)
+    _let_go(receiver)
 
 
 def test_the_address_is_in_no_message_log_or_error(
