@@ -158,20 +158,19 @@ def _service_egress(name: str, dns: Manifest) -> list[Manifest]:
     ]
 
 
+_USUAL_PORTS = {"postgresql": 5432, "http": 80}
+
+
 def _outside_ports(deployment: Deployment) -> list[Manifest]:
-    """TLS for all, and the ports the settings name."""
+    """TLS for all, and the ports the settings name or mean by `http://`."""
     given = deployment.places
     ports = {443}
-    for address, usual in (
-        (given.ledger, 5432),
-        (given.tracking, 443),
-        (given.s3_endpoint or "https://s3", 443),
-    ):
+    for address in (given.ledger, given.tracking, given.s3_endpoint or "https://s3"):
         if address == HERE:
             continue
-        host = address.partition("://")[2].partition("/")[0].rpartition("@")[2]
-        _, colon, port = host.rpartition(":")
-        ports.add(int(port) if colon and port.isdigit() else usual)
+        scheme, _, rest = address.partition("://")
+        _, colon, port = rest.partition("/")[0].rpartition("@")[2].rpartition(":")
+        ports.add(int(port) if colon and port.isdigit() else _USUAL_PORTS.get(scheme, 443))
     return [_tcp(port) for port in sorted(ports)]
 
 

@@ -6,11 +6,12 @@ import json
 
 import botocore.session
 from botocore.validate import ParamValidator
+import pytest
 
 from infra.deploy.deployment import HERE, Deployment
 from infra.deploy.rendering import render
 from infra.deploy.variables import DRIVER_SECRETS, STORE_SECRETS
-from tests.infra.deploy.layouts import LAYOUTS, made
+from tests.infra.deploy.layouts import LAYOUTS, OUTSIDE, made
 from tests.infra.deploy.reading_back import compose, kubernetes, pod_specs, walk
 
 
@@ -130,14 +131,23 @@ def test_everything_is_denied_that_is_not_named(deployment: Deployment) -> None:
             assert all(rule.get("to") for rule in spec["egress"])
 
 
-def test_outside_services_are_reached_on_their_own_ports() -> None:
-    (ray, *_) = [
+@pytest.mark.parametrize(
+    ("places", "ports"),
+    [
+        (OUTSIDE, [443, 6543, 9000]),
+        ({"s3_endpoint": "http://s3.lan", "ledger": "postgresql://me@db/l"}, [80, 443, 5432]),
+    ],
+)
+def test_outside_services_are_reached_on_their_own_ports(
+    places: dict[str, str], ports: list[int]
+) -> None:
+    (ray,) = [
         d["spec"]
-        for d in kubernetes(LAYOUTS["outside"])
+        for d in kubernetes(made(places=places))
         if d["kind"] == "NetworkPolicy" and d["metadata"]["name"] == "ray"
     ]
 
-    assert [port["port"] for port in ray["egress"][-1]["ports"]] == [443, 6543, 9000]
+    assert [port["port"] for port in ray["egress"][-1]["ports"]] == ports
 
 
 def test_nobody_may_read_secrets_or_do_anything_to_all(deployment: Deployment) -> None:
