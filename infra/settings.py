@@ -27,7 +27,7 @@ from infra.frozen import Frozen
 
 PREFIX = "RMSWEEP_"
 _PASSWORD = re.compile(
-    # A user may hold an @ (`me@server:...`) and a password a slash; a port before a path is neither.
+    # A user may hold an @ (`me@server:...`), a password a slash; a port before a path is neither.
     r"(?<=://)([^/:\[\s]*):(?:[^/\s]*|(?!\d+/)[^@\s]*)@|"
     r"(?<=[?&])((?:ssl)?password=|(?:access_)?token=|api_key=|secret=)[^&\s]*"
 )

@@ -115,7 +115,7 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
         made = validate(BudgetSpec, budget)
     except InvalidSettings as error:
         raise InvalidSettings(error.findings, "this budget") from error
-    in_dollars = [made.usd, *(stage.usd for stage in made.per_stage.values())]
+    in_dollars = [made.usd, made.per_arm.usd, *(stage.usd for stage in made.per_stage.values())]
     if any(limit is not None for limit in in_dollars) and made.usd_per_gpu_hour is None:
         raise InputError("a limit in dollars needs a price; give usd_per_gpu_hour=... too")
     return made.model_dump(mode="json")

@@ -167,6 +167,7 @@ def test_a_budget_is_changed_and_said_as_an_event(
         ("per_arm.gpu_hour=3", "did you mean 'per_arm.gpu_hours'"),
         ("hours=-1", "expected a number above 0"),
         ("usd=10", "needs a price"),
+        ("per_arm.usd=10", "needs a price"),
         ("trials=many", "expected a whole number"),
     ],
 )
