@@ -100,12 +100,13 @@ def fork(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(written_spec(spec, row.sweep_id), encoding="utf-8")
     for line in change_lines(asked_changes(row.spec_json, spec.model_dump(mode="json"))):
-        out.print(line, style="dim", soft_wrap=True)
+        out.print(line, style="dim", soft_wrap=True, markup=False)
     reused = len(plan.trials) - len(plan.to_execute)
     out.print(
         f"wrote {path}: {counted(len(plan.arms), 'arm')}, "
         f"{counted(len(plan.trials), 'trial')}, {reused} reused, "
-        f"{len(plan.to_execute)} to train; `rmsweep run {path}` runs it"
+        f"{len(plan.to_execute)} to train; `rmsweep run {path}` runs it",
+        markup=False,
     )
 
 

@@ -73,7 +73,7 @@ def ensemble(
         print_json(result.to_json())
         return
     _print(result, [] if foreign is None else foreign.notes)
-    out.print(f"ensemble: {path}", soft_wrap=True)
+    out.print(f"ensemble: {path}", soft_wrap=True, markup=False)
 
 
 def _foreign(folder: Path | None) -> ForeignScores | None:
@@ -142,5 +142,5 @@ def _print(result: EnsembleResult, notes: tuple[str, ...] | list[str]) -> None:
     if result.diversity is not None:
         out.print(result.diversity.text, soft_wrap=True)
     for note in (*notes, *result.notes, *(f"left out: {why}" for why in result.left_out[:8])):
-        out.print(note, soft_wrap=True)
+        out.print(note, soft_wrap=True, markup=False)
     out.print(f"accuracy on test: {number_text(result.accuracy)}")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from infra.errors import InputError, MissingError
 from sweep.cli.console import (
@@ -124,7 +125,8 @@ def show(
         )
         return
     out.print(
-        f"[bold]{row.sweep_id}[/bold]  {shown_state(row)}  {row.spec_json.get('question', '')}"
+        f"[bold]{row.sweep_id}[/bold]  {shown_state(row)}  "
+        f"{escape(row.spec_json.get('question', ''))}"
     )
     metric = _objective_metric(row)
     shown = metric.rpartition("/")[2]
@@ -265,7 +267,7 @@ def _show_trial(ledger: Ledger, view: TrialView, notes: list[str], *, json: bool
             }
         )
         return
-    out.print(f"[bold]{view.arm}[/bold] seed {view.seed}  {view.state}  {view.identity}")
+    out.print(f"[bold]{escape(view.arm)}[/bold] seed {view.seed}  {view.state}  {view.identity}")
     print_metrics(view.metrics)
     rows = [
         (

@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from sweep.cli.console import counted, duration_text, out, print_table
 from sweep.cli.plan_facts import footprints_of, plan_facts, size_text, trials_by_arm
 from sweep.cli.stages_view import print_stages, stages_json, trial_json
@@ -34,14 +36,14 @@ def print_plan(plan: SweepPlan, waits: dict[str, str]) -> None:
     """
     from sweep.engine.growing.rules import grows
 
-    out.print(f"[bold]{plan.sweep_id}[/bold]  {plan.spec.question}")
+    out.print(f"[bold]{plan.sweep_id}[/bold]  {escape(plan.spec.question)}")
     if len(plan.arms) <= ARMS_SHOWN:
         _print_arms(plan, waits)
     else:
         _print_levels(plan)
     print_stages(plan)
     for line in _design_lines(plan):
-        out.print(line, style="dim", soft_wrap=True)
+        out.print(line, style="dim", soft_wrap=True, markup=False)
     out.print(_counted(plan, waits))
     if grows(plan.spec):
         out.print(_grown(plan), style="yellow", soft_wrap=True)

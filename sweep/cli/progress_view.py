@@ -61,7 +61,7 @@ class ProgressView:
             self._live.update(progress_panel(figures, title=self._title))
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + PLAIN_SECONDS
-            out.print(_line(figures), soft_wrap=True)
+            out.print(_line(figures), soft_wrap=True, markup=False)
 
 
 def progress_panel(figures: Progress, *, title: str, note: str = "") -> RenderableType:

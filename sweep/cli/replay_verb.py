@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from sweep.cli.console import duration_text, out, print_json, print_table
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile
@@ -58,7 +59,7 @@ def replay(  # noqa: PLR0917 -- typer declares options in signatures
 
 
 def _show(outcome: ReplayOutcome) -> None:
-    out.print(f"[bold]{outcome.sweep_id}[/bold]  {outcome.state}: {outcome.reason}")
+    out.print(f"[bold]{outcome.sweep_id}[/bold]  {outcome.state}: {escape(outcome.reason)}")
     rows = [
         (
             duration_text(each.spent_seconds),
@@ -81,5 +82,6 @@ def _show(outcome: ReplayOutcome) -> None:
         f"{duration_text(outcome.full_device_seconds)}"
     )
     best = f"{outcome.best_configuration} ({outcome.best_value:.5g})"
-    out.print(f"best of the table in hindsight: {best}; of this sweep: {outcome.best_in_sweep:.5g}")
+    reached = f"of this sweep: {outcome.best_in_sweep:.5g}"
+    out.print(f"best of the table in hindsight: {best}; {reached}", markup=False)
     out.print(f"stopping early {outcome.early_stopping}")

@@ -85,7 +85,8 @@ def stop(
     if arms:
         for arm in arms:
             ledger.request_arm_stop(row.sweep_id, arm)
-            out.print(f"{row.sweep_id}: {arm} is stopped; what runs of it checkpoints first")
+            stopped = f"{row.sweep_id}: {arm} is stopped; what runs of it checkpoints first"
+            out.print(stopped, markup=False)
         return
     if row.state in ENDED_SWEEP_STATES:
         out.print(f"{row.sweep_id}: it has {row.state} already; there is nothing to stop")
@@ -150,7 +151,8 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
     else:
         out.print(
             f"{plan.sweep_id} {result.state} after {duration_text(spent.wall_seconds)}"
-            + (f": {result.reason}" if result.reason else "")
+            + (f": {result.reason}" if result.reason else ""),
+            markup=False,
         )
     sys.stdout.flush()
     return 0 if result.state == "succeeded" else FAILED

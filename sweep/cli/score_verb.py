@@ -71,7 +71,7 @@ def score(
         _print(table)
     else:
         went_on = f", {outcome.resumed_parts} parts found" if outcome.resumed_parts else ""
-        out.print(f"{outcome.responses} scores{went_on}: {to}", soft_wrap=True)
+        out.print(f"{outcome.responses} scores{went_on}: {to}", soft_wrap=True, markup=False)
 
 
 class _Bar:

@@ -104,7 +104,7 @@ def train(  # noqa: PLR0917 -- typer declares options in signatures
         print_json({"identity": identity, "folder": str(place), **found})
         return
     print_metrics(outcome.metrics)
-    out.print(f"model, scores and record: {place}", soft_wrap=True)
+    out.print(f"model, scores and record: {place}", soft_wrap=True, markup=False)
 
 
 def evaluate(

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from infra.errors import MissingError
@@ -81,3 +83,17 @@ def test_of_several_trials_that_fit_those_are_named(made: MadeSweep) -> None:
 
     meant = ", ".join(f"{view.arm}/{view.seed} ({view.identity})" for view in trials[1:])
     assert str(told.value) == f"2 trials are named 'ab'; expected one of {meant}"
+
+
+def test_a_question_with_brackets_is_shown_as_it_was_written(
+    rmsweep: Command, tmp_path: Path
+) -> None:
+    question = "Which head [a-c], and [/why]?"
+    file = tmp_path / "sweep.yaml"
+    asked = {"name": "asked", "question": question, "axes": {"head.layers": [1, 2]}}
+    file.write_text(yaml.safe_dump({**asked, "baseline": "basereward-tiny"}))
+
+    answer = rmsweep("check", str(file))
+
+    assert answer.code == 0
+    assert question in answer.out
