@@ -15,6 +15,7 @@ from analysis.ensembles.panel import Panel, outcomes
 from analysis.statistics.components import Floats
 from analysis.statistics.paired import Convention
 from trainer.members.combining import Combiner, WeightedSum
+from trainer.members.member_scores import Weights
 
 ROUNDS = 30
 """Most picks; Caruana et al. see no gain beyond."""
@@ -31,15 +32,19 @@ def greedy(panel: Panel, *, start: int, bags: int) -> Combiner:
         bags: Average the selections from as many random halves of the candidates, which fits the
             pairs less closely; 0 selects once, from all.
     """
+    weights = selected(panel, panel.z_margins, start=start, bags=bags)
+    return Combiner(normalizations=panel.z_scores, rule=WeightedSum(weights=weights))
+
+
+def selected(panel: Panel, margins: Floats, *, start: int, bags: int) -> Weights:
+    """As `greedy`, from the panel's `(M, P)` margins on the scale they will be added up on."""
     better = np.flatnonzero(panel.accuracies > CHANCE)
     rows = better if len(better) else panel.best_first[:1]
     weights = np.zeros(panel.size)
     weights[rows] = bagged_weights(
-        panel.z_margins[rows], start=start, bags=bags, convention=panel.convention
+        margins[rows], start=start, bags=bags, convention=panel.convention
     )
-    return Combiner(
-        normalizations=panel.z_scores, rule=WeightedSum(weights=tuple(weights.tolist()))
-    )
+    return tuple(weights.tolist())
 
 
 def bagged_weights(

@@ -51,34 +51,41 @@ def side_by_side(
 ) -> Candidates:
     """The first candidates that can be compared, on the items all of them share.
 
+    Of different sets of items the one of middling size is what others are held against: a model
+    with a few easy items may well be the best, and must not take the others' items from them.
+
     Args:
         candidates: Best first.
-        at_most: Stops reading when so many have joined.
+        at_most: Stops reading when so many have usable scores.
         left_out: Gets a line for every one that cannot join.
 
     Raises:
         InputError: If fewer than two can, no pair is left, or selection and report share items.
     """
-    joined: list[Candidate] = []
-    common: dict[str, pd.DataFrame] = {}
-    seen: dict[str, int] = {}
+    read: list[tuple[Candidate, dict[str, pd.DataFrame]]] = []
     for candidate in candidates:
-        if len(joined) == at_most:
+        if len(read) == at_most:
             left_out.append(
                 f"{candidate.label} and those ranked below it: members are chosen from {at_most} "
                 "models, the best by all validation pairs, so that figures of held-out pairs "
                 "flatter somewhat (--at-most N takes more)"
             )
             break
-        frames = {"validation": candidate.validation}
-        if candidate.test is not None:
-            frames["test"] = candidate.test
-        fitting = _join(frames, common)
+        own = _join(_frames(candidate), {})
+        if isinstance(own, str):
+            left_out.append(f"{candidate.label}: {own}")
+        else:
+            read.append((candidate, own))
+    joined: list[Candidate] = []
+    common = _middling([own for _, own in read])
+    seen: dict[str, int] = {}
+    for candidate, _ in read:
+        fitting = _join(_frames(candidate), common)
         if isinstance(fitting, str):
             left_out.append(f"{candidate.label}: {fitting}")
             continue
         common = fitting
-        for part, frame in frames.items():
+        for part, frame in _frames(candidate).items():
             seen[part] = max(seen.get(part, 0), frame["item_id"].nunique())
         joined.append(candidate)
     if len(joined) < 2:
@@ -127,15 +134,23 @@ def beside(
 
 def misfit(candidate: Candidate, shared: Mapping[str, pd.DataFrame]) -> str:
     """Why a candidate cannot be judged on all of these items; empty when it can."""
-    frames = {"validation": candidate.validation}
-    if candidate.test is not None:
-        frames["test"] = candidate.test
-    fitting = _join(frames, shared)
+    fitting = _join(_frames(candidate), shared)
     if isinstance(fitting, str):
         return fitting
     if any(len(fitting[part]) < len(frame) for part, frame in shared.items()):
         return "it was not scored on every item the others share"
     return ""
+
+
+def _frames(candidate: Candidate) -> dict[str, pd.DataFrame]:
+    frames = {"validation": candidate.validation}
+    return frames if candidate.test is None else frames | {"test": candidate.test}
+
+
+def _middling(owned: Sequence[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """The first of those with the lower median of responses; none of none."""
+    sizes = [sum(map(len, own.values())) for own in owned]
+    return owned[sizes.index(sorted(sizes)[(len(sizes) - 1) // 2])] if owned else {}
 
 
 def _test_panel(members: Sequence[Candidate], common: Mapping[str, pd.DataFrame]) -> Panel | None:
@@ -149,7 +164,7 @@ def _join(
 ) -> dict[str, pd.DataFrame] | str:
     """The items left with one more candidate, by benchmark, or why it cannot join."""
     if common and set(frames) != set(common):
-        return "scored on other benchmarks than the best model"
+        return "scored on other benchmarks than the others"
     left = {}
     for part, frame in frames.items():
         finite = np.isfinite(frame["score"].to_numpy(dtype=np.float64))
@@ -168,14 +183,14 @@ def _join(
             continue
         both = common[part].merge(own[[*RESPONSE_KEY, "rank"]], on=RESPONSE_KEY, how="left")
         if (both["rank_y"].notna() & (both["rank_x"] != both["rank_y"])).any():
-            return f"its {part} items carry other labels than the best model's"
+            return f"its {part} items carry other labels than the others'"
         # An item takes part as a whole or not at all.
         lacking = set(both["item_id"][both["rank_y"].isna()])
         kept = common[part][~common[part]["item_id"].isin(lacking)]
         if len(kept) < SHARED_AT_LEAST * len(common[part]):
             return (
                 f"scored on other {part} items: it has {kept['item_id'].nunique()} of the "
-                f"{common[part]['item_id'].nunique()} the better models share"
+                f"{common[part]['item_id'].nunique()} the others share"
             )
         left[part] = kept
     return left

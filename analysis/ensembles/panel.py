@@ -145,6 +145,8 @@ def make_panel(
 ) -> Panel:
     """A panel from one table per member, each with one row per response.
 
+    Items of a single response decide no pair and are left out: some rules compare responses.
+
     Args:
         frames: By member: columns item_id, response, rank, score, group_id, category, source and
             modality; all have the same responses, in any order.
@@ -161,6 +163,10 @@ def make_panel(
     for name, frame in ordered.items():
         if not frame[RESPONSE_KEY].equals(first[RESPONSE_KEY]):
             raise ValueError(f"member {name} was scored on other responses than the first member")
+    compared = first["item_id"].duplicated(keep=False)
+    if not compared.all():
+        ordered = {n: frame[compared].reset_index(drop=True) for n, frame in ordered.items()}
+        first = next(iter(ordered.values()))
     items = pd.factorize(first["item_id"])[0].astype(np.int64)
     chosen, rejected = _pairs(items, first["rank"].to_numpy())
     group_codes, group_names = pd.factorize(first["group_id"].iloc[chosen])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.ensembles.averages import z_average
-from analysis.ensembles.greedy import greedy
+from analysis.ensembles.averages import equal
+from analysis.ensembles.greedy import selected
 from analysis.ensembles.panel import Panel
-from trainer.members.combining import Combiner, Routed, WeightedSum
+from trainer.members.combining import Combiner, Routed
 from trainer.members.member_scores import RouteBy, Weights
 
 FEWEST_GROUPS = 20
@@ -28,9 +28,12 @@ def routing(panel: Panel, *, by: RouteBy, size: int) -> Combiner:
     """
 
     def weights(part: Panel) -> Weights:
-        fit = z_average(part, size=size) if size else greedy(part, start=1, bags=0)
-        assert isinstance(fit.rule, WeightedSum)
-        return fit.rule.weights
+        if size:
+            return equal(part, size)
+        # A kind's own unit may be another than that of all items, by which scores are added up.
+        scales = zip(panel.z_scores, part.scores, strict=True)
+        normal = np.array([scale.apply(scores) for scale, scores in scales])
+        return selected(part, part.margins(normal), start=1, bags=0)
 
     routes = {
         key: weights(panel.only(mine))

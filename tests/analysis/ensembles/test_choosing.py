@@ -117,6 +117,40 @@ def test_members_scored_on_other_items_are_intersected_and_it_is_said(tmp_path: 
     assert result.validation_items == 345
 
 
+def test_a_model_with_a_few_items_is_left_out_however_good_it_is_there(tmp_path: Path) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.0))
+    best, *_ = trial_candidates(
+        [read_sweep(made.ledger, made.sweep_id)], validation="validation", test="test", left_out=[]
+    )
+    key = score_key(best.identity, "validation")
+    few = read_scores(made.store.read(key)).slice(0, 40)
+    made.store.write(key, write_scores(few))
+
+    result = choose_ensemble(
+        [read_sweep(made.ledger, made.sweep_id)], asked=Asked(method="average")
+    )
+
+    assert result.validation_items == 400
+    assert f"{best.label}: scored on other validation items: it has 20 of the 400" in str(
+        result.left_out
+    )
+
+
+@pytest.mark.parametrize("method", ["majority", "probability"])
+def test_items_of_one_response_decide_nothing_and_stop_nothing(tmp_path: Path, method: str) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=80, own_noise=1.0))
+    for trial in made.ledger.trials(made.sweep_id):
+        for benchmark in ("validation", "test"):
+            key = score_key(trial.identity, benchmark)
+            made.store.write(key, write_scores(read_scores(made.store.read(key)).slice(1)))
+
+    result = choose_ensemble([read_sweep(made.ledger, made.sweep_id)], asked=Asked(method=method))
+
+    assert result.validation_items == 79
+    assert result.evidence is not None
+    assert result.evidence.comparison.items == 79
+
+
 def test_methods_are_shown_a_shortlist_of_all_models(tmp_path: Path) -> None:
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 1.0}), own_noise=1.2))
     tables = read_sweep(made.ledger, made.sweep_id)

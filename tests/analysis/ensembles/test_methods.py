@@ -202,6 +202,25 @@ def test_routing_gives_each_kind_the_member_that_is_good_at_it() -> None:
     assert routed.mean() > together.mean() + 0.03
 
 
+def test_a_route_chosen_greedily_is_not_worse_on_its_kind_than_the_best_member() -> None:
+    generator = np.random.default_rng(19)
+    pairs = 200
+    kinds = [("a", "b")[pair % 2] for pair in range(pairs)]
+    truth = np.stack([generator.normal(0.6, 1, pairs), np.zeros(pairs)], axis=1)
+    scores = []
+    for units, noise in (((1.0, 1.0), 0.6), ((1.0, 40.0), 1.5), ((40.0, 1.0), 0.7)):
+        unit = np.resize(units, pairs)[:, None]  # a member may tell kinds apart by its unit alone
+        scores.append(((truth + noise * generator.normal(0, 1, truth.shape)) * unit).ravel())
+    panel = panel_of(np.array(scores), kinds=kinds)
+
+    routed = panel.combined(routing(panel, by="category", size=0)) > 0
+
+    alone = panel.margins(panel.scores) > 0
+    for kind in "ab":
+        mine = np.array(kinds) == kind
+        assert routed[mine].mean() >= alone[:, mine].mean(axis=1).max()
+
+
 def test_a_kind_that_validation_hardly_showed_gets_the_weights_for_all() -> None:
     panel = made_panel([0.5, 1.0], pairs=100)
     panel.responses.category[:4] = "rare"
