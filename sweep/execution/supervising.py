@@ -98,8 +98,8 @@ class Supervisor:
                     self._say(f"{RESTARTS} drivers ended before the sweep did; giving up")
                     return code
                 self._pause_before_next(code, failures)
-            if self._stopped() or self._standing() == "over":
-                return INTERRUPTED
+            if self._stopped() or (standing != "held" and self._standing() == "over"):
+                return INTERRUPTED  # how another driver ended it, the next one here tells
 
     def stop(self, number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
         """Pass the signal on: the driver checkpoints what runs, and no other follows."""
