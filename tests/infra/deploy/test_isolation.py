@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import botocore.session
-from botocore.validate import ParamValidator
 import pytest
+from botocore.validate import ParamValidator
 
 from infra.deploy.deployment import HERE, Deployment
 from infra.deploy.rendering import render
