@@ -118,9 +118,7 @@ def check_sanity(
     validation = tables.margins(selection, purpose="selection", arms=shown)
     return Sanity(
         calibration=tuple(_calibration(arm, test, validation) for arm in shown),
-        length=tuple(
-            bias for arm in shown if (bias := _length_bias(arm, test, outcomes)) is not None
-        ),
+        length=tuple(bias for arm in shown if (bias := _length_bias(arm, test)) is not None),
         position=_position_bias(tables, outcomes.benchmark),
         resampled=tuple(islice(resampled(shown, tables.baseline, outcomes), RESAMPLED_ARMS)),
         warnings=(
@@ -158,7 +156,7 @@ def _calibration(arm: str, test: Margins, validation: Margins) -> ArmCalibration
     )
 
 
-def _length_bias(arm: str, test: Margins, outcomes: Outcomes) -> LengthBias | None:
+def _length_bias(arm: str, test: Margins) -> LengthBias | None:
     gap = np.sign(test.pairs["length_gap"].to_numpy(dtype=np.float64))
     unequal = gap != 0
     rows = [row for row, trial in enumerate(test.trials) if trial[0] == arm]
@@ -172,7 +170,9 @@ def _length_bias(arm: str, test: Margins, outcomes: Outcomes) -> LengthBias | No
     return LengthBias(
         arm=arm,
         excess=compare_differences(
-            prefers[rows_known] - longer, outcomes.codes[unequal], convention="ties count half"
+            prefers[rows_known] - longer,
+            test.pairs["group_id"].to_numpy(dtype=object)[unequal],
+            convention="ties count half",
         ),
         longer_better=float(longer.mean()),
     )
@@ -218,10 +218,15 @@ def _twins_looked_for(outcomes: Outcomes) -> str:
 
 
 def _twins(outcomes: Outcomes) -> list[str]:
-    """Trials that were right on the very same pairs: what tells them apart changed nothing."""
+    """Trials that were right on the very same pairs: what tells them apart changed nothing.
+
+    Models that are right on all pairs, or on none, agree for that alone.
+    """
     alike: dict[bytes, list[tuple[str, int]]] = {}
     for trial, row in zip(outcomes.trials, outcomes.values, strict=True):
-        alike.setdefault(np.asarray(row == 1).tobytes(), []).append(trial)
+        right, known = row == 1, np.isfinite(row)
+        if 0 < right.sum() < known.sum():
+            alike.setdefault(np.asarray(right).tobytes(), []).append(trial)
     said: list[str] = []
     if len(outcomes.pairs) < TWIN_PAIRS:
         return said

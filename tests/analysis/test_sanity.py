@@ -35,6 +35,36 @@ def test_items_of_validation_that_are_on_test_under_another_group_are_a_leak(
     assert warning.startswith("5 items, such as test-00000, are named alike in validation and test")
 
 
+def test_arms_that_a_report_does_not_look_at_may_have_been_scored_on_more_items(
+    tmp_path: Path,
+) -> None:
+    arms = one_axis({"a": 1.0, "b": 1.2})
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=60, seeds=1))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    (first,) = [trial for trial in tables.succeeded() if trial.arm == "baseline"]
+    key = score_key(first.identity, "test")
+    made.store.write(key, write_scores(read_scores(made.store.read(key)).slice(20)))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    outcomes = ablate(tables).outcomes
+
+    (bias,) = check_sanity(tables, outcomes, arms=["baseline"]).length
+
+    assert len(outcomes.pairs) == 60
+    assert bias.excess.items <= 50
+
+
+@pytest.mark.parametrize("skill", [40.0, -40.0], ids=["all", "none"])
+def test_models_that_are_right_on_all_pairs_or_none_are_not_suspect(
+    tmp_path: Path, skill: float
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": skill, "b": skill}), items=60, seeds=2))
+    tables = read_sweep(made.ledger, made.sweep_id)
+    outcomes = ablate(tables).outcomes
+
+    assert set(outcomes.values.ravel()) == {float(skill > 0)}
+    assert check_sanity(tables, outcomes).warnings == ()
+
+
 def test_scores_that_are_no_number_are_counted_by_trial(tmp_path: Path) -> None:
     made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0}), items=60, seeds=2))
     some, every = read_sweep(made.ledger, made.sweep_id).succeeded()
