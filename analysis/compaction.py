@@ -16,6 +16,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.layouts import LAYOUT_SCHEMA, Block, Layout, Layouts, Scored
-from infra.errors import StoreError
+from infra.errors import MissingObjectError, StoreError
 from infra.object_store import ObjectStore
 
 PART_TRIALS = 256
@@ -62,8 +63,17 @@ class Compaction:
     def blocks(self, members: Sequence[Member]) -> Iterator[Block]:
         """The members' scores, part by part; those without scores are left out."""
         wanted = {member.key for member in members}
+        gone: set[str] = set()
         for part in dict.fromkeys(self.held[key] for key in wanted if key in self.held):
-            yield _rows(self.read_part(part), {k for k in wanted if self.held.get(k) == part})
+            mine = {key for key in wanted if self.held.get(key) == part}
+            try:
+                block = self.read_part(part)
+            except MissingObjectError:
+                gone |= mine  # another report has joined the part with others meanwhile
+            else:
+                yield _rows(block, mine)
+        if gone:
+            yield from self._found_again(gone)
         for block in self.loose:
             yield _rows(block, wanted)
 
@@ -73,6 +83,16 @@ class Compaction:
         digests = [self.layout_of[part] for part in sorted(parts)]
         digests += [block.layout.digest for block in self.loose]
         return [self.layouts[digest] for digest in dict.fromkeys(digests)]
+
+    def _found_again(self, keys: set[str]) -> Iterator[Block]:
+        now = _opened(self.store, self.prefix)
+        if not keys <= now.held.keys():
+            raise StoreError(
+                f"compacted scores below {self.prefix} vanished while they were read; run the "
+                "command again, which makes them anew"
+            )
+        for part in dict.fromkeys(now.held[key] for key in keys):
+            yield _rows(now.read_part(part), {key for key in keys if now.held[key] == part})
 
     def read_part(self, part: str) -> Block:
         """A part as it is stored."""
@@ -122,7 +142,7 @@ def compact(
 
 def _opened(store: ObjectStore, prefix: str) -> Compaction:
     found = Compaction(store=store, prefix=prefix)
-    keys = store.keys(f"{prefix}/")
+    keys = dict.fromkeys(store.keys(f"{prefix}/"))
     for key in keys:
         name = key.removeprefix(f"{prefix}/")
         if name.startswith("layout-"):
@@ -131,10 +151,13 @@ def _opened(store: ObjectStore, prefix: str) -> Compaction:
             found.layouts[digest] = Layout(digest=digest, rows=rows.combine_chunks())
     for key in keys:
         digest, _, name = key.removeprefix(f"{prefix}/").partition("/")
-        if digest in found.layouts and name.endswith(".json"):
-            part = key.removesuffix(".json") + ".parquet"
+        part = key.removesuffix(".json") + ".parquet"
+        if digest not in found.layouts or not name.endswith(".json") or part not in keys:
+            continue
+        with suppress(MissingObjectError):  # another report has joined the part meanwhile
+            listed = json.loads(store.read(key))
             found.layout_of[part] = digest
-            for member in json.loads(store.read(key)):
+            for member in listed:
                 found.held.setdefault(member, part)
     return found
 
@@ -149,7 +172,10 @@ def _add(found: Compaction, digest: str, ready: list[tuple[Member, Scored]]) -> 
         scores=np.array([scored.scores for _, scored in ready]),
     )
     small = _with_room(found, digest, PART_TRIALS - len(ready))
-    whole = _joined([*map(found.read_part, small), block])
+    try:
+        whole = _joined([*map(found.read_part, small), block])
+    except MissingObjectError:
+        small, whole = [], block
     name = hashlib.sha256("\n".join(whole.keys).encode()).hexdigest()[:24]
     part = f"{found.prefix}/{digest}/{name}.parquet"
     try:

@@ -142,6 +142,46 @@ def test_a_driver_killed_between_part_and_list_leaves_nothing_that_counts(folder
     assert folder.read == ["a", "a"]
 
 
+def test_two_reports_at_once_leave_each_other_all_scores(folder: Folder) -> None:
+    folder.tables = {"a": _table(0)}
+    slow = folder.bring_up_to_date()
+    folder.tables["b"] = _table(1)
+    folder.bring_up_to_date()
+
+    (block,) = slow.blocks(folder.members[:1])
+
+    assert block.scores[0].tolist() == folder.tables["a"]["score"].to_pylist()
+
+
+def test_a_report_that_adds_while_another_joins_loses_nothing(folder: Folder) -> None:
+    folder.tables = {"a": _table(0)}
+    folder.bring_up_to_date()
+    other = Folder(folder.store.root)
+    other.tables = folder.tables | {"c": _table(2)}
+    folder.tables["b"] = _table(1)
+
+    def read_while_another_joins(member: Member) -> pa.Table:
+        other.bring_up_to_date()
+        return folder.tables[member.identity]
+
+    found = compact(folder.store, "tables/s/test", folder.members, read_while_another_joins)
+
+    blocks = list(found.blocks(folder.members))
+    assert sorted(name for block in blocks for name in block.identities) == ["a", "b"]
+    folder.tables |= other.tables
+    assert sorted(folder.scores()) == ["a", "b", "c"]
+
+
+def test_a_part_that_is_lost_costs_time_alone(folder: Folder) -> None:
+    folder.tables = {"a": _table(0)}
+    folder.bring_up_to_date()
+    for key in folder.store.keys(""):
+        if key.endswith(".parquet") and "layout-" not in key:
+            folder.store.delete(key)
+
+    assert folder.scores()["a"] == folder.tables["a"]["score"].to_pylist()
+
+
 def _right(made: MadeSweep) -> list[float]:
     tables = read_sweep(made.ledger, made.sweep_id)
     values: list[float] = tables.outcomes("test", purpose="reporting").values[0].tolist()
