@@ -82,6 +82,7 @@ def _show(outcome: ReplayOutcome) -> None:
         f"{duration_text(outcome.full_device_seconds)}"
     )
     best = f"{outcome.best_configuration} ({outcome.best_value:.5g})"
-    reached = f"of this sweep: {outcome.best_in_sweep:.5g}"
-    out.print(f"best of the table in hindsight: {best}; {reached}", markup=False)
+    ends = outcome.best_in_sweep
+    reached = "none" if ends is None else f"{ends:.5g}"
+    out.print(f"best of the table in hindsight: {best}; of this sweep: {reached}", markup=False)
     out.print(f"stopping early {outcome.early_stopping}")

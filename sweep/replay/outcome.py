@@ -52,9 +52,9 @@ class ReplayOutcome:
     best_value: float
     incumbents: tuple[Incumbent, ...]
     """Each better than the one before."""
-    best_in_sweep: float
-    """What the best of the sweep's own arms ends with: regret beyond it is the design's. NaN where
-    none was trained, as when the table answers no point of a search."""
+    best_in_sweep: float | None
+    """What the best of the sweep's own arms ends with: regret beyond it is the design's. None where
+    none of them ends with a number, as when the table answers no point of a search."""
     early_stopping: str
     """`paid`, `lost` or `not used`, and why, in a sentence."""
 
@@ -84,7 +84,7 @@ def replay_outcome(plan: ReplayPlan, driver: SimulatedDriver, *, seconds: float)
     best, value = table.best
     means = [table.final_means[name] for name in configurations.values()]
     known = [table.sign * mean for mean in means if math.isfinite(mean)]
-    in_sweep = table.sign * max(known, default=math.nan)
+    in_sweep = table.sign * max(known) if known else None
     incumbents = _incumbents(view, driver.traces, table, configurations)
     stopped = len({trial.arm for trial in view.trials if trial.stopped})
     spent = view.spent.device_seconds
@@ -143,14 +143,14 @@ def _incumbents(
 
 def _early_stopping(
     incumbents: Sequence[Incumbent],
-    in_sweep: float,
+    in_sweep: float | None,
     table: CurveTable,
     stopped: int,
     share: float,
 ) -> str:
     if not stopped:
         return "not used: no arm was stopped"
-    if not incumbents:
+    if not incumbents or in_sweep is None:
         return f"lost: {stopped} arms were stopped and none was trained to its end"
     lost = table.sign * (in_sweep - incumbents[-1].value)
     spread = float(np.nanstd(list(table.final_means.values())))

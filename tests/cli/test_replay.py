@@ -45,6 +45,22 @@ def test_a_replay_tells_regret_and_what_was_saved(
     assert told["early_stopping"].startswith("paid")
 
 
+def test_a_replay_whose_arms_all_diverge_says_so_in_words_and_in_json(
+    files: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep, table = files
+    curves = Path(table).with_name("curves.csv")
+    curves.write_text(CURVES.replace("c1,9,9,0.1\n", "c1,9,9,nan\n"))
+    asked = ["replay", sweep, "--curves", table, "--set", "axes={name: [c1]}"]
+
+    assert run([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert run(asked) == 0
+
+    assert (told["best_in_sweep"], told["regret"]) == (None, None)
+    assert "of this sweep: none" in capsys.readouterr().out
+
+
 def test_a_replay_is_the_same_again(
     files: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
