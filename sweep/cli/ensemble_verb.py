@@ -110,7 +110,7 @@ def _of_scores(
     from analysis.ensembles.choosing import choose_ensemble
     from analysis.ensembles.result import write_result
 
-    path = to or Path(f"{foreign.folder.name}-ensemble.json")
+    path = to or Path(f"{foreign.folder.resolve().name}-ensemble.json")
     result = choose_ensemble(foreign=foreign, asked=asked)
     write_result(path, result.to_bytes())
     return result, path
