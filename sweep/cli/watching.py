@@ -78,10 +78,7 @@ class Onlooker:
     def _held(self, *, live: bool) -> frozenset[str]:
         """What is said to run, and does: its driver lives."""
         said = frozenset(self._fold.may_run_elsewhere(ONLOOKER))
-        if live or not said:
-            return said
-        trials = self._ledger.trials(self._sweep_id)
-        return said & {trial.identity for trial in trials if trial.live}
+        return said if live or not said else self._ledger.at_work(said)
 
     def row(self) -> SweepRow:
         """The sweep's own row now."""

@@ -62,7 +62,4 @@ class Outlook:
 
     def _held_elsewhere(self) -> frozenset[str]:
         candidates = self._fold.may_run_elsewhere(self._holder.driver)
-        if not candidates:
-            return frozenset()
-        trials = self._ledger.trials(self._fold.sweep_id)
-        return frozenset({each.identity for each in trials if each.live}.intersection(candidates))
+        return self._ledger.at_work(candidates) if candidates else frozenset()

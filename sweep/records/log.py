@@ -112,6 +112,11 @@ class Log:
         with self.database.reading() as connection:
             return reading.list_evaluations(connection, identities)
 
+    def at_work(self, identities: Iterable[str]) -> frozenset[str]:
+        """Of these trials, those that a living driver runs."""
+        with self.database.reading() as connection:
+            return reading.list_at_work(connection, identities, self._clock())
+
     def enqueue_publication(self, sweep_id: str, kind: str, payload: Json) -> int:
         """Ask for something to be shown with a sweep; see `sweep.records.publisher`."""
         now = self._clock()

@@ -69,6 +69,18 @@ def list_trials(connection: Connection, sweep_id: str, now: float) -> list[Trial
     return [_trial_view(row, costs.get(row.identity), row.running_driver in live) for row in rows]
 
 
+def list_at_work(connection: Connection, identities: Iterable[str], now: float) -> frozenset[str]:
+    """Of these trials, those that a living driver runs."""
+    live = holding.live_drivers(connection, now)
+    query = sa.select(attempts.c.identity, attempts.c.driver).where(attempts.c.state == _RUNNING)
+    return frozenset(
+        row.identity
+        for part in _parts(identities)
+        for row in connection.execute(query.where(attempts.c.identity.in_(part)))
+        if row.driver in live
+    )
+
+
 def list_arms(connection: Connection, sweep_id: str) -> list[ArmRow]:
     """A sweep's arms in the order of the plan."""
     query = sa.select(arms).where(arms.c.sweep_id == sweep_id).order_by(arms.c.position)

@@ -45,6 +45,7 @@ class LedgerContract:
         )
         running = ledger.trials("head-1a2b3c4d")[1]
         assert (running.state, running.live, running.step) == (TrialState.RUNNING, True, 20)
+        assert ledger.at_work(map(identity_of, range(3))) == {identity_of(1)}
         clock.now += 30
         assert ledger.spent("head-1a2b3c4d").device_seconds == 60
         ledger.finish_attempt(attempt.attempt_id, TrialState.SUCCEEDED, outcome())

@@ -155,6 +155,8 @@ class LedgerMachine(RuleBasedStateMachine):
         (view,) = views
         assert (view.state, view.step) == (self.state, self.step)
         assert view.live == self.runner_lives()
+        at_work = self.ledger.at_work([identity_of(0), identity_of(1)])
+        assert at_work == ({identity_of(0)} if self.runner_lives() else set())
         attempts = self.ledger.attempts([identity_of(0)])
         running = [attempt for attempt in attempts if attempt.state == TrialState.RUNNING]
         assert len(running) == (self.state is TrialState.RUNNING)
