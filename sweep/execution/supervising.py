@@ -80,13 +80,16 @@ class Supervisor:
         failures = 0
         while True:
             began = time.monotonic()
-            code = self._one_driver()
+            before = self._standing()
+            code = self._one_driver(before)
             standing = self._standing()
+            # The other driver's lease may have lapsed since this one was refused for it.
+            held = standing == "held" or (before == "held" and code == INPUT_IS_WRONG)
             if self._stopped():
                 return INTERRUPTED
             if code == 0 or standing == "over":
                 return code
-            if standing == "held":
+            if held:
                 # If the other driver is dead, as after the loss of a head, its lease lapses.
                 self._say(f"another driver holds the sweep; looking again in {HELD_SECONDS:.0f} s")
                 self._pause(HELD_SECONDS)
@@ -98,7 +101,7 @@ class Supervisor:
                     self._say(f"{RESTARTS} drivers ended before the sweep did; giving up")
                     return code
                 self._pause_before_next(code, failures)
-            if self._stopped() or (standing != "held" and self._standing() == "over"):
+            if self._stopped() or (not held and self._standing() == "over"):
                 return INTERRUPTED  # how another driver ended it, the next one here tells
 
     def stop(self, number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
@@ -116,11 +119,10 @@ class Supervisor:
         self._say(f"the driver {_ended_how(code)} before its sweep; again in {seconds:.0f} s")
         self._pause(seconds)
 
-    def _one_driver(self) -> int:
+    def _one_driver(self, standing: Standing) -> int:
         # A sweep that has begun is gone on with as the ledger has it: its file may know an older
         # budget, or fewer trials.
-        began = self._standing() != "new"
-        command = self._commands["open" if began else "new"]
+        command = self._commands["new" if standing == "new" else "open"]
         self._driver = subprocess.Popen(command, stderr=subprocess.PIPE)
         if self._told_to_stop:  # the signal came while the driver was being started
             self._driver.send_signal(signal.SIGTERM)

@@ -118,6 +118,16 @@ def test_a_sweep_in_another_drivers_hands_is_waited_for_and_then_taken(
     assert "another driver holds the sweep" in said[0]
 
 
+def test_a_driver_refused_for_a_lease_that_lapses_as_it_leaves_is_followed_by_another(
+    supervisor: Callable[..., Supervisor], count: Path
+) -> None:
+    asked = iter(["held", "open", "open", "over"])
+    body = "sys.exit(2 if lived < 1 else 0)"
+
+    assert supervisor(body, standing=lambda lived: next(asked)).run() == 0
+    assert len(count.read_text()) == 2
+
+
 def test_a_sweep_that_another_driver_ended_meanwhile_is_no_interruption(
     supervisor: Callable[..., Supervisor], count: Path
 ) -> None:
