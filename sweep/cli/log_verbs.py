@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import InputError, MissingError
-from sweep.cli.console import out
+from sweep.cli.console import err, out
 from sweep.cli.look_verbs import SHORT, SweepName, find_trial
 from sweep.cli.workplace import Workplace, open_workplace
 
@@ -66,10 +66,17 @@ def _follow(workplace: Workplace, row: SweepRow, view: TrialView | None, rank: i
 def _print_whole(
     workplace: Workplace, row: SweepRow, view: TrialView, rank: int, attempt: int | None
 ) -> None:
+    from sweep.cli.following import log_keys
+
     store = workplace.store(view.storage or row.storage)
     number = attempt if attempt is not None else view.attempts
     key = f"trials/{view.identity}/logs/attempt-{number}/rank-{rank}.txt"
-    if not store.exists(key):
+    keys = log_keys(store, view.identity, rank=rank)
+    if attempt is None and keys and key not in keys:
+        # One that was paused or lost before its ranks began counts in the ledger and wrote nothing.
+        key = keys[-1]
+        err.print(f"the last log there is, {key.split('/logs/')[1]}", style="dim")
+    if key not in keys:
         have = store.keys(f"trials/{view.identity}/logs/")
         listed = ", ".join(name.split("/logs/")[1] for name in have) or "none"
         raise MissingError(

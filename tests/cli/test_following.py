@@ -6,7 +6,7 @@ import pytest
 
 from sweep.cli.following import LogFollower
 from sweep.records.ledger import Ledger
-from sweep.records.lifecycle import SweepState
+from sweep.records.lifecycle import SweepState, TrialState
 from sweep.records.rows import Holder
 from tests.analysis.made_sweeps import MadeSweep
 from tests.cli.conftest import Command
@@ -96,3 +96,23 @@ def test_a_sweep_whose_driver_is_gone_is_waited_for_a_while(
         monkeypatch.setattr("sweep.cli.following.ORPHANED_SECONDS", 0.0)
         assert not following.look()
         assert not follower(made, ledger).look()
+
+
+def test_an_attempt_that_never_began_does_not_hide_what_the_one_before_it_wrote(
+    made: MadeSweep, rmsweep: Command
+) -> None:
+    made.store.write(key_of(made, "head=b", 1), b"step 1\n")
+    with Ledger.open(f"sqlite:///{made.home}/ledger.db") as ledger:
+        holder = Holder.here()
+        ledger.acquire_sweep(made.sweep_id, holder, 600)
+        (view,) = [v for v in ledger.trials(made.sweep_id) if (v.arm, v.seed) == ("head=b", 1)]
+        attempt = ledger.claim(view.identity, made.sweep_id, holder, 600)
+        assert attempt is not None
+        assert attempt.number == 2
+        ledger.finish_attempt(attempt.attempt_id, TrialState.PAUSED, error_message="not begun")
+
+    answer = rmsweep("logs", made.sweep_id, "head=b/1")
+
+    assert (answer.code, answer.out) == (0, "step 1\n")
+    assert "the last log there is, attempt-1/rank-0.txt" in answer.err
+    assert rmsweep("logs", made.sweep_id, "head=b/1", "--attempt", "2").code == 2
