@@ -129,6 +129,16 @@ def test_every_column_that_is_not_there_is_named_with_the_nearest_that_is(tmp_pa
         pytest.param(DESCRIPTION, CURVES.replace("0.11", "many"), InputError, "accuracy",
                      id="no number"),
         pytest.param(DESCRIPTION, "", InputError, "curves.csv", id="empty file"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,", "1,0,,"), InputError,
+                     "whole numbers from 0 on in column 'epoch', came nan", id="no step"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,", "1,0,inf,"), InputError,
+                     "'epoch', came inf", id="endless step"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,", "1,0,0.5,"), InputError,
+                     "'epoch', came 0.5", id="half a step"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,20,", "1,0,2,,"), InputError,
+                     "numbers in column 'seconds', came nan", id="no time"),
+        pytest.param(DESCRIPTION, "config,fold,epoch,seconds,accuracy\n1,0,0,0,0.5\n", InputError,
+                     "configuration '1' has no step after 0", id="no training"),
     ],
 )  # fmt: skip
 def test_wrong_files_are_refused_with_the_reason(
