@@ -98,6 +98,20 @@ def test_a_search_none_of_whose_points_is_in_the_table_ends_without_a_result() -
     assert outcome.regret is None
 
 
+@pytest.mark.parametrize("baseline", ["", "c000"])
+def test_a_drawn_design_takes_as_many_configurations_as_it_asks_for_beside_the_baseline(
+    baseline: str,
+) -> None:
+    width = {"width": {"low": 0, "high": 9}}
+    design = {"kind": "random", "points": 4}
+
+    plan = plan_replay(spec_of(baseline=baseline, axes=width, design=design), random_table(10))
+
+    drawn = [arm.name for arm in plan.arms if arm.name != "baseline"]
+    assert len(drawn) == 4
+    assert len(plan.arms) == 4 + bool(baseline)
+
+
 def test_rows_can_be_chosen(tmp_path: Path) -> None:
     text = DESCRIPTION.replace(", seed: fold", "") + "where: {fold: 1}\n"
 
