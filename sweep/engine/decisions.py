@@ -135,16 +135,18 @@ def _halted(view: SweepView) -> tuple[Decision, ...]:
 
 def _given_back(view: SweepView) -> tuple[StopTrial, ...]:
     """Trials that make room for sweeps of higher priority: those that were begun last."""
-    running = view.running_here
-    owed = view.observation.owed - sum(trial.workers for trial in running if trial.stopping)
+    ending, going_on = [], []
+    for trial in view.running_here:
+        ends = trial.stopping or trial.at_rung or trial.stopped
+        (ending if ends else going_on).append(trial)
+    owed = view.observation.owed - sum(trial.workers for trial in ending)
     given = []
-    for trial in sorted(running, key=lambda trial: trial.claimed, reverse=True):
+    for trial in sorted(going_on, key=lambda trial: trial.claimed, reverse=True):
         if owed <= 0:
             break
-        if not (trial.stopping or trial.at_rung or trial.stopped):
-            reason = "a sweep of higher priority needs its devices"
-            given.append(StopTrial(identity=trial.identity, reason=reason))
-            owed -= trial.workers
+        reason = "a sweep of higher priority needs its devices"
+        given.append(StopTrial(identity=trial.identity, reason=reason))
+        owed -= trial.workers
     return tuple(given)
 
 
