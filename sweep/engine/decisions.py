@@ -165,7 +165,7 @@ def _start(trial: TrialStanding) -> StartTrial:
     retry = trial.state is TrialState.FAILED
     return StartTrial(
         identity=trial.identity,
-        resume=trial.resumable and not trial.spoiled,
+        resume=trial.resumes,
         retry=retry,
         shrinks=trial.ran_out,
     )

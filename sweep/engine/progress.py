@@ -163,8 +163,7 @@ def _said(trial: TrialStanding) -> str:
 def _fraction(trial: TrialStanding) -> float:
     if trial.state is TrialState.SUCCEEDED or trial.stopped:
         return 1.0
-    begins_afresh = _is_retried(trial) and not trial.resumable
-    return 0.0 if begins_afresh else trial.fraction
+    return trial.fraction if trial.settled else trial.kept
 
 
 def _is_retried(trial: TrialStanding) -> bool:
