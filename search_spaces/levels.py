@@ -80,4 +80,5 @@ def value_name(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value).replace("e-0", "e-")  # 1e-5
+    text = str(value)
+    return text.replace("e-0", "e-") if isinstance(value, float) else text  # 1e-5

@@ -17,7 +17,7 @@ from sweep.cli.looking import Looking
 from sweep.cli.planning import plan_again
 from sweep.cli.progress_view import progress_lines, progress_panel
 from sweep.engine.books import ExpectedTrial
-from sweep.engine.fold import SweepFold
+from sweep.engine.fold import DECISIONS_KIND, SweepFold
 from sweep.engine.progress import Progress, progress
 from sweep.engine.view import Observation
 from sweep.records.lifecycle import ENDED_SWEEP_STATES
@@ -26,7 +26,7 @@ from sweep.spec.sweep_spec import SweepSpec
 
 if TYPE_CHECKING:
     from sweep.cli.workplace import Workplace
-    from sweep.records.rows import SweepRow
+    from sweep.records.rows import Json, SweepRow
 
 ONLOOKER = "onlooker"
 """Named where a driver would be: it runs nothing."""
@@ -44,6 +44,7 @@ class Onlooker:
         self._ledger = workplace.ledger
         self._sweep_id = row.sweep_id
         self._capacity = workplace.settings.cpus or os.cpu_count() or 1
+        """Devices, as its driver saw them when it last decided; before that, this machine's."""
         self._fold = SweepFold(row.sweep_id, _trials(workplace, row), _spec(row))
         self._unpublished = ""
 
@@ -56,8 +57,8 @@ class Onlooker:
         events = self._ledger.events(self._fold.seen, None, sweep_id=self._sweep_id)
         self._fold.apply_all(events)
         for event in events:
-            if event.kind == "decision" and event.payload["kind"] == UNPUBLISHED_KIND:
-                self._unpublished = str(event.payload["decision"]["reason"])
+            if event.kind == "decision":
+                self._take_in(event.payload["kind"], event.payload["decision"])
         # A sweep that nobody drives spends nothing: its time stands still where it was left.
         live = self.row().live
         seen = Observation(
@@ -67,6 +68,13 @@ class Onlooker:
             held_elsewhere=self._held(live=live),
         )
         return progress(self._fold.view(seen))
+
+    def _take_in(self, kind: str, said: Json) -> None:
+        """What a driver noted besides what became of trials."""
+        if kind == UNPUBLISHED_KIND:
+            self._unpublished = str(said["reason"])
+        elif kind == DECISIONS_KIND:
+            self._capacity = int(said["observation"]["capacity"])
 
     def with_tracking(self, note: str) -> str:
         """A note, and by the last look why MLflow does not show everything, if it does not."""

@@ -136,15 +136,16 @@ def _halted(view: SweepView) -> tuple[Decision, ...]:
 def _given_back(view: SweepView) -> tuple[StopTrial, ...]:
     """Trials that make room for sweeps of higher priority: those that were begun last."""
     running = view.running_here
-    owed = view.observation.owed - sum(trial.workers for trial in running if trial.stopping)
+    ending = {t.identity for t in running if t.stopping or t.at_rung or t.stopped}
+    owed = view.observation.owed - sum(t.workers for t in running if t.identity in ending)
+    going_on = (trial for trial in running if trial.identity not in ending)
     given = []
-    for trial in sorted(running, key=lambda trial: trial.claimed, reverse=True):
+    for trial in sorted(going_on, key=lambda trial: trial.claimed, reverse=True):
         if owed <= 0:
             break
-        if not (trial.stopping or trial.at_rung or trial.stopped):
-            reason = "a sweep of higher priority needs its devices"
-            given.append(StopTrial(identity=trial.identity, reason=reason))
-            owed -= trial.workers
+        reason = "a sweep of higher priority needs its devices"
+        given.append(StopTrial(identity=trial.identity, reason=reason))
+        owed -= trial.workers
     return tuple(given)
 
 
@@ -163,7 +164,7 @@ def _start(trial: TrialStanding) -> StartTrial:
     retry = trial.state is TrialState.FAILED
     return StartTrial(
         identity=trial.identity,
-        resume=trial.resumable and not trial.spoiled,
+        resume=trial.resumes,
         retry=retry,
         shrinks=trial.ran_out,
     )
@@ -187,7 +188,7 @@ def _conclusion(view: SweepView) -> EndSweep:
 
 def _stuck(view: SweepView, admission: Admission) -> Decision:
     """Nothing runs and nothing may start: end, unless a trial rests or devices may still come."""
-    if any(trial.not_before > view.observation.now for trial in view.resting):
+    if any(trial.rest(view.observation.now) > 0 for trial in view.resting):
         return Wait(reason=_waiting_for(view, (), admission), until=_deadline(view))
     if admission.refused:
         return EndSweep(state=SweepState.STOPPED, reason=admission.refused)

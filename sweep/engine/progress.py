@@ -163,8 +163,7 @@ def _said(trial: TrialStanding) -> str:
 def _fraction(trial: TrialStanding) -> float:
     if trial.state is TrialState.SUCCEEDED or trial.stopped:
         return 1.0
-    begins_afresh = _is_retried(trial) and not trial.resumable
-    return 0.0 if begins_afresh else trial.fraction
+    return trial.fraction if trial.settled else trial.kept
 
 
 def _is_retried(trial: TrialStanding) -> bool:
@@ -188,7 +187,7 @@ def _spend(view: SweepView) -> tuple[Spend, ...]:
 
 
 def _seconds_left(view: SweepView) -> float | None:
-    """Of what is left, in plan order on all devices, at the pace of the trials finished here."""
+    """Of what is left, in plan order on its devices, at the pace of the trials finished here."""
     if not view.open_trials:
         return 0.0
     if view.pace is None:
@@ -198,6 +197,6 @@ def _seconds_left(view: SweepView) -> float | None:
     pause = max((trial.rest(view.observation.now) for trial in left), default=0.0)
     training = simulated_makespan(
         ((t.seconds_estimate * pace * max(0.0, t.goal - _fraction(t)), t.workers) for t in left),
-        devices=view.observation.capacity,
+        devices=view.devices,
     )
     return None if training is None else max(pause, training)

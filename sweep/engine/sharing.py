@@ -6,26 +6,30 @@ same shares without speaking to one another.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from sweep.engine.budgets.budget import verdict
+from sweep.engine.growing.growth import Asked
 from sweep.engine.view import SweepView
 from sweep.records.sharing import Demand
 
 
 def demand_of(view: SweepView, *, slots: int, at_most: int) -> Demand:
-    """What a sweep could use, with so many slots a worker, of at most so many."""
+    """What a sweep could use, with so many slots a worker, of at most so many.
+
+    A search asks for a point only where a device is free for it, so its points to come count.
+    """
     running = view.running_here
     held = sum(trial.workers for trial in running)
     could = 0.0
     unit = math.inf
-    for key in view.queue:
-        trial = view.trials[key[-1]]
+    for workers in _could_use(view):
         if could * slots >= at_most:
             break
-        if view.startable(trial):
-            could += trial.workers
-            unit = min(unit, trial.workers)
+        could += workers
+        unit = min(unit, workers)
     cap = view.budget.devices
     # Of a device that trials share, nobody else can use the rest.
     whole, more = math.ceil(held), math.ceil(could)
@@ -38,6 +42,18 @@ def demand_of(view: SweepView, *, slots: int, at_most: int) -> Demand:
         unit=slots * (1 if math.isinf(unit) else math.ceil(unit)),
         held=whole * slots,
     )
+
+
+def _could_use(view: SweepView) -> Iterator[float]:
+    """Devices of every gang that could start, and of one for every point a search has left."""
+    for key in view.queue:
+        trial = view.trials[key[-1]]
+        if view.startable(trial):
+            yield trial.workers
+    left = view.growth.arms_asked - sum(isinstance(each, Asked) for each in view.history)
+    if not view.stop_requested and verdict(view.budget, view.spent).allowance == "go":
+        smallest = min((trial.workers for trial in view.trials), default=1.0)
+        yield from itertools.repeat(smallest, max(0, left))
 
 
 def shares(total: int, demands: Sequence[Demand]) -> dict[str, int]:

@@ -21,9 +21,11 @@ from sweep.records.rows import Event
 
 def started(trial: TrialStanding, event: Event, *, ours: bool) -> TrialStanding:
     """An attempt began; `ours`: this sweep pays for it."""
+    begins_afresh = event.payload.get("resumed_step") is None
     return replace(
         trial,
         state=TrialState.RUNNING,
+        fraction=0.0 if begins_afresh else trial.fraction,
         driver=event.payload["driver"],
         started=event.time,
         seconds=0.0,

@@ -171,6 +171,16 @@ class TrialStanding:
         return len(self.failures) - self.failures.count(PREEMPTED) - min(self.ran_out, self.shrinks)
 
     @property
+    def resumes(self) -> bool:
+        """Whether its next attempt goes on from a checkpoint."""
+        return self.resumable and not self.spoiled
+
+    @property
+    def kept(self) -> float:
+        """Fraction of its training that need not be done again."""
+        return self.fraction if self.resumes or self.state is TrialState.RUNNING else 0.0
+
+    @property
     def settled(self) -> bool:
         """Nothing more is to be done for it."""
         return self.state is TrialState.SUCCEEDED or self.given_up or self.dropped

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from types import TracebackType
 from typing import Self
 
 import sqlalchemy as sa
@@ -58,12 +57,7 @@ class Ledger(Amendments):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def register_sweep(  # noqa: PLR0913 -- what a sweep is made of
@@ -119,7 +113,8 @@ class Ledger(Amendments):
         Raises:
             MissingError: Naming near names, or the sweeps an ambiguous prefix fits.
         """
-        return overview.find_sweep(self.sweeps(), name_or_id_prefix)
+        with self.database.reading() as connection:
+            return overview.find_sweep(connection, name_or_id_prefix, self._clock())
 
     def arms(self, sweep_id: str) -> list[ArmRow]:
         """A sweep's arms in the order of the plan."""

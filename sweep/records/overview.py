@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,20 +14,24 @@ from sweep.records.rows import Spent, SweepRow
 from sweep.records.schema import attempts, holders, holds, memberships, sweeps, trials
 
 
-def list_sweeps(connection: Connection, now: float) -> list[SweepRow]:
-    """All sweeps, newest first."""
+def list_sweeps(connection: Connection, now: float, *, only: str | None = None) -> list[SweepRow]:
+    """All sweeps, newest first; or the one of an id alone, if there is one.
+
+    The trials of all others are not counted then, of which a ledger in use has 100,000.
+    """
     succeeded = sa.func.sum(sa.case((trials.c.state == TrialState.SUCCEEDED.value, 1), else_=0))
-    counts = {
-        row.sweep_id: row
-        for row in connection.execute(
-            sa.select(memberships.c.sweep_id, sa.func.count().label("trials"))
-            .add_columns(succeeded.label("succeeded"))
-            .join(trials, trials.c.identity == memberships.c.identity)
-            .group_by(memberships.c.sweep_id)
-        )
-    }
-    live = holding.live_drivers(connection, now)
+    counted = (
+        sa.select(memberships.c.sweep_id, sa.func.count().label("trials"))
+        .add_columns(succeeded.label("succeeded"))
+        .join(trials, trials.c.identity == memberships.c.identity)
+        .group_by(memberships.c.sweep_id)
+    )
     query = sa.select(sweeps).order_by(sweeps.c.created.desc(), sweeps.c.sweep_id.desc())
+    if only is not None:
+        counted = counted.where(memberships.c.sweep_id == only)
+        query = query.where(sweeps.c.sweep_id == only)
+    counts = {row.sweep_id: row for row in connection.execute(counted)}
+    live = holding.live_drivers(connection, now)
     return [
         SweepRow(
             sweep_id=row.sweep_id,
@@ -50,19 +53,15 @@ def list_sweeps(connection: Connection, now: float) -> list[SweepRow]:
     ]
 
 
-def find_sweep(known: Sequence[SweepRow], name_or_id_prefix: str) -> SweepRow:
+def find_sweep(connection: Connection, name_or_id_prefix: str, now: float) -> SweepRow:
     """The sweep of that id, the newest of that name, or the only one whose id starts so.
-
-    Args:
-        known: All sweeps, newest first.
-        name_or_id_prefix: What the user typed.
 
     Raises:
         MissingError: Naming near names, or the sweeps an ambiguous prefix fits.
     """
-    for row in known:
-        if row.sweep_id == name_or_id_prefix:
-            return row
+    for row in list_sweeps(connection, now, only=name_or_id_prefix):
+        return row
+    known = list_sweeps(connection, now)
     for row in known:
         if row.name == name_or_id_prefix:
             return row

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from infra.errors import InputError
-from sweep.replay.curves_file import CurvesFile, read_curves_file
+from sweep.replay.curves_file import CurveColumns, CurvesFile, read_curves_file
 
 Floats = NDArray[np.float64]
 Value = str | int | float | bool | None
@@ -125,7 +125,7 @@ def make_table(described: CurvesFile, rows: pd.DataFrame, *, name: str) -> Curve
     """The table of described rows.
 
     Raises:
-        InputError: If a step, a time or a metric is no number.
+        InputError: If a step, a time or a metric is no number, or a step no whole one.
     """
     columns = described.columns
     keys = columns.configuration
@@ -140,6 +140,7 @@ def make_table(described: CurvesFile, rows: pd.DataFrame, *, name: str) -> Curve
         )
         if column is not None
     }
+    _refuse_unfit_times(numbers, columns, name)
     labels = rows[key_columns].astype(str).agg("/".join, axis=1)
     seeds = rows[columns.seed].astype(str) if columns.seed else pd.Series("0", index=rows.index)
     configurations: dict[str, dict[str, Value]] = {}
@@ -148,6 +149,8 @@ def make_table(described: CurvesFile, rows: pd.DataFrame, *, name: str) -> Curve
     for (label_of_group, _), group in positions.groupby([labels, seeds], sort=True):
         label, index = str(label_of_group), group.to_numpy()
         curve = _curve({role: values[index] for role, values in numbers.items()})
+        if curve.total_steps < 1:
+            raise InputError(f"{name}: configuration {label!r} has no step after 0")
         if label not in configurations:
             row = rows.iloc[int(index[0])]
             configurations[label] = {axis: _plain(row[axis]) for axis in axes}
@@ -189,6 +192,21 @@ def _numbers(rows: pd.DataFrame, column: str, name: str) -> Floats:
         return np.asarray(pd.to_numeric(rows[column]), dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise InputError(f"{name}: column {column!r} holds what is no number: {error}") from error
+
+
+def _refuse_unfit_times(numbers: Mapping[str, Floats], columns: CurveColumns, name: str) -> None:
+    """A figure may be lost; when it was told may not, and trainings are counted in whole steps."""
+    steps, seconds = numbers.get("step", np.zeros(0)), numbers.get("seconds", np.zeros(0))
+    for column, values, fits, expected in (
+        (columns.step, steps, (steps >= 0) & (steps == np.floor(steps)), "whole numbers from 0 on"),
+        (columns.seconds, seconds, np.full(seconds.shape, True), "numbers"),
+    ):
+        unfit = values[~(fits & np.isfinite(values))]
+        if len(unfit):
+            raise InputError(
+                f"{name}: expected {expected} in column {column!r}, came {unfit[0]:g}; leave such "
+                "rows out, or count in a smaller unit"
+            )
 
 
 def _curve(columns: Mapping[str, Floats]) -> Curve:

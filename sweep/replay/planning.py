@@ -230,7 +230,7 @@ def _designed(space: TableSpace, answers: dict[PointKey, str]) -> list[tuple[Arm
         found.setdefault(
             configuration, (arm_row(space, configuration, point_text(point)), configuration)
         )
-        if design.wanted is not None and len(found) >= design.wanted:
+        if design.wanted is not None and len(found) - (space.baseline in found) >= design.wanted:
             break
     return list(found.values())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweep.cli.watching import Onlooker
+from sweep.engine.fold import DECISIONS_KIND
 from sweep.engine.progress import Progress
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState, TrialState
@@ -103,6 +104,24 @@ def test_the_time_of_a_sweep_that_nobody_drives_stands_still(
     hours = json.loads(rmsweep("status", "--json").out)["spend"]["hours"]["spent"]
 
     assert 0 < 3600 * hours <= last - first
+
+
+def test_the_time_left_is_that_on_the_devices_the_driver_has_and_not_on_this_machine(
+    rmsweep: Command, home: Path
+) -> None:
+    home.mkdir()
+    half_done = MadeArm(
+        name="head=c", point={"head": "c"}, ends={1: TrialState.RUNNING, 2: TrialState.RUNNING}
+    )
+    arms = [MadeArm(name="baseline", point={"head": "a"}), half_done]
+    made = make_sweep(home, Recipe(arms=arms, items=40, finish=None))
+
+    def left(capacity: int) -> float:
+        seen = {"observation": {"capacity": capacity}, "seen": 0, "decisions": []}
+        made.ledger.record_decision(made.sweep_id, DECISIONS_KIND, seen)
+        return float(json.loads(rmsweep("status", made.sweep_id, "--json").out)["seconds_left"])
+
+    assert left(1) == pytest.approx(2 * left(64))
 
 
 def test_watching_ends_with_the_sweep(

@@ -104,6 +104,15 @@ def test_the_time_left_is_unknown_before_a_trial_has_finished_here() -> None:
     assert progress(view_of(*TRIALS[:5], pace=0.5)).seconds_left == 0.0
 
 
+def test_the_time_left_is_that_on_as_many_devices_as_the_sweep_may_use() -> None:
+    left = [standing(position, "wide", position, None) for position in (1, 2)]
+    view = view_of(TRIALS[0], *left, pace=0.5)
+
+    capped = replace(view, budget=BudgetSpec(devices=1))
+
+    assert (progress(view).seconds_left, progress(capped).seconds_left) == (50.0, 100.0)
+
+
 def test_a_reused_trial_is_said_to_be_reused(ledger: Ledger, clock: SimulatedClock) -> None:
     trials = [planned("shared-by-two", arm="baseline")]
     run_to_the_end(SimulatedDriver(SimulatedSweep(ledger, clock, trials)))

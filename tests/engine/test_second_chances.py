@@ -261,3 +261,27 @@ def test_a_trial_rests_no_longer_because_the_clock_was_set_back(
 
     driver.look()
     assert len(driver.running) == 1
+
+
+def test_a_trial_that_begins_afresh_is_expected_to_cost_all_of_it_again(
+    ledger: Ledger, clock: SimulatedClock
+) -> None:
+    # 10 s and 9 s are spent of 25 when a bug spoils the second trial's checkpoint: 6 s are left.
+    budget = BudgetSpec(gpu_hours=25 / 3600)
+    sweep = sweep_of(ledger, clock, 1, 1, capacity=1, budget=budget)
+    driver = SimulatedDriver(sweep)
+    driver.look()
+    clock.now += 10.0
+    driver.step()
+    clock.now += 8.0
+    driver.step()
+    (work,) = driver.running.values()
+    work.failure = "bug"
+    clock.now += 1.0
+    driver.step()
+    assert driver.ended is not None
+
+    (decision,) = decide(SimulatedDriver(sweep).view())
+
+    assert isinstance(decision, EndSweep)
+    assert "needs about 0.00278 device-hours, 0.00167 are left" in decision.reason

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sweep.engine.decision_kinds import EndSweep
+from sweep.engine.decision_kinds import EndSweep, StopTrial
+from sweep.engine.decisions import decide
 from sweep.engine.sharing import demand_of, owed, shares, usable
-from sweep.engine.view import SweepView
+from sweep.engine.view import Observation, SweepView
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
 from sweep.records.sharing import Demand
@@ -14,6 +15,8 @@ from sweep.replay.working import SimulatedClock
 from sweep.spec.sweep_spec import BudgetSpec
 from tests.engine.scenarios import run_to_the_end, sweep_of
 from tests.engine.simulation import TTL, SimulatedDriver
+from tests.replay.tables import spec_of, table_of
+from tests.replay.test_unfinished_sweeps import Replayed
 
 SLOTS = 4
 
@@ -150,3 +153,20 @@ def test_a_gang_larger_than_the_cap_ends_the_sweep_and_says_how_to_raise_it(
     assert ended.state is SweepState.FAILED
     assert "needs 3 devices at once, budget.devices allows 2" in ended.reason
     assert f"rmsweep budget set {driver.sweep.sweep_id} devices=3" in ended.reason
+
+
+def test_a_trial_that_pauses_at_its_rung_makes_the_room_that_is_owed() -> None:
+    halving = {"kind": "asha", "reduction": 2, "first": "1/4"}
+    sweep = Replayed(spec_of(scheduler=halving), table_of([[0.5], [0.6], [0.7], [0.8]]), workers=3)
+    sweep.driver.begin()
+    sweep.driver.step()
+    events = sweep.journal.events(limit=None)
+    at_rung = next(event for event in events if event.kind == "report")
+    fold = sweep.fold()
+    fold.apply_all(event for event in events if event.seq <= at_rung.seq)
+
+    decisions = decide(
+        fold.view(Observation(now=at_rung.time, capacity=2, driver="simulated", owed=1))
+    )
+
+    assert decisions == (StopTrial(identity=str(at_rung.identity), reason="it waits at its rung"),)

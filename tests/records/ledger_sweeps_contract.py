@@ -75,7 +75,8 @@ class LedgerSweepsContract:
         clock.now += 1
         register(ledger, "head-5e6f7a8b")
 
-        assert ledger.sweep("head-1a2b3c4d").sweep_id == "head-1a2b3c4d"
+        assert ledger.sweeps()[1].trials == 4
+        assert ledger.sweep("head-1a2b3c4d") == ledger.sweeps()[1]
         assert ledger.sweep("head").sweep_id == "head-5e6f7a8b"
         assert ledger.sweep("head-1").sweep_id == "head-1a2b3c4d"
         with pytest.raises(MissingError, match="did you mean head"):

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from infra.errors import DiskFullError, InputError, SchemaError, StoreError
 from sweep.records.ledger import Ledger
+from tests.records.ledger_changes_contract import LedgerChangesContract
 from tests.records.ledger_contract import LedgerContract
 from tests.records.ledger_processes_contract import LedgerProcessesContract
 from tests.records.ledger_sweeps_contract import LedgerSweepsContract
@@ -22,7 +23,9 @@ def _record_noise(ledger: Ledger, count: int) -> None:
         ledger.record_decision("head-1a2b3c4d", "noise", {"number": number, "text": "x" * 4000})
 
 
-class TestLedgerOnSqlite(LedgerContract, LedgerSweepsContract, LedgerProcessesContract):
+class TestLedgerOnSqlite(
+    LedgerContract, LedgerSweepsContract, LedgerChangesContract, LedgerProcessesContract
+):
     @pytest.fixture
     def url(self, sqlite_url: str) -> str:
         return sqlite_url
@@ -75,7 +78,9 @@ class TestLedgerOnSqlite(LedgerContract, LedgerSweepsContract, LedgerProcessesCo
         assert "hush" not in str(caught.value)
 
 
-class TestLedgerOnPostgresql(LedgerContract, LedgerSweepsContract, LedgerProcessesContract):
+class TestLedgerOnPostgresql(
+    LedgerContract, LedgerSweepsContract, LedgerChangesContract, LedgerProcessesContract
+):
     @pytest.fixture
     def url(self, postgresql_url: str) -> str:
         return postgresql_url

@@ -98,6 +98,20 @@ def test_a_search_none_of_whose_points_is_in_the_table_ends_without_a_result() -
     assert outcome.regret is None
 
 
+@pytest.mark.parametrize("baseline", ["", "c000"])
+def test_a_drawn_design_takes_as_many_configurations_as_it_asks_for_beside_the_baseline(
+    baseline: str,
+) -> None:
+    width = {"width": {"low": 0, "high": 9}}
+    design = {"kind": "random", "points": 4}
+
+    plan = plan_replay(spec_of(baseline=baseline, axes=width, design=design), random_table(10))
+
+    drawn = [arm.name for arm in plan.arms if arm.name != "baseline"]
+    assert len(drawn) == 4
+    assert len(plan.arms) == 4 + bool(baseline)
+
+
 def test_rows_can_be_chosen(tmp_path: Path) -> None:
     text = DESCRIPTION.replace(", seed: fold", "") + "where: {fold: 1}\n"
 
@@ -129,6 +143,16 @@ def test_every_column_that_is_not_there_is_named_with_the_nearest_that_is(tmp_pa
         pytest.param(DESCRIPTION, CURVES.replace("0.11", "many"), InputError, "accuracy",
                      id="no number"),
         pytest.param(DESCRIPTION, "", InputError, "curves.csv", id="empty file"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,", "1,0,,"), InputError,
+                     "whole numbers from 0 on in column 'epoch', came nan", id="no step"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,", "1,0,inf,"), InputError,
+                     "'epoch', came inf", id="endless step"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,", "1,0,0.5,"), InputError,
+                     "'epoch', came 0.5", id="half a step"),
+        pytest.param(DESCRIPTION, CURVES.replace("1,0,2,20,", "1,0,2,,"), InputError,
+                     "numbers in column 'seconds', came nan", id="no time"),
+        pytest.param(DESCRIPTION, "config,fold,epoch,seconds,accuracy\n1,0,0,0,0.5\n", InputError,
+                     "configuration '1' has no step after 0", id="no training"),
     ],
 )  # fmt: skip
 def test_wrong_files_are_refused_with_the_reason(

@@ -15,6 +15,7 @@ from sweep.engine.decisions import decide
 from sweep.engine.fold import SweepFold
 from sweep.engine.growing.rules import make_growth
 from sweep.engine.replay import replay
+from sweep.engine.sharing import demand_of
 from sweep.engine.view import Observation
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.replay.curves import CurveTable
@@ -88,6 +89,19 @@ def test_a_search_without_devices_waits_for_them_instead_of_ending() -> None:
 
     assert isinstance(decided(0), Wait)
     assert isinstance(decided(1), AddTrials)
+
+
+def test_a_search_asks_a_shared_cluster_for_devices_for_the_points_it_has_left() -> None:
+    # It asks for a point where a device is free: by what runs alone it would never get a second.
+    sweep = Replayed(SEARCH, random_table(8), workers=1)
+    sweep.driver.begin()
+
+    def wanted(at_most: int) -> int:
+        return demand_of(sweep.driver.view(), slots=1, at_most=at_most).wanted
+
+    assert (wanted(2), wanted(8)) == (1 + 2, 1 + 3)
+    sweep.ended()
+    assert wanted(8) == 0
 
 
 def test_a_search_whose_devices_are_gone_between_two_points_asks_for_the_rest_later() -> None:

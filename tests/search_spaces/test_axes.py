@@ -12,7 +12,7 @@ from infra.findings import InvalidSettings
 from search_spaces.axes import Axis, axis_row, resolve_axis
 from search_spaces.axis_levels import AxisRequest, Scalar
 from search_spaces.catalog import AXES, axis_rows, level_rows, shipped_axis
-from search_spaces.levels import trains_the_same
+from search_spaces.levels import trains_the_same, value_name
 from search_spaces.patches import apply_patch
 from trainer.config import TrainerConfig
 
@@ -236,3 +236,11 @@ def test_an_axis_can_be_shown_as_plain_values() -> None:
         "patch": {"head.pooling": "mean"},
         "is_baseline": False,
     }
+
+
+def test_a_level_is_called_as_it_is_written() -> None:
+    written = ["/models/base-01", 1e-5, 0.5, 3, True, None]
+
+    assert [value_name(value) for value in written] == [
+        "/models/base-01", "1e-5", "0.5", "3", "true", "null",
+    ]  # fmt: skip

@@ -78,5 +78,5 @@ class Purse:
     def _expected(self, trial: TrialStanding) -> float:
         """Seconds to where it may train to by now; 0 until a trial has finished here."""
         # An unproven estimate must not refuse anybody; a limit that is reached stops what runs.
-        left = max(0.0, trial.goal - trial.fraction)
+        left = max(0.0, trial.goal - trial.kept)
         return 0.0 if self._pace is None else trial.seconds_estimate * self._pace * left
