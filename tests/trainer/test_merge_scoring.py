@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from infra.errors import CorruptObjectError, InputError
 from infra.object_store import LocalStore
@@ -16,7 +17,7 @@ from trainer.members.ensemble_file import ModelReference
 from trainer.members.merges import merge_identity, merge_score_key
 from trainer.merge_scoring import score_merge
 from trainer.model.backbone import read_backbone
-from trainer.model.model_files import store_model
+from trainer.model.model_files import save_model, store_model
 from trainer.model.reward_model import RewardModel
 from trainer.model.weight_averaging import average_weights
 from trainer.record import model_prefix
@@ -51,6 +52,28 @@ def test_a_merge_scores_as_the_mean_of_its_models_weights(
         benchmark_items(config.data, BENCHMARK), benchmark="test", split="test"
     )
     assert not alone.equals(expected)
+
+
+def test_words_that_are_read_and_written_with_one_weight_are_averaged_once(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    config = small_config(backbone_folder)
+    states = []
+    for added in (0.0, 1.0, 5.0):
+        model = RewardModel(read_backbone(backbone_folder), config)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(added)
+        save_model(model, tmp_path / str(added), identity="a")
+        states.append(model.state_dict())
+    words, writes = (model.module.get_input_embeddings(), model.module.get_output_embeddings())
+    assert words.weight is writes.weight
+
+    mean = average_weights([tmp_path / name for name in ("0.0", "1.0", "5.0")]).state_dict()
+
+    for name, value in states[0].items():
+        expected = value + 2.0 if value.is_floating_point() else value
+        assert torch.allclose(mean[name], expected, atol=1e-4), name
 
 
 def test_models_that_cannot_be_averaged_or_were_changed_are_refused(
