@@ -236,7 +236,7 @@ def load_reward_model(
     """
     if store is not None:
         with model_folder(store, str(where)) as folder:
-            return ModelScorer(load_model(folder))
+            return ModelScorer(load_model(folder), fingerprint=folder_digest(folder))
     path = Path(where)
     if path.is_dir():
         return ModelScorer(load_model(path), fingerprint=folder_digest(path))

@@ -188,6 +188,25 @@ def test_parts_of_another_question_are_not_taken(
     assert out.is_file()
 
 
+def test_a_model_from_a_store_does_not_go_on_with_the_parts_of_another(
+    store: LocalStore, prompts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s.parquet"
+
+    def break_off(done: int, total: int) -> None:
+        if done > 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(
+            load_reward_model("first", store), prompts, out, chunk_rows=4, progress=break_off
+        )
+    assert list(tmp_path.glob("s.parquet.parts/member-*"))
+    outcome = score_file(load_reward_model("second", store), prompts, out, chunk_rows=4)
+
+    assert outcome.resumed_parts == 0
+
+
 def test_two_runs_do_not_write_the_same_result(
     ensemble: Path, prompts: Path, tmp_path: Path
 ) -> None:
