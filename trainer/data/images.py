@@ -154,8 +154,8 @@ def _read(path: Path) -> bytes:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # Pillow's own `exif_transpose` writes all else that the camera said anew as well, and fails with
-    # any kind of error at a number that was written as text.
+    # Pillow's own `exif_transpose` writes all else that the camera said anew, and ends in errors of
+    # any kind where a number was written as text.
     turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
