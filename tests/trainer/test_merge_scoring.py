@@ -58,20 +58,20 @@ def test_words_that_are_read_and_written_with_one_weight_are_averaged_once(
     backbone_folder: Path, tmp_path: Path
 ) -> None:
     config = small_config(backbone_folder)
-    states = []
+    models = []
     for added in (0.0, 1.0, 5.0):
         model = RewardModel(read_backbone(backbone_folder), config)
         with torch.no_grad():
             for weight in model.parameters():
                 weight.add_(added)
         save_model(model, tmp_path / str(added), identity="a")
-        states.append(model.state_dict())
-    words, writes = (model.module.get_input_embeddings(), model.module.get_output_embeddings())
-    assert words.weight is writes.weight
+        models.append(model)
+    module = models[0].module
+    assert module.get_input_embeddings().weight is module.get_output_embeddings().weight
 
     mean = average_weights([tmp_path / name for name in ("0.0", "1.0", "5.0")]).state_dict()
 
-    for name, value in states[0].items():
+    for name, value in models[0].state_dict().items():
         expected = value + 2.0 if value.is_floating_point() else value
         assert torch.allclose(mean[name], expected, atol=1e-4), name
 
