@@ -97,7 +97,7 @@ class ModelScorer:
             items=items,
             backbone=self.model.backbone,
             config=self.model.config,
-            frozen_vision=True,
+            frozen_vision=not self.model.vision_is_trained,  # encoded as when it was trained
         )
 
     def rounds(self, needed: Collection[int] = (0,)) -> Iterator[dict[int, ModelScorer]]:

@@ -18,8 +18,10 @@ from tests.trainer.trials import small_config
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_items
+from trainer.evaluation.evaluate import Benchmark, evaluate
 from trainer.evaluation.metrics import benchmark_metrics, response_scores
 from trainer.evaluation_config import BenchmarkConfig
+from trainer.gangs.gang import Gang
 from trainer.model.backbone import read_backbone
 from trainer.model.model_files import folder_digest, load_model, save_model, store_model
 from trainer.model.reward_model import RewardModel
@@ -118,6 +120,28 @@ def test_a_saved_model_loads_to_the_same_scores(
     assert after.equals(before)
     suffixes = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".safetensors", ".jinja", ".txt", ".model"}
+
+
+def test_a_model_whose_vision_was_trained_encodes_images_in_its_own_precision(
+    backbone_folder: Path, items: list[PreferenceItem], tmp_path: Path
+) -> None:
+    config = small_config(
+        backbone_folder, strategy={"precision": "bf16", "freeze": {"vision": False}}
+    )
+    model = RewardModel(read_backbone(backbone_folder), config)
+    save_model(model, tmp_path / "model", identity="t")
+    benchmark = Benchmark(
+        name="scored",
+        split="test",
+        items=items,
+        backbone=model.backbone,
+        config=config,
+        frozen_vision=False,
+    )
+
+    trained = evaluate(model, benchmark, Gang(0, 1, torch.device("cpu"))).table
+
+    assert load_reward_model(tmp_path / "model").score(items).equals(trained)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
