@@ -17,7 +17,7 @@ from trainer.config import DataConfig
 from trainer.data.image_shuffling import UnshuffledImagesError, with_shuffled_images
 from trainer.data.items import PreferenceItem
 from trainer.data.mixed_items import ChosenItems, Part, mixed, named
-from trainer.data.screening import EVERY_ITEM, Screen
+from trainer.data.screening import EVERY_ITEM, SCREENING_VERSION, Screen
 from trainer.data.sources import PreferenceSource, open_source
 from trainer.evaluation.field_metrics import suites
 from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig, Split
@@ -156,10 +156,8 @@ def data_digests(config: DataConfig) -> dict[str, str]:
         for name in names
     }
     rules = config.model_dump(mode="json", include={"duplicates", "decontaminate", "caps"})
-    return {
-        name: digest({"name": name, "counts": counts, "every": every, "rules": rules})
-        for name in counts
-    }
+    told = {"counts": counts, "every": every, "rules": rules, "version": SCREENING_VERSION}
+    return {name: digest({"name": name, **told}) for name in counts}
 
 
 def benchmark_items(data: DataConfig, benchmark: BenchmarkConfig) -> list[PreferenceItem]:
