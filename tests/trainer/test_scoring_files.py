@@ -188,25 +188,6 @@ def test_parts_of_another_question_are_not_taken(
     assert out.is_file()
 
 
-def test_a_model_from_a_store_does_not_go_on_with_the_parts_of_another(
-    store: LocalStore, prompts: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "s.parquet"
-
-    def break_off(done: int, total: int) -> None:
-        if done > 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        score_file(
-            load_reward_model("first", store), prompts, out, chunk_rows=4, progress=break_off
-        )
-    assert list(tmp_path.glob("s.parquet.parts/member-*"))
-    outcome = score_file(load_reward_model("second", store), prompts, out, chunk_rows=4)
-
-    assert outcome.resumed_parts == 0
-
-
 def test_two_runs_do_not_write_the_same_result(
     ensemble: Path, prompts: Path, tmp_path: Path
 ) -> None:
@@ -242,26 +223,6 @@ def test_a_run_without_room_for_all_members_loads_them_in_turns_and_scores_alike
     )
     with pytest.raises(InputError, match=r"needs .* GiB for its weights"):
         score_file(load_reward_model(ensemble, memory_gib=1e-6), prompts, tmp_path / "no.csv")
-
-
-def test_averages_beside_the_models_they_are_made_of_stay_within_the_memory(
-    ensemble: Path,
-) -> None:
-    page = json.loads(ensemble.read_text())
-    first, second, average = page["members"]
-    others = [
-        average | {"models": [voice["models"][0], average["models"][1]]}
-        for voice in (second, average)
-    ]
-    page["members"] = [first, average, *others, average | {"models": average["models"][::-1]}]
-    page["rule"]["weights"] = [0.2] * 5
-    ensemble.write_text(json.dumps(page))
-    model = next(load_reward_model(ensemble).rounds())[0].model
-    limit = int(3.2 * sum(4 * weight.numel() for weight in model.parameters()))
-
-    for models in load_reward_model(ensemble, memory_gib=limit / GIB).rounds():
-        weights = {id(p): p for each in models.values() for p in each.model.parameters()}
-        assert sum(4 * weight.numel() for weight in weights.values()) <= limit
 
 
 def test_members_with_one_backbone_share_it_and_a_model_named_twice_is_loaded_once(
