@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import torch
@@ -43,7 +44,7 @@ from trainer.training.deepspeed_engine import DeepSpeedEngine, join_gang
 from trainer.training.loop import LoopParts, TrainingLoop
 
 
-def train_reward_model(
+def train_reward_model(  # noqa: PLR0913 -- all by name
     config: TrainerConfig,
     *,
     store: ObjectStore,
@@ -51,6 +52,7 @@ def train_reward_model(
     reporter: TrialReporter,
     stop_asked: Callable[[], bool] = lambda: False,
     resume_from: Sequence[CheckpointReference] = (),
+    scratch: Path | None = None,
 ) -> TrialOutcome:
     """Train one reward model, in every rank of its gang.
 
@@ -63,6 +65,7 @@ def train_reward_model(
             with a report and a checkpoint.
         resume_from: Checkpoints as they were recorded, newest first: the first that is whole is
             gone on from. From the beginning when there are none.
+        scratch: Folder for copies of checkpoints, which a rank that is killed leaves behind.
 
     Raises:
         TrialFailure: When the training diverges, or none of the checkpoints is whole.
@@ -72,7 +75,7 @@ def train_reward_model(
     started = time.monotonic()
     gang = join_gang(config)
     trial = Trial(config, store=store, identity=identity, gang=gang, started=started)
-    checkpoints = Checkpoints(store, identity, config, gang)
+    checkpoints = Checkpoints(store, identity, config, gang, scratch=scratch)
     whole = checkpoints.fetch(resume_from) if resume_from else None
     writer = trial.open_record(whole) if gang.leads else None
     outcome = None

@@ -97,7 +97,7 @@ class ModelScorer:
             items=items,
             backbone=self.model.backbone,
             config=self.model.config,
-            frozen_vision=True,
+            frozen_vision=not self.model.vision_is_trained,  # encoded as when it was trained
         )
 
     def rounds(self, needed: Collection[int] = (0,)) -> Iterator[dict[int, ModelScorer]]:
@@ -236,7 +236,7 @@ def load_reward_model(
     """
     if store is not None:
         with model_folder(store, str(where)) as folder:
-            return ModelScorer(load_model(folder))
+            return ModelScorer(load_model(folder), fingerprint=folder_digest(folder))
     path = Path(where)
     if path.is_dir():
         return ModelScorer(load_model(path), fingerprint=folder_digest(path))

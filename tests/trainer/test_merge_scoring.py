@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from infra.errors import CorruptObjectError, InputError
 from infra.object_store import LocalStore
@@ -12,15 +13,18 @@ from tests.trainer.trials import small_config
 from trainer.config import TrainerConfig
 from trainer.data.mixture import benchmark_items
 from trainer.evaluation_config import BenchmarkConfig
-from trainer.members.ensemble_file import ModelReference
+from trainer.members.combining import WeightedSum
+from trainer.members.ensemble_file import EnsembleFile, EnsembleMember, ModelReference
+from trainer.members.member_models import GIB
 from trainer.members.merges import merge_identity, merge_score_key
+from trainer.members.normalizing import Unchanged
 from trainer.merge_scoring import score_merge
 from trainer.model.backbone import read_backbone
-from trainer.model.model_files import store_model
+from trainer.model.model_files import save_model, store_model
 from trainer.model.reward_model import RewardModel
 from trainer.model.weight_averaging import average_weights
 from trainer.record import model_prefix
-from trainer.scoring import ModelScorer
+from trainer.scoring import EnsembleScorer, ModelScorer
 
 BENCHMARK = BenchmarkConfig(split="test", parts={"scenes": 6})
 
@@ -51,6 +55,57 @@ def test_a_merge_scores_as_the_mean_of_its_models_weights(
         benchmark_items(config.data, BENCHMARK), benchmark="test", split="test"
     )
     assert not alone.equals(expected)
+
+
+def test_words_that_are_read_and_written_with_one_weight_are_averaged_once(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    config = small_config(backbone_folder)
+    models = []
+    for added in (0.0, 1.0, 5.0):
+        model = RewardModel(read_backbone(backbone_folder), config)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(added)
+        save_model(model, tmp_path / str(added), identity="a")
+        models.append(model)
+    module = models[0].module
+    assert module.get_input_embeddings().weight is module.get_output_embeddings().weight
+
+    mean = average_weights([tmp_path / name for name in ("0.0", "1.0", "5.0")]).state_dict()
+
+    for name, value in models[0].state_dict().items():
+        expected = value + 2.0 if value.is_floating_point() else value
+        assert torch.allclose(mean[name], expected, atol=1e-4), name
+
+
+def test_averages_beside_the_models_they_are_made_of_stay_within_the_memory(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    store = LocalStore(tmp_path)
+    configs = [small_config(backbone_folder, seed=seed) for seed in range(3)]
+    one, two, three = (
+        _stored(store, f"m{config.seed}", config, backbone_folder) for config in configs
+    )
+    voices = [(one,), (one, three), (two, three), (one, two), (three, one)]
+    members = tuple(
+        EnsembleMember(label="voice", models=models, weight=0.2, normalization=Unchanged())
+        for models in voices
+    )
+    ensemble = EnsembleFile(
+        version=2,
+        name="voices",
+        method="average",
+        members=members,
+        rule=WeightedSum(weights=(0.2,) * len(voices)),
+        temperature=1,
+    )
+    model = RewardModel(read_backbone(backbone_folder), configs[0])
+    limit = int(3.2 * sum(4 * weight.numel() for weight in model.parameters()))
+
+    for models in EnsembleScorer(ensemble, memory_gib=limit / GIB).rounds():
+        weights = {id(p): p for each in models.values() for p in each.model.parameters()}
+        assert sum(4 * weight.numel() for weight in weights.values()) <= limit
 
 
 def test_models_that_cannot_be_averaged_or_were_changed_are_refused(

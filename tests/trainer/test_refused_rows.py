@@ -51,3 +51,22 @@ def test_rows_that_a_model_cannot_take_are_told_and_all_others_scored(
         assert numbers == sorted(numbers)
     scores = [tables[name]["score"].to_numpy() for name in files]
     assert np.allclose(scores[0], scores[1], atol=1e-5)
+
+
+def test_a_judge_leaves_out_what_has_a_single_response_and_scores_the_rest(
+    backbone_folder: Path, tmp_path: Path
+) -> None:
+    rows: list[Row] = [
+        {"prompt": "What is one plus one?", "response": "Two."},
+        {"prompt": "What is one plus one?", "responses": ["Two.", "Three."]},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = small_config(backbone_folder, paradigm="generative")
+    judge = ModelScorer(RewardModel(read_backbone(backbone_folder), config))
+
+    outcome = score_file(judge, path, tmp_path / "scores.parquet")
+
+    assert outcome.responses == 2
+    assert [number for number, _ in outcome.unusable] == [1]
+    assert "has one response, but a judge compares two" in outcome.unusable[0][1]

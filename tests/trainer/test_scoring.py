@@ -18,13 +18,16 @@ from tests.trainer.trials import small_config
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_items
+from trainer.evaluation.evaluate import Benchmark, evaluate
 from trainer.evaluation.metrics import benchmark_metrics, response_scores
 from trainer.evaluation_config import BenchmarkConfig
+from trainer.gangs.gang import Gang
 from trainer.model.backbone import read_backbone
 from trainer.model.model_files import folder_digest, load_model, save_model, store_model
 from trainer.model.reward_model import RewardModel
 from trainer.scores import read_scores
 from trainer.scoring import evaluate_model, every_core, load_reward_model
+from trainer.scoring_files import score_file
 
 BENCHMARK = BenchmarkConfig(split="test", parts={"scenes": 6, "text": 6})
 
@@ -118,6 +121,50 @@ def test_a_saved_model_loads_to_the_same_scores(
     assert after.equals(before)
     suffixes = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".safetensors", ".jinja", ".txt", ".model"}
+
+
+def test_a_model_whose_vision_was_trained_encodes_images_in_its_own_precision(
+    backbone_folder: Path, items: list[PreferenceItem], tmp_path: Path
+) -> None:
+    config = small_config(
+        backbone_folder, strategy={"precision": "bf16", "freeze": {"vision": False}}
+    )
+    model = RewardModel(read_backbone(backbone_folder), config)
+    save_model(model, tmp_path / "model", identity="t")
+    benchmark = Benchmark(
+        name="scored",
+        split="test",
+        items=items,
+        backbone=model.backbone,
+        config=config,
+        frozen_vision=False,
+    )
+
+    trained = evaluate(model, benchmark, Gang(0, 1, torch.device("cpu"))).table
+
+    assert load_reward_model(tmp_path / "model").score(items).equals(trained)
+
+
+def test_a_model_from_a_store_does_not_go_on_with_the_parts_of_another(
+    store: tuple[LocalStore, dict[str, str]], tmp_path: Path
+) -> None:
+    models, _ = store
+    prompts, out = tmp_path / "rows.jsonl", tmp_path / "s.parquet"
+    row = {"prompt": "What is one plus one?", "responses": ["Two.", "Three."]}
+    prompts.write_text(f"{json.dumps(row)}\n" * 10)
+
+    def break_off(done: int, total: int) -> None:
+        if done > 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(
+            load_reward_model("first", models), prompts, out, chunk_rows=4, progress=break_off
+        )
+    assert list(tmp_path.glob("s.parquet.parts/member-*"))
+    outcome = score_file(load_reward_model("second", models), prompts, out, chunk_rows=4)
+
+    assert outcome.resumed_parts == 0
 
 
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:

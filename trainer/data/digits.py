@@ -24,7 +24,9 @@ from trainer.data.generated import DrawnGroup, GeneratedSettings, GeneratedSourc
 from trainer.data.items import PreferenceItem
 from trainer.data.questions import Question, question_item
 from trainer.data.randomness import Draws
+from trainer.data.splits import split_of
 from trainer.data.wording import number_word, with_article
+from trainer.evaluation_config import Split
 
 Category = Literal["digit", "parity", "larger", "sum"]
 
@@ -72,8 +74,13 @@ class DigitSource(GeneratedSource[DigitSettings]):
     def groups(self, seed: int) -> Iterator[DrawnGroup]:
         """One group per image, in an order of the seed's own."""
         for pixels, digit in Draws("digits", seed).shuffled(handwritten_digits()):
-            group_id = f"digit-{hashlib.sha256(pixels).hexdigest()[:20]}"
+            group_id = _group_of(pixels)
             yield group_id, partial(self._ask, pixels, digit, group_id)
+
+    def size(self, split: Split) -> int:
+        """A question of every category about each of a split's images."""
+        shown = sum(split_of(_group_of(pixels)) == split for pixels, _ in handwritten_digits())
+        return shown * len(self.settings.categories)
 
     def _ask(self, pixels: bytes, digit: int, group_id: str) -> list[PreferenceItem]:
         image = DigitImage(pixels, self.settings.image_size)
@@ -87,6 +94,10 @@ class DigitSource(GeneratedSource[DigitSettings]):
             )
             for category in self.settings.categories
         ]
+
+
+def _group_of(pixels: bytes) -> str:
+    return f"digit-{hashlib.sha256(pixels).hexdigest()[:20]}"
 
 
 @cache

@@ -67,7 +67,7 @@ class GeneratedSource(ABC, Generic[Settings]):
         return found
 
     def size(self, split: Split) -> int | None:
-        """None: code draws as many as are asked for."""
+        """None: code draws as many as are asked for; else what a subclass says."""
         return None
 
     def digest(self, split: Split, count: int, *, seed: int) -> str:

@@ -14,13 +14,24 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from typing_extensions import Buffer
 
 from infra.errors import DataError
 
 MAX_PIXELS = 64_000_000
 """Larger images are refused before they are decoded: 64 million pixels take 192 MB."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By the number a camera writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +129,7 @@ def decode_image(data: Buffer, name: str) -> Image.Image:
                     "decoded: scale it down"
                 )
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(_upright(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"image {name} is unreasonably large: {error}") from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
@@ -140,6 +151,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"image {path} cannot be read: {error.strerror or error}") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # Pillow's own `exif_transpose` writes all else that the camera said anew, and ends in errors of
+    # any kind where a number was written as text.
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

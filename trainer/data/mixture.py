@@ -17,10 +17,10 @@ from trainer.config import DataConfig
 from trainer.data.image_shuffling import UnshuffledImagesError, with_shuffled_images
 from trainer.data.items import PreferenceItem
 from trainer.data.mixed_items import ChosenItems, Part, mixed, named
-from trainer.data.screening import EVERY_ITEM, Screen
-from trainer.data.sources import open_source
+from trainer.data.screening import EVERY_ITEM, SCREENING_VERSION, Screen
+from trainer.data.sources import PreferenceSource, open_source
 from trainer.evaluation.field_metrics import suites
-from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig, Split
 from trainer.identity import digest
 
 _BENCHMARK_SEED = 0
@@ -156,22 +156,22 @@ def data_digests(config: DataConfig) -> dict[str, str]:
         for name in names
     }
     rules = config.model_dump(mode="json", include={"duplicates", "decontaminate", "caps"})
-    return {
-        name: digest({"name": name, "counts": counts, "every": every, "rules": rules})
-        for name in counts
-    }
+    told = {"counts": counts, "every": every, "rules": rules, "version": SCREENING_VERSION}
+    return {name: digest({"name": name, **told}) for name in counts}
 
 
 def benchmark_items(data: DataConfig, benchmark: BenchmarkConfig) -> list[PreferenceItem]:
     """The items of a benchmark; `data` only says what its source names mean.
 
     Raises:
-        DataError: If a source holds fewer items than asked for, or images cannot be shuffled.
+        DataError: If a source holds fewer items than asked for, all are asked for of one without
+            an end, or images cannot be shuffled.
     """
     items: list[PreferenceItem] = []
     for name, count in sorted(benchmark.parts.items()):
         source = open_source(data.source(name))
-        drawn = source.items(benchmark.split, _at_most(count), seed=_BENCHMARK_SEED)
+        most = _at_most(count, benchmark.split, name, source)
+        drawn = source.items(benchmark.split, most, seed=_BENCHMARK_SEED)
         if count == "all" and not drawn:
             raise DataError(f"data source {name!r} has no {benchmark.split} items")
         if count != "all" and len(drawn) < count:
@@ -208,14 +208,13 @@ def benchmark_digest(data: DataConfig, benchmark: BenchmarkConfig) -> str:
 
     Raises:
         MissingError: If a file is not here, as when only the cluster sees it.
-        DataError: If a source holds nothing that can be used.
+        DataError: If a source holds nothing that can be used, or has no end and all is asked for.
     """
-    parts = {
-        name: open_source(data.source(name)).digest(
-            benchmark.split, _at_most(count), seed=_BENCHMARK_SEED
-        )
-        for name, count in benchmark.parts.items()
-    }
+    parts = {}
+    for name, count in benchmark.parts.items():
+        source = open_source(data.source(name))
+        most = _at_most(count, benchmark.split, name, source)
+        parts[name] = source.digest(benchmark.split, most, seed=_BENCHMARK_SEED)
     shown = "other images, no texts" if benchmark.shuffle_images else False
     return digest({"parts": parts, "shuffle_images": shown})
 
@@ -227,5 +226,12 @@ def benchmark_suite(data: DataConfig, benchmark: BenchmarkConfig) -> str | None:
     return kind if not kinds and kind in suites() else None
 
 
-def _at_most(count: int | Literal["all"]) -> int:
-    return EVERY_ITEM if count == "all" else count
+def _at_most(count: int | Literal["all"], split: Split, name: str, source: PreferenceSource) -> int:
+    if count != "all":
+        return count
+    if source.size(split) is None:
+        raise DataError(
+            f"a benchmark asks for all {split} items of data source {name!r}, which never runs "
+            "out; say how many"
+        )
+    return EVERY_ITEM

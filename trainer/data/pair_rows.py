@@ -158,7 +158,7 @@ class _Cells:
         if field in _LISTS and isinstance(value, str) and value.lstrip().startswith("["):
             try:
                 parsed = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return [value]
             return parsed if isinstance(parsed, list) else [value]
         return list(value) if isinstance(value, list | tuple) else [value]

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
@@ -63,7 +64,9 @@ def read_rows(path: Path, file_format: FileFormat | None = None) -> Iterator[obj
         )
     try:
         yield from _READERS[chosen](path)
-    except (OSError, EOFError, ValueError, csv.Error, pa.ArrowException) as error:
+    except (
+        OSError, EOFError, ValueError, RecursionError, csv.Error, zlib.error, pa.ArrowException,
+    ) as error:  # fmt: skip
         hint = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
         raise DataError(f"{path} cannot be read as {chosen}: {error}{hint}") from error
 

@@ -20,6 +20,9 @@ from trainer.data.sources import open_source
 
 EVERY_ITEM = 10**9
 
+SCREENING_VERSION = "2"
+"""Raised whenever other ones of the same items would be left out."""
+
 
 class ScreenReason(StrEnum):
     """Why an item is not trained on."""
@@ -64,7 +67,9 @@ class Screen:
             return None
         images = tuple(image.key for image in item.images)
         texts = [item.prompt, *sorted(response.text for response in item.responses)]
-        key = bytes.fromhex(key_digest(images, tuple(map(normalized_words, texts)))[:24])
+        # Signs count: sums, or lines of code, may differ in them alone. Case and spaces do not.
+        words = tuple(tuple(text.casefold().split()) for text in texts)
+        key = bytes.fromhex(key_digest(images, words)[:24])
         if key in self._seen:
             return ScreenReason.DUPLICATE
         self._seen.add(key)

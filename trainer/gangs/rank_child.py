@@ -238,4 +238,5 @@ def _work(launch: RankLaunch, reporter: PipeReporter) -> TrialOutcome:
         reporter=reporter,
         stop_asked=reporter.stop_asked,
         resume_from=launch.resume_from,
+        scratch=Path(launch.log).parent,  # which whoever started this rank removes
     )

@@ -128,10 +128,11 @@ class _Shelf:
         """A member's model, from what is there already where possible."""
         key = _key(files)
         if key not in self.models:
-            self.bytes += self.needed_bytes(files[:1])
             if len(files) > 1:
+                self.bytes += files[0].bytes(without_backbone=False)
                 model = average_weights([each.folder for each in files])
             else:
+                self.bytes += self.needed_bytes(files)
                 backbone = self.backbones.get(files[0].backbone)
                 model = load_model(files[0].folder, backbone=backbone)
                 self.backbones[files[0].backbone] = model.backbone

@@ -13,6 +13,9 @@ from trainer.config import TrainerConfig
 from trainer.identity import SCORING_VERSION, digest
 from trainer.members.ensemble_file import ModelReference
 
+MERGING_VERSION = "2"
+"""Raised whenever the same models would be averaged into another."""
+
 
 def architecture(config: TrainerConfig) -> Mapping[str, Any]:
     """What models must have in common for the mean of their weights to be a model.
@@ -33,7 +36,8 @@ def merge_identity(models: Sequence[ModelReference]) -> str:
 
     Of their files, not their trials: a model trained anew under the same identity is another.
     """
-    return digest({"merged": sorted(model.model_digest for model in models)})
+    merged = sorted(model.model_digest for model in models)
+    return digest({"merged": merged, "version": MERGING_VERSION})
 
 
 def merge_score_key(models: Sequence[ModelReference], benchmark: str) -> str:

@@ -35,6 +35,8 @@ def average_weights(folders: Sequence[Path]) -> RewardModel:
         _refuse_unlike(pages[0], page)
     merged = load_model(folders[0])
     mean = merged.state_dict()
+    # Words and what writes them are often one tensor under two names.
+    once = {value.data_ptr(): name for name, value in mean.items() if value.is_floating_point()}
     for count, folder in enumerate(folders[1:], start=2):
         other = load_model(folder).state_dict()
         if {n: v.shape for n, v in other.items()} != {n: v.shape for n, v in mean.items()}:
@@ -43,9 +45,8 @@ def average_weights(folders: Sequence[Path]) -> RewardModel:
                 "other names or shapes, so they cannot be averaged"
             )
         with torch.no_grad():
-            for name, value in mean.items():
-                if value.is_floating_point():
-                    value.lerp_(other[name], 1 / count)
+            for name in once.values():
+                mean[name].lerp_(other[name], 1 / count)
     return merged.eval()
 
 

@@ -296,5 +296,5 @@ class Examples:
 
 
 def _bytes(item: PreferenceItem) -> int:
-    """Of its prompt and all its responses."""
-    return sum(len(text.encode()) for text in (item.prompt, *(r.text for r in item.responses)))
+    """Of its prompt, all its responses and what is said of them."""
+    return len("".join((item.prompt, *(r.text + r.critique for r in item.responses))).encode())

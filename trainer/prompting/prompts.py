@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from infra.errors import BackboneError
+from infra.errors import BackboneError, DataError
 from trainer.config import Paradigm
 from trainer.data.items import PreferenceItem
 from trainer.head_config import JudgeConfig
@@ -108,6 +108,9 @@ def build_prompts(
         critiques: Whether a critic's branches hold the items' critiques, and a judge's its
             reasons (training), or end where the model has to write its own (evaluation).
         judge: How a judge comes to its verdict.
+
+    Raises:
+        DataError: If a judge is shown an item with a single response.
     """
     prompts = [
         JUDGING.format(prompt=item.prompt) if paradigm == "generative" else item.prompt
@@ -152,6 +155,12 @@ def _criticised(
 def _judged(
     items: Sequence[PreferenceItem], backbone: Backbone, judge: JudgeConfig, *, written: bool
 ) -> list[list[Branch]]:
+    for item in items:
+        if len(item.responses) < 2:
+            raise DataError(
+                f"item {item.item_id!r} of source {item.source!r} has one response, but a judge "
+                "compares two; give it another, or score it with a model of another paradigm"
+            )
     orders = [[(item, order) for order in presentations(item)] for item in items]
     shown = [
         [

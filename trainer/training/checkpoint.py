@@ -89,8 +89,24 @@ class Checkpoints:
     """The checkpoints of one trial, as one rank sees them."""
 
     def __init__(
-        self, store: ObjectStore, identity: str, config: TrainerConfig, gang: Gang
+        self,
+        store: ObjectStore,
+        identity: str,
+        config: TrainerConfig,
+        gang: Gang,
+        *,
+        scratch: Path | None = None,
     ) -> None:
+        """Those in a store.
+
+        Args:
+            store: Where they lie.
+            identity: The trial's.
+            config: Its machine says how they are laid out.
+            gang: Of this rank.
+            scratch: Where copies of them lie for a while; where all temporary files do when absent.
+        """
+        self._scratch = scratch
         self._store = store
         self._identity = identity
         self._config = config
@@ -108,7 +124,7 @@ class Checkpoints:
         if self._pending is not None and self._pending.step == step:
             return
         assert self._pending is None, "finish the last checkpoint before the next one"
-        local = tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-")
+        local = self._local()
         folder = Path(local.name)
         engine.save(folder)
         (folder / "random").mkdir(exist_ok=True)
@@ -155,6 +171,9 @@ class Checkpoints:
                 files[relative] = _file_sha256(path)
         return files
 
+    def _local(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-", dir=self._scratch)
+
     def _folder(self, step: int) -> str:
         return f"{self._prefix}step-{step}/"
 
@@ -173,7 +192,7 @@ class Checkpoints:
         """
         refused: list[str] = []
         for reference in references:
-            local = tempfile.TemporaryDirectory(prefix="rmsweep-checkpoint-")
+            local = self._local()
             reason = self._download(reference, Path(local.name))
             reasons = [part.decode() for part in self._gang.gather(reason.encode())]
             if not any(reasons):

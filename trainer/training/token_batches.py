@@ -17,21 +17,22 @@ def token_batches(
     """As few batches as first-fit finds, the longest items first.
 
     Args:
-        indices: A rank's items of one step.
+        indices: A rank's items of one step; where a pass over the data ends in it, an item may come
+            twice.
         extents: Of each item.
         budget: Tokens of one batch; an item that takes more is a batch of its own.
         padded: Whether rows are padded to the longest beside them, and padding counts.
     """
-    sized = dict(zip(indices, extents, strict=True))
-    batches: list[list[int]] = []
-    for index in sorted(sized, key=lambda index: (-sized[index].tokens, index)):
+    sized = sorted(zip(indices, extents, strict=True), key=lambda each: (-each[1].tokens, each[0]))
+    batches: list[list[tuple[int, Extent]]] = []
+    for item in sized:
         for batch in batches:
-            if _taken([sized[each] for each in (*batch, index)], padded=padded) <= budget:
-                batch.append(index)
+            if _taken([extent for _, extent in (*batch, item)], padded=padded) <= budget:
+                batch.append(item)
                 break
         else:
-            batches.append([index])
-    return batches
+            batches.append([item])
+    return [[index for index, _ in batch] for batch in batches]
 
 
 def spread(batches: Sequence[list[int]], count: int) -> list[list[int]]:

@@ -150,6 +150,7 @@ def test_what_cannot_be_used_has_its_reason() -> None:
     assert refused("shp", labels=2) is Reason.NO_VERDICT
     assert refused("vlfeedback", completions=[]) is Reason.RATING
     assert refused("tulu-3", rejected=TRAINING["tulu-3"]["chosen"]) is Reason.SAME
+    assert refused("olmo-2", rejected_rating=10**400) is Reason.RATING
     assert refused("mmpr", chosen=" ") is Reason.EMPTY
     assert refused("mmpr", chosen=None) is Reason.NOT_TEXT
 

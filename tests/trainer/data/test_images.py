@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from infra.errors import DataError
 from trainer.data import images
@@ -75,6 +76,27 @@ def test_every_colour_mode_becomes_rgb(data: bytes, corner: tuple[int, int, int]
 def test_a_camera_rotation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
+
+    assert decode_image(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif), "it").size == (4, 8)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_turn_of_a_camera_is_pillow_s_own(turn: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    noise = np.random.default_rng(0).integers(0, 256, (4, 8, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), exif=exif)
+
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+
+    assert decode_image(data, "it").tobytes() == expected.tobytes()
+
+
+def test_a_camera_that_writes_a_number_as_text_is_heard_all_the_same() -> None:
+    width, turn = (0x0100, 2, 1, b"8\0\0\0"), (0x0112, 3, 1, b"\6\0\0\0")
+    resolution = (0x011A, 2, 1, b"7\0\0\0")
+    tags = [struct.pack("<HHI", *tag[:3]) + tag[3] for tag in (width, turn, resolution)]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(tags) + bytes(4)
 
     assert decode_image(encoded(Image.new("RGB", (8, 4)), "JPEG", exif=exif), "it").size == (4, 8)
 

@@ -23,6 +23,7 @@ from trainer.data.mixture import (
     training_items,
 )
 from trainer.data.overlaps import check_held_out
+from trainer.data.sources import open_source
 from trainer.evaluation_config import BenchmarkConfig
 
 MIX = DataConfig(weights={"scenes": 2, "digits": 1, "text": 1}, pairs=402)
@@ -121,6 +122,25 @@ def test_a_benchmark_larger_than_its_source_is_refused(small_file: DataConfig) -
         DataError, match=r"asks for 200 test items of data source 'mine', which has"
     ):
         benchmark_items(small_file, BenchmarkConfig(split="test", parts={"mine": 200}))
+
+
+@pytest.mark.parametrize("kind", ["scenes", "text"])
+def test_all_of_a_source_without_an_end_is_refused(kind: str) -> None:
+    every = BenchmarkConfig(split="test", parts={kind: "all"})
+
+    for ask in (benchmark_items, benchmark_digest):
+        with pytest.raises(DataError, match=f"all test items of data source '{kind}', which never"):
+            ask(DataConfig(), every)
+
+
+def test_all_of_the_digits_are_as_many_as_they_say() -> None:
+    digits = open_source(SourceConfig(kind="digits"))
+    sizes = [digits.size(split) for split in ("train", "validation", "test")]
+
+    found = benchmark_items(DataConfig(), BenchmarkConfig(split="test", parts={"digits": "all"}))
+
+    assert len(found) == sizes[2]
+    assert sum(size or 0 for size in sizes) == 4 * 1797
 
 
 def test_a_source_without_training_items_is_refused(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_images_come_as_a_list_or_as_json_text(images: object) -> None:
         pytest.param({**RANKED, "ranks": [1, 2, 2.5]}, Reason.RANKS, id="broken rank"),
         pytest.param({**RANKED, "ranks": [1, 2, True]}, Reason.RANKS, id="truth as a rank"),
         pytest.param({**RANKED, "ranks": None}, Reason.RANKS, id="no ranks"),
+        pytest.param({**RANKED, "ranks": "[" * 100_000}, Reason.RANKS, id="endless list"),
         pytest.param({**RANKED, "critiques": ["x"]}, Reason.CRITIQUES, id="too few critiques"),
         pytest.param({**PAIR, "margin": "much"}, Reason.MARGIN, id="margin in words"),
         pytest.param({**PAIR, "margin": -1}, Reason.MARGIN, id="negative margin"),

@@ -107,6 +107,19 @@ def test_a_packed_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
         opened("file", path).report()
 
 
+def test_a_file_that_is_damaged_inside_or_nested_without_end_is_named(tmp_path: Path) -> None:
+    packed, nested = tmp_path / "c.jsonl.gz", tmp_path / "d.json"
+    rows = "\n".join(json.dumps(text_row(number)) for number in range(300))
+    data = gzip.compress(rows.encode())
+    packed.write_bytes(data[:60] + bytes(each ^ 0x55 for each in data[60:90]) + data[90:])
+    nested.write_text("[" * 100_000)
+
+    with pytest.raises(DataError, match=r"c\.jsonl\.gz cannot be read as jsonl"):
+        opened("file", packed).report()
+    with pytest.raises(DataError, match=r"d\.json cannot be read as json"):
+        opened("file", nested).report()
+
+
 def test_what_looks_like_a_hub_name_is_told_how_to_write_it() -> None:
     with pytest.raises(MissingError, match="is written hf://openbmb/RLAIF-V-Dataset"):
         opened("rlaif-v", Path("openbmb/RLAIF-V-Dataset")).report()

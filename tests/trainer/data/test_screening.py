@@ -113,6 +113,28 @@ def test_an_item_of_two_sources_is_drawn_from_one(tmp_path: Path) -> None:
     assert {i.prompt for i in kept if i.source == "b"} != prompts["b"]
 
 
+def test_items_that_differ_in_a_sign_alone_are_no_duplicates(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+        for prompt, chosen, rejected in (
+            ("What is 7 + 2?", "9", "5"),
+            ("What is 7 - 2?", "9", "5"),
+            ("What is  7 + 2?", "5", "9"),
+            ("Is 5 > 3?", "yes", "no"),
+            ("Is 5 < 3?", "yes", "no"),
+        )
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    source = SourceConfig(kind="file", settings={"path": str(path), "split": "train"})
+    data = DataConfig(weights={"sums": 1.0}, sources={"sums": source}, pairs=5, duplicates="drop")
+
+    prompts = {" ".join(item.prompt.split()) for item in training_items(data)}
+
+    assert prompts == {"What is 7 + 2?", "What is 7 - 2?", "Is 5 > 3?", "Is 5 < 3?"}
+    (part,) = training_parts(data)
+    assert len(part.items) == 4
+
+
 def test_near_duplicates_go_when_that_is_asked_for(tmp_path: Path) -> None:
     rows = [
         text_row(1, prompt=sentence(1, 120)),

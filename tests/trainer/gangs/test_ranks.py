@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -88,6 +89,25 @@ def test_kill_ends_every_rank_within_a_second(backbone_folder: Path, store: Loca
     assert wait_for_end(process.pids, 1)
     with pytest.raises(PreemptedTrial):
         next(messages)
+
+
+def test_a_rank_that_is_killed_while_a_checkpoint_is_on_its_way_leaves_nothing_on_the_disk(
+    backbone_folder: Path, store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    config = endless(backbone_folder, evaluation={"during": [0.0]})
+    process = TrialProcess(config, store_uri=store.uri, identity="t")
+    messages = process.messages()
+    next(messages)
+    assert list(own.rglob("shards"))
+
+    process.kill()
+
+    with pytest.raises(PreemptedTrial):
+        next(messages)
+    assert not list(own.glob("rmsweep-*"))
 
 
 def rank_server() -> psutil.Process:

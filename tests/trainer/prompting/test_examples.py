@@ -134,6 +134,24 @@ def test_a_response_that_does_not_fit_is_refused_not_cut(backbone: Backbone) -> 
         build([item], backbone, [[0]]).take([0])
 
 
+def test_a_critique_that_does_not_fit_is_refused_before_the_training_begins(
+    backbone: Backbone,
+) -> None:
+    assert backbone.max_positions is not None
+    long = " ".join(["circle"] * (backbone.max_positions + 1))
+    item = PreferenceItem(
+        item_id="long",
+        group_id="g",
+        prompt="What?",
+        responses=(Response(text="yes", rank=1, critique=long), Response(text="no", rank=2)),
+        source="mine",
+    )
+    shown = Examples([item], backbone, "critic", critiques=True, frozen_vision=True, chunks=[[0]])
+
+    with pytest.raises(DataError, match="item 'long' of source 'mine' takes"):
+        shown.check_lengths([0])
+
+
 def test_an_image_the_backbone_refuses_is_named(backbone: Backbone, tmp_path: Path) -> None:
     items, _ = counted_items(1)
     Image.new("RGB", (2000, 3)).save(tmp_path / "line.png")

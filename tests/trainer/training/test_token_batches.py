@@ -58,6 +58,12 @@ def test_items_that_fit_together_are_together() -> None:
     assert token_batches([0, 1, 2, 3], extents, budget=120, padded=True) == [[3], [1, 2], [0]]
 
 
+def test_an_item_that_a_step_holds_twice_is_in_its_batches_twice() -> None:
+    extent = Extent(rows=1, longest=10, tokens=10)
+
+    assert token_batches([3, 5, 3, 7], [extent] * 4, budget=20, padded=False) == [[3, 3], [5, 7]]
+
+
 def test_pairs_and_tokens_are_not_both_counted() -> None:
     with pytest.raises(ValidationError, match="by pairs or by tokens, got micro_batch_pairs 4"):
         MachineConfig(micro_batch_pairs=4, micro_batch_tokens=100)

@@ -46,7 +46,7 @@ def number(value: object, reason: Reason = Reason.RATING) -> float:
         raise UnusableRow(reason)
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UnusableRow(reason) from None
     if not math.isfinite(found):
         raise UnusableRow(reason)
