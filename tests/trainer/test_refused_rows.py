@@ -12,8 +12,9 @@ from tests.trainer.trials import small_config
 from trainer.data.unlabelled import Row
 from trainer.model.backbone import read_backbone
 from trainer.model.reward_model import RewardModel
+from trainer.score_forms import read_scored
 from trainer.scoring import ModelScorer
-from trainer.scoring_files import read_scored, score_file
+from trainer.scoring_files import score_file
 
 ROWS = 10
 
