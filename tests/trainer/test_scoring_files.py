@@ -277,39 +277,6 @@ def test_what_cannot_be_scored_is_said(ensemble: Path, tmp_path: Path) -> None:
         score_file(scorer, empty, tmp_path / "s.xlsx")
 
 
-def test_scores_never_replace_what_is_scored(ensemble: Path, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"prompt": "p", "responses": ["a", "b"]}\n')
-    (tmp_path / "link.jsonl").symlink_to(rows)
-    before = rows.read_bytes()
-
-    for out in (rows, tmp_path / "link.jsonl"):
-        with pytest.raises(InputError, match="would replace what is scored; name another file"):
-            score_file(load_reward_model(ensemble), rows, out)
-
-    assert rows.read_bytes() == before
-
-
-def test_rows_without_the_columns_there_must_be_are_told_those_they_have(
-    ensemble: Path, tmp_path: Path
-) -> None:
-    rows = tmp_path / "rows.csv"
-    rows.write_text("question,answer\na,b\n")
-
-    with pytest.raises(DataError, match="it has question, answer; expected prompt and responses"):
-        score_file(load_reward_model(ensemble), rows, tmp_path / "s.csv")
-
-
-def test_a_place_that_cannot_be_written_to_is_wrong_input(ensemble: Path, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.jsonl"
-    rows.write_text('{"prompt": "p", "responses": ["a", "b"]}\n')
-    scorer = load_reward_model(ensemble)
-
-    for out in (rows / "s.csv", Path("/proc/s.csv"), tmp_path / f"{'x' * 300}.csv"):
-        with pytest.raises(InputError, match="name a file in a folder that can be written to"):
-            score_file(scorer, rows, out)
-
-
 def test_the_python_interface_takes_plain_rows_and_names_every_bad_one(
     store: LocalStore,
 ) -> None:
