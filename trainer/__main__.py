@@ -1,7 +1,7 @@
 """`python -m trainer CONFIG.yaml --out FOLDER`: train one reward model, alone, without a sweep.
 
 `machine: auto` in the file settles workers, ZeRO stage, micro batch and checkpointing for this
-machine.
+machine. Ctrl-C ends a training with a checkpoint, and the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import yaml
 from pydantic import ValidationError
 
 from infra.errors import MissingError, Problem, RmsweepError, SpecError
-from infra.object_store import LocalStore
 from infra.settings import load_settings
 from trainer.catalog import backbone_digest
 from trainer.config import TrainerConfig
 from trainer.data.mixture import data_digests
 from trainer.devices import AUTO, devices_here, layout_text, settled_on
-from trainer.gangs.ranks import run_trial
+from trainer.gangs.foreground import train_here
 from trainer.identity import training_identity
 from trainer.reporting import Answer, TrialReport
 
@@ -33,6 +32,8 @@ class ConsoleReporter:
         """One line per report."""
         values = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
         sys.stdout.write(f"step {report.step} ({report.fraction:.0%})  {values}\n")
+        if report.note:
+            _say(report.note)
         sys.stdout.flush()
         return "continue"
 
@@ -72,18 +73,23 @@ def read_config(path: Path) -> TrainerConfig:
     return config
 
 
-def train(config: TrainerConfig, folder: Path) -> None:
-    """Train into a folder laid out as a trial's part of an object store."""
+def train(config: TrainerConfig, folder: Path, *, anew: bool = False) -> int:
+    """Train into a folder laid out as a trial's part of an object store; returns an exit code."""
     identity = training_identity(
         config,
         data_digests=data_digests(config.data),
         backbone_digest=backbone_digest(config.backbone, models=load_settings().models) or "",
     )
-    store = LocalStore(folder)
-    outcome = run_trial(config, store_uri=store.uri, identity=identity, reporter=ConsoleReporter())
+    outcome = train_here(
+        config, folder=folder, identity=identity, reporter=ConsoleReporter(), say=_say, anew=anew
+    )
+    if not outcome.finished:
+        _say(f"stopped after step {outcome.step}; the same command goes on from there")
+        return 130
     for name, value in sorted(outcome.metrics.items()):
         sys.stdout.write(f"{name:<40} {value:.4g}\n")
-    sys.stdout.write(f"model: {store.root / 'trials' / identity / 'model'}\n")
+    sys.stdout.write(f"model: {folder.absolute() / 'trials' / identity / 'model'}\n")
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,16 +97,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trainer", description=__doc__)
     parser.add_argument("config", type=Path, help="trainer config, YAML")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything it leaves")
+    parser.add_argument(
+        "--anew", action="store_true", help="train from the beginning, whatever an earlier run left"
+    )
     given = parser.parse_args(arguments)
     try:
-        train(read_config(given.config), given.out)
+        return train(read_config(given.config), given.out, anew=given.anew)
     except RmsweepError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         return 130
-    return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _told(message: str, location: tuple[int | str, ...]) -> str:

@@ -44,7 +44,14 @@ class BenchmarkConfig(Frozen):
     @property
     def expected_items(self) -> int:
         """Items to be scored, for estimates; where all are wanted, as many as benchmarks have."""
-        return sum(_USUAL_ITEMS if count == "all" else count for count in self.parts.values())
+        return sum(self.expected_parts.values())
+
+    @property
+    def expected_parts(self) -> dict[str, int]:
+        """The same by source name."""
+        return {
+            name: _USUAL_ITEMS if count == "all" else count for name, count in self.parts.items()
+        }
 
     @model_validator(mode="after")
     def _is_held_out(self) -> BenchmarkConfig:

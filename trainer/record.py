@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from infra.errors import MissingObjectError
+from infra.errors import CorruptObjectError, MissingObjectError
 from infra.frozen import Frozen
 from infra.object_store import ObjectStore
 from infra.provenance import Provenance
@@ -105,9 +105,8 @@ class MetricsWriter:
         self._key = metrics_key(identity)
         self._listener = listener
         # Steps after the checkpoint will be done, and reported, once more.
-        self._lines = [
-            line for line in _lines(store, self._key) if json.loads(line)["step"] <= after
-        ]
+        earlier = [report for report in _reports(store, identity) if report.step <= after]
+        self._lines = [report.model_dump_json() for report in earlier]
 
     def report(self, report: TrialReport) -> Answer:
         """Write, then pass on."""
@@ -116,11 +115,33 @@ class MetricsWriter:
         return self._listener.report(report)
 
 
-def _lines(store: ObjectStore, key: str) -> list[str]:
+def left_checkpoints(store: ObjectStore, identity: str) -> tuple[CheckpointReference, ...]:
+    """Checkpoints its reports told of whose files are not all gone, newest first.
+
+    Raises:
+        CorruptObjectError: If its reports cannot be read.
+    """
+    prefix = f"trials/{identity}/checkpoints/"
+    folders = {key.removeprefix(prefix).partition("/")[0] for key in store.keys(prefix)}
+    if not folders:
+        return ()
+    told = [each.checkpoint for each in _reports(store, identity) if each.checkpoint is not None]
+    known = dict.fromkeys(reversed(told))
+    return tuple(each for each in known if f"step-{each.step}" in folders)
+
+
+def _reports(store: ObjectStore, identity: str) -> list[TrialReport]:
+    key = metrics_key(identity)
     try:
-        return store.read(key).decode().splitlines()
+        lines = store.read(key).splitlines()
+        return [TrialReport.model_validate_json(line) for line in lines]
     except MissingObjectError:
         return []
+    except ValidationError as error:
+        raise CorruptObjectError(
+            f"{key} in {store.uri} holds what no training reports; delete it, and what it tells of "
+            f"an earlier attempt is forgotten: {error.errors()[0]['msg']}"
+        ) from error
 
 
 def _earlier_attempts(store: ObjectStore, identity: str) -> list[AttemptRecord]:

@@ -35,7 +35,7 @@ from trainer.identity import digest, evaluation_identity
 from trainer.members.ensemble_file import EnsembleFile, read_ensemble
 from trainer.members.member_models import GIB, available_bytes, rounds
 from trainer.members.member_tables import combine
-from trainer.model.model_files import folder_digest, load_model, model_folder
+from trainer.model.model_files import file_digests, load_model, model_folder
 from trainer.model.reward_model import RewardModel
 from trainer.record import MODEL_PAGE
 from trainer.scores import one_row_per_response, score_key, write_scores
@@ -232,6 +232,7 @@ def load_reward_model(
 
     Raises:
         MissingError: If there is no such file, folder or model.
+        CorruptObjectError: If a model's files are not those it was saved with.
         InputError: If the ensemble file cannot be read.
     """
     if store is not None:
@@ -239,7 +240,8 @@ def load_reward_model(
             return ModelScorer(load_model(folder), fingerprint=folder_digest(folder))
     path = Path(where)
     if path.is_dir():
-        return ModelScorer(load_model(path), fingerprint=folder_digest(path))
+        files = file_digests(path)
+        return ModelScorer(load_model(path, digests=files), fingerprint=digest(files))
     if not path.exists():
         raise MissingError(f"expected an ensemble.json or a folder with a {MODEL_PAGE}, got {path}")
     return EnsembleScorer(read_ensemble(path), memory_gib=memory_gib, stores=stores)
@@ -264,10 +266,11 @@ def evaluate_model(
 
     Raises:
         MissingError: If the trial left no model.
+        CorruptObjectError: If its files are not those it was saved with.
     """
     with model_folder(store, identity) as folder:
-        model_digest = folder_digest(folder)
-        model = load_model(folder)
+        files = file_digests(folder)
+        model = load_model(folder, digests=files)
     model.config = config  # how much a judge or critic writes is this evaluation's to say
     scorer = ModelScorer(model)
     evaluation = EvaluationConfig(benchmarks=dict(benchmarks))
@@ -278,7 +281,7 @@ def evaluate_model(
         tables[name] = scorer.score(items, benchmark=name, split=benchmark.split)
         identified = evaluation_identity(
             config,
-            model_digest=model_digest,
+            model_digest=digest(files),
             benchmark_digest=benchmark_digest(config.data, benchmark),
         )
         key = score_key(identity, name, evaluation=identified)

@@ -7,6 +7,7 @@ is the same as of a run that was never broken. Parts of another question are thr
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -16,11 +17,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from infra.errors import BusyError, DataError, DiskFullError, InputError, StoreError
@@ -28,12 +28,12 @@ from trainer.data.items import PreferenceItem
 from trainer.data.row_files import read_rows
 from trainer.data.unlabelled import Chunk, chunks_to_score
 from trainer.identity import SCORING_VERSION
+from trainer.score_forms import ENDINGS, TableWriter, table_writer
 from trainer.scores import SCORE_SCHEMA, one_row_per_response
 from trainer.scoring import EnsembleScorer, ModelScorer
 
 CHUNK_ROWS = 256
 """Rows of the file in one part: what a killed run loses at most, per member."""
-ENDINGS = (".parquet", ".jsonl", ".csv")
 REFUSED = b"refused"
 """In a part's metadata: rows that a member could not take, by number, and why."""
 
@@ -51,14 +51,6 @@ class ScoredFile:
     """Parts that an earlier run had left."""
     unusable: list[tuple[int, str]] = field(default_factory=list)
     """Numbers (from 1) and reasons of rows left out."""
-
-
-class Writer(Protocol):
-    """Takes tables one after the other."""
-
-    def write(self, table: pa.Table) -> None:
-        """Append a table."""
-        ...
 
 
 def score_file(  # noqa: PLR0913 -- all by name
@@ -89,12 +81,15 @@ def score_file(  # noqa: PLR0913 -- all by name
     Raises:
         MissingError: If there is no such file, or a model is gone.
         DataError: If the file cannot be read, or no row can be scored.
-        InputError: If the ending of `out` is none, or the ensemble's rule does not apply.
+        InputError: If the ending of `out` is none, `out` is the file itself or in no place that can
+            be written to, or the ensemble's rule does not apply.
         BusyError: If another run writes the same result.
         DiskFullError: If no space is left; what is done stays.
     """
     if out.suffix not in ENDINGS:
         raise InputError(f"scores are written as {', '.join(ENDINGS)}, got {out}")
+    if out.resolve() == source.resolve():
+        raise InputError(f"scores written to {out} would replace what is scored; name another file")
     asked = {
         "scorer": scorer.fingerprint,
         "source": _sha256(source),
@@ -127,18 +122,10 @@ def score_file(  # noqa: PLR0913 -- all by name
             outcome.unusable += sorted([*chunk.unusable, *told.items()])
         if len(outcome.unusable) == rows:
             first = f"; row 1: {outcome.unusable[0][1]}" if outcome.unusable else ""
-            raise DataError(f"no row of {source} can be scored{first}")
+            columns = _columns(source)
+            raise DataError(f"no row of {source} can be scored{first}{columns}")
         outcome.responses = _gather(scorer, names, refused, out)
     return outcome
-
-
-def read_scored(out: Path) -> pa.Table:
-    """What `score_file` wrote, read back whole."""
-    if out.suffix == ".parquet":
-        return pq.read_table(out)
-    if out.suffix == ".csv":
-        return pa_csv.read_csv(out)
-    return pa.Table.from_pylist([json.loads(line) for line in out.read_text().splitlines()])
 
 
 @dataclass(slots=True)
@@ -194,41 +181,18 @@ def _gather(
     aside = out.with_name(f".{out.name}.aside")
     responses = 0
     with ExitStack() as stack:
-        writer: Writer | None = None
+        writer: TableWriter | None = None
         for paths, without in zip(zip(*names, strict=True), refused, strict=True):
             tables = [_read_part(path, without) for path in paths]
             if not tables[0].num_rows:
                 continue
             table = scorer.combined(tables)
             if writer is None:
-                writer = stack.enter_context(_writer(aside, out.suffix, table.schema))
+                writer = stack.enter_context(table_writer(aside, out.suffix, table.schema))
             writer.write(table)
             responses += table.num_rows
     aside.replace(out)
     return responses
-
-
-@contextmanager
-def _writer(path: Path, ending: str, schema: pa.Schema) -> Iterator[Writer]:
-    if ending == ".parquet":
-        with pq.ParquetWriter(path, schema, compression="zstd") as parquet:
-            yield parquet
-    elif ending == ".csv":
-        with pa_csv.CSVWriter(path, schema) as lines:
-            yield lines
-    else:
-        with path.open("w") as file:
-            yield _JsonLines(file.write)
-
-
-@dataclass(frozen=True, slots=True)
-class _JsonLines:
-    put: Callable[[str], object]
-
-    def write(self, table: pa.Table) -> None:
-        """One line per row."""
-        for row in table.to_pylist():
-            self.put(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _read_part(path: Path, without: Collection[int]) -> pa.Table:
@@ -265,15 +229,23 @@ def _parts(out: Path, asked: dict[str, object]) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+_NO_PLACE = (
+    FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError
+)  # fmt: skip
+
+
 @contextmanager
 def _filing(out: Path) -> Iterator[None]:
     """What can go wrong with files, in words."""
     try:
         yield
-    except (IsADirectoryError, NotADirectoryError, FileExistsError, PermissionError) as error:
-        raise InputError(f"scores cannot be written to {out}: {error.strerror}") from error
     except OSError as error:
-        if error.errno == 28:
+        if isinstance(error, _NO_PLACE) or error.errno == errno.ENAMETOOLONG:
+            raise InputError(
+                f"scores cannot be written to {out}: {error.strerror}; name a file in a folder "
+                "that can be written to"
+            ) from error
+        if error.errno == errno.ENOSPC:
             raise DiskFullError(
                 f"no space left to write {out}; free some and run it again: what is done is kept"
             ) from error
@@ -285,6 +257,17 @@ def scratch_result() -> Iterator[Path]:
     """A result that is only looked at."""
     with tempfile.TemporaryDirectory(prefix="rmsweep-scores-") as name:
         yield Path(name) / "scores.parquet"
+
+
+def _columns(source: Path) -> str:
+    """What the first row is made of, to be held against what is expected."""
+    first = next(read_rows(source), None)
+    if not isinstance(first, dict):
+        return ""
+    names = ", ".join(str(name) for name in list(first)[:8])
+    return (
+        f"; it has {names or 'no columns'}; expected prompt and responses, or chosen and rejected"
+    )
 
 
 def _sha256(path: Path) -> str:

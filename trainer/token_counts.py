@@ -34,8 +34,7 @@ _REAL = TokenCounts(prompt=150, image=700, response=300, critique=120)
 def mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
     """Typical tokens of a pair, over the sources it is drawn from."""
     counts = [
-        (weight, _TOKENS.get(config.data.source(name).kind, _real_or_tiny(entry)))
-        for name, weight in config.data.mix.items()
+        (weight, source_tokens(config, name, entry)) for name, weight in config.data.mix.items()
     ]
     total = sum(weight for weight, _ in counts)
 
@@ -48,6 +47,11 @@ def mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
         response=mean("response"),
         critique=mean("critique"),
     )
+
+
+def source_tokens(config: TrainerConfig, source: str, entry: BackboneEntry) -> TokenCounts:
+    """Typical tokens of a pair of one source; without images there are no image tokens."""
+    return _TOKENS.get(config.data.source(source).kind, _real_or_tiny(entry))
 
 
 def row_tokens(config: TrainerConfig, tokens: TokenCounts) -> int:

@@ -49,8 +49,9 @@ def score(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Score responses with an ensemble or one model; a broken run goes on where it was."""
+    from trainer.score_forms import read_scored
     from trainer.scoring import every_core, load_reward_model
-    from trainer.scoring_files import read_scored, score_file, scratch_result
+    from trainer.scoring_files import score_file, scratch_result
 
     with every_core(), scratch_result() as scratch, _Bar(responses.name) as bar:
         scorer = load_reward_model(model, memory_gib=memory, stores=_moved(moved or []))

@@ -10,9 +10,10 @@ import typer
 
 from infra.errors import MissingError, Problem, SpecError
 from sweep.cli.benchmark_texts import benchmark_of, config_of
-from sweep.cli.console import out, print_json, print_table, print_warning
+from sweep.cli.console import err, out, print_json, print_table, print_warning
 from sweep.cli.metrics_view import BASELINE_HEADS, evaluation_lines, incomplete, print_metrics
 from sweep.cli.plan_verbs import Json, Overrides
+from sweep.cli.run_verbs import INTERRUPTED
 from sweep.cli.showing import show_in_mlflow
 from sweep.cli.workplace import Workplace, open_workplace
 from trainer.evaluation.overlap_metrics import overlaps
@@ -37,15 +38,21 @@ class ConsoleReporter:
         """One line per message."""
         shown = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
         out.print(f"step {report.step:>5}  {report.fraction:>4.0%}  {shown}", soft_wrap=True)
-        return "continue"
+        return _warned(report)
 
 
 class SilentReporter:
-    """Prints nothing."""
+    """Prints nothing but what is wrong."""
 
     def report(self, report: TrialReport) -> Answer:
         """Go on."""
-        return "continue"
+        return _warned(report)
+
+
+def _warned(report: TrialReport) -> Answer:
+    if report.note:
+        print_warning(report.note)
+    return "continue"
 
 
 def train(  # noqa: PLR0917 -- typer declares options in signatures
@@ -72,13 +79,19 @@ def train(  # noqa: PLR0917 -- typer declares options in signatures
             help="Settle workers, ZeRO stage, micro batch and checkpointing for this machine.",
         ),
     ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Train from the beginning, whatever an earlier run left.")
+    ] = False,
     json: Json = False,
-) -> None:
-    """Train one reward model, of a config or of a sweep's trial, on this machine, without Ray."""
-    from trainer.catalog import backbone_digest
+) -> int:
+    """Train one reward model, of a config or of a sweep's trial, on this machine, without Ray.
+
+    Ctrl-C ends it with a checkpoint, and the same command goes on from there.
+    """
+    from trainer.catalog import backbone_digest, lookup
     from trainer.data.mixture import data_digests
     from trainer.devices import devices_here, layout_text, settled_on
-    from trainer.gangs.ranks import run_trial
+    from trainer.gangs.foreground import train_here
     from trainer.identity import training_identity
 
     workplace = open_workplace()
@@ -91,20 +104,31 @@ def train(  # noqa: PLR0917 -- typer declares options in signatures
             out.print(f"machine: {layout_text(config)}")
     backbone = backbone_digest(config.backbone, models=workplace.settings.models)
     if backbone is None:
-        raise MissingError(f"the backbone {config.backbone} is not on this machine")
+        raise MissingError(
+            f"the backbone {lookup(config.backbone).hub_id} is not on this machine; copy it to "
+            "that name below a folder, set RMSWEEP_MODELS to the folder, or name the copy itself "
+            "as backbone.path"
+        )
     identity = training_identity(
         config, data_digests=data_digests(config.data), backbone_digest=backbone
     )
     folder = (to or workplace.settings.home / "trained").absolute()
     reporter = SilentReporter() if json else ConsoleReporter()
-    outcome = run_trial(config, store_uri=f"file:{folder}", identity=identity, reporter=reporter)
+    outcome = train_here(
+        config, folder=folder, identity=identity, reporter=reporter, say=err.print, anew=anew
+    )
     place = folder / "trials" / identity
     if json:
         found = {"incomplete": incomplete(outcome.metrics), **outcome.model_dump(mode="json")}
         print_json({"identity": identity, "folder": str(place), **found})
-        return
-    print_metrics(outcome.metrics)
-    out.print(f"model, scores and record: {place}", soft_wrap=True, markup=False)
+    if not outcome.finished:
+        message = f"stopped after step {outcome.step}; the same command goes on from there"
+        err.print(message, soft_wrap=True)
+        return INTERRUPTED
+    if not json:
+        print_metrics(outcome.metrics)
+        out.print(f"model, scores and record: {place}", soft_wrap=True, markup=False)
+    return 0
 
 
 def evaluate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from infra.errors import InputError, SpecError
 from infra.findings import Finding, InvalidSettings
@@ -40,19 +41,30 @@ def load_trainer_config(name: str | Path, overrides: Sequence[str] = ()) -> Trai
         SpecError: With every problem, by line.
         MissingError: If there is no such file or recipe.
     """
-    path = find_file(name)
-    config = _config_in(path, ())
+    config = _config_in(find_file(name), ())
+    return _overridden(config, overrides) if overrides else config
+
+
+def _overridden(config: TrainerConfig, overrides: Sequence[str]) -> TrainerConfig:
+    """All at once: two that only fit together are not judged one by one."""
+    patch: dict[str, Any] = {}
+    findings: list[Finding] = []
     for override in overrides:
-        config = _overridden(config, override)
-    return config
-
-
-def _overridden(config: TrainerConfig, override: str) -> TrainerConfig:
-    path, value = parse_override(override)
+        try:
+            path, value = parse_override(override)
+        except SpecError as error:
+            findings += [Finding((override,), each.message) for each in error.problems]
+            continue
+        patch.pop(path, None)  # the last word on a setting comes last
+        patch[path] = value
+    changed = config
     try:
-        return apply_patch(config, {path: value})
+        changed = apply_patch(config, patch)
     except InvalidSettings as error:
-        raise InvalidSettings(error.findings, f"--set {override}") from error
+        findings += error.findings
+    if findings:
+        raise InvalidSettings(findings, "--set")
+    return changed
 
 
 def _settled(spec: SweepSpec, folder: Path | None, seen: tuple[Path, ...]) -> TrainerConfig:

@@ -76,11 +76,8 @@ def measure(contestant: str, *, frozen: bool) -> float:
         responses=[(RESPONSE, RESPONSE)] * PAIRS,
         pairs_per_image=1,
     )
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # start the high-water mark anew
+    held = settled_memory()
     # The contestant trains a copy; this one stays, and is not counted.
-    held = psutil.Process().memory_info().rss
     trained = copy.deepcopy(backbone)
     step: Callable[[], None]
     if contestant.startswith("ours"):
@@ -89,7 +86,7 @@ def measure(contestant: str, *, frozen: bool) -> float:
         step = PeerGraph("A" if contestant == "graph A" else "B", trained, items, config).step
     for _ in range(2):
         step()
-    return _high_water_mark() - held
+    return high_water_mark() - held
 
 
 def estimate(contestant: str, *, frozen: bool) -> float:
@@ -98,7 +95,7 @@ def estimate(contestant: str, *, frozen: bool) -> float:
     config = config_of(frozen=frozen, checkpointing=contestant.endswith("checkpointed"))
     return estimate_memory(
         config,
-        _entry(backbone),
+        entry_of(backbone),
         row_tokens=IMAGE_TOKENS + PROMPT + 2 * RESPONSE,
         image_tokens=IMAGE_TOKENS,
         accelerated=False,
@@ -140,14 +137,15 @@ def peak_and_estimate(
     images = [image for item in items for image in examples.images.shapes(item)]
     estimated = estimate_memory(
         config,
-        _entry(backbone),
+        entry_of(backbone),
         row_tokens=sum(example.tree.tokens for example in batch.examples) // PAIRS,
         image_tokens=sum(image.tokens for image in images) // PAIRS,
     )
     return peak, estimated.total - estimated.weights - estimated.optimizer
 
 
-def _entry(backbone: Backbone) -> BackboneEntry:
+def entry_of(backbone: Backbone) -> BackboneEntry:
+    """Figures of a model as the catalog has them of others."""
     parts = {name: sum(w.numel() for w in part) for name, part in backbone.parts().items()}
     config = backbone.module.config
     text = config.get_text_config()
@@ -164,7 +162,16 @@ def _entry(backbone: Backbone) -> BackboneEntry:
     )
 
 
-def _high_water_mark() -> float:
+def settled_memory() -> float:
+    """Bytes this process holds, what it can give back given back; its mark starts anew."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return float(psutil.Process().memory_info().rss)
+
+
+def high_water_mark() -> float:
+    """Bytes this process has held at most since its mark was started."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return float(line.split()[1]) * 1024

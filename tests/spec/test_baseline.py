@@ -116,6 +116,30 @@ def test_a_wrong_override_of_a_trainer_config_is_named(tmp_path: Path) -> None:
         load_trainer_config(path, ["head.layers"])
 
 
+def test_all_wrong_overrides_of_a_trainer_config_are_named_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "mine.yaml", "head: {layers: 3}\n")
+    wrong = ["head.leyers=2", "strategy.learning_rate=-1", "head.layers", "seed=1"]
+
+    with pytest.raises(SpecError) as caught:
+        load_trainer_config(path, wrong)
+
+    told = [str(problem) for problem in caught.value.problems]
+    assert len(told) == 3
+    assert str(caught.value).startswith("--set has 3 problems")
+    assert any("did you mean 'head.layers'" in each for each in told)
+    assert any(each.startswith("strategy.learning_rate: ") for each in told)
+    assert any("expected path=value" in each for each in told)
+
+
+def test_overrides_that_fit_together_are_not_judged_one_by_one(tmp_path: Path) -> None:
+    path = write(tmp_path, "mine.yaml", "strategy: {batch_pairs: 8}\n")
+    together = ["machine.workers=3", "strategy.batch_pairs=9", "seed=1", "seed=2"]
+
+    config = load_trainer_config(path, together)
+
+    assert (config.machine.workers, config.strategy.batch_pairs, config.seed) == (3, 9, 2)
+
+
 def test_a_wrong_trainer_config_names_its_lines(tmp_path: Path) -> None:
     path = write(tmp_path, "mine.yaml", "head:\n  layers: 3\n  activation: slu\nseed: -1\n")
 

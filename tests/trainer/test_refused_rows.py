@@ -1,4 +1,4 @@
-"""Rows of a file that a model cannot take: left out and told, whichever member it is."""
+"""Rows and files that cannot be scored, and places scores cannot go to: told, never a traceback."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from infra.errors import DataError, InputError
 from tests.trainer.trials import small_config
 from trainer.data.unlabelled import Row
 from trainer.model.backbone import read_backbone
 from trainer.model.reward_model import RewardModel
+from trainer.score_forms import read_scored
 from trainer.scoring import ModelScorer
-from trainer.scoring_files import read_scored, score_file
+from trainer.scoring_files import score_file
 
 ROWS = 10
 
 
+@pytest.fixture(scope="module")
+def scorer(backbone_folder: Path) -> ModelScorer:
+    model = RewardModel(read_backbone(backbone_folder), small_config(backbone_folder))
+    return ModelScorer(model)
+
+
 def test_rows_that_a_model_cannot_take_are_told_and_all_others_scored(
-    backbone_folder: Path, tmp_path: Path
+    scorer: ModelScorer, tmp_path: Path
 ) -> None:
     good: list[Row] = [
         {"prompt": f"What is {n} plus one?", "responses": [f"{n + 1}.", f"It is {n + 2}."]}
@@ -32,13 +41,12 @@ def test_rows_that_a_model_cannot_take_are_told_and_all_others_scored(
         "plain": good,
         "mixed": [good[0], long, *good[1:], line],
     }
-    model = RewardModel(read_backbone(backbone_folder), small_config(backbone_folder))
     outcomes, tables = {}, {}
     for name, rows in files.items():
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         out = path.with_suffix(".parquet")
-        outcomes[name] = score_file(ModelScorer(model), path, out, chunk_rows=4)
+        outcomes[name] = score_file(scorer, path, out, chunk_rows=4)
         tables[name] = read_scored(out)
 
     assert outcomes["mixed"].responses == outcomes["plain"].responses == 2 * ROWS
@@ -70,3 +78,37 @@ def test_a_judge_leaves_out_what_has_a_single_response_and_scores_the_rest(
     assert outcome.responses == 2
     assert [number for number, _ in outcome.unusable] == [1]
     assert "has one response, but a judge compares two" in outcome.unusable[0][1]
+
+
+def test_scores_never_replace_what_is_scored(scorer: ModelScorer, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "p", "responses": ["a", "b"]}\n')
+    (tmp_path / "link.jsonl").symlink_to(rows)
+    before = rows.read_bytes()
+
+    for out in (rows, tmp_path / "link.jsonl"):
+        with pytest.raises(InputError, match="would replace what is scored; name another file"):
+            score_file(scorer, rows, out)
+
+    assert rows.read_bytes() == before
+
+
+def test_rows_without_the_columns_there_must_be_are_told_those_they_have(
+    scorer: ModelScorer, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("question,answer\na,b\n")
+
+    with pytest.raises(DataError, match="it has question, answer; expected prompt and responses"):
+        score_file(scorer, rows, tmp_path / "s.csv")
+
+
+def test_a_place_that_cannot_be_written_to_is_wrong_input(
+    scorer: ModelScorer, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "p", "responses": ["a", "b"]}\n')
+
+    for out in (rows / "s.csv", Path("/proc/s.csv"), tmp_path / f"{'x' * 300}.csv"):
+        with pytest.raises(InputError, match="name a file in a folder that can be written to"):
+            score_file(scorer, rows, out)

@@ -26,9 +26,10 @@ from trainer.model.model_files import load_model, store_model
 from trainer.model.reward_model import RewardModel
 from trainer.model.weight_averaging import average_weights
 from trainer.record import model_prefix
+from trainer.score_forms import read_scored
 from trainer.scores import SCORE_SCHEMA
 from trainer.scoring import EnsembleScorer, ModelScorer, load_reward_model
-from trainer.scoring_files import read_scored, score_file
+from trainer.scoring_files import score_file
 
 MEMBERS = ("first", "second", "third")
 ROWS = 10

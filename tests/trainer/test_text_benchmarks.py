@@ -69,7 +69,7 @@ def test_rm_bench_is_hard_where_the_wrong_answer_is_the_more_elaborate() -> None
 
     assert (metrics["easy"], metrics["normal"], metrics["hard"]) == (1.0, 1.0, 0.0)
     assert metrics["average"] == pytest.approx(2 / 3)
-    assert metrics["safety"] == pytest.approx(2 / 3)
+    assert metrics["category_safety"] == pytest.approx(2 / 3)
 
 
 def test_rm_bench_s_safety_is_the_mean_of_its_halves_and_one_of_four_domains() -> None:
@@ -79,7 +79,7 @@ def test_rm_bench_s_safety_is_the_mean_of_its_halves_and_one_of_four_domains() -
     items += [rows("respond", good, category="safety-response", ranks=(1, 1, 1, 2, 2, 2))]
     metrics = measured(score_table(list(itertools.chain(*items))), "rm-bench")
 
-    assert (metrics["safety"], metrics["average"], metrics["micro"]) == (0.5, 0.75, 2 / 3)
+    assert (metrics["category_safety"], metrics["average"], metrics["micro"]) == (0.5, 0.75, 2 / 3)
 
 
 def test_judgebench_counts_a_judge_right_over_both_orders_together() -> None:
@@ -95,7 +95,7 @@ def test_judgebench_counts_a_judge_right_over_both_orders_together() -> None:
     )  # fmt: skip
     metrics = measured(table, "judgebench")
 
-    assert metrics["overall"] == metrics["math"] == 0.5
+    assert metrics["overall"] == metrics["category_math"] == 0.5
 
 
 # JudgeBench, reward models on the 350 pairs of GPT-4o, one game each (arXiv 2410.12784): what is
@@ -118,7 +118,7 @@ def test_judgebench_counts_one_game_where_a_model_scores_responses_alone(
     )
     metrics = measured(counted(counts), "judgebench")
 
-    found = tuple(round(100 * metrics[name], 2) for name in JUDGEBENCH_SIZES)
+    found = tuple(round(100 * metrics[f"category_{name}"], 2) for name in JUDGEBENCH_SIZES)
     assert (found, round(100 * metrics["overall"], 2)) == (printed, overall)
     assert metrics["overall"] == metrics["overall_mean_score"]
     assert metrics["published_items"] == 350

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -202,7 +201,6 @@ def _settle(launch: RankLaunch) -> None:
     os.dup2(log, 2)
     for stream, number in (("stdout", 1), ("stderr", 2)):
         setattr(sys, stream, os.fdopen(number, "w", buffering=1, closefd=False))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     machine = launch.config.machine
     local = launch.rank if launch.local_rank is None else launch.local_rank
     os.environ.update(launch.environment)

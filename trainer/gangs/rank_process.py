@@ -51,7 +51,7 @@ class RankProcess:
         self.rank = launch.rank
         self.log = Path(launch.log)
         context = get_context("forkserver")
-        context.set_forkserver_preload(["trainer.gangs.warm"])
+        context.set_forkserver_preload(["trainer.gangs.deaf", "trainer.gangs.warm"])
         self.connection, theirs = context.Pipe()
         with theirs:
             self._process: ForkServerProcess = context.Process(

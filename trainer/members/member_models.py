@@ -98,6 +98,7 @@ def rounds(
 @dataclass(frozen=True, slots=True)
 class _ModelFiles:
     folder: Path
+    digests: Mapping[str, str]
     digest: str
     backbone: str
 
@@ -130,11 +131,13 @@ class _Shelf:
         if key not in self.models:
             if len(files) > 1:
                 self.bytes += files[0].bytes(without_backbone=False)
-                model = average_weights([each.folder for each in files])
+                model = average_weights(
+                    [each.folder for each in files], digests=[each.digests for each in files]
+                )
             else:
                 self.bytes += self.needed_bytes(files)
                 backbone = self.backbones.get(files[0].backbone)
-                model = load_model(files[0].folder, backbone=backbone)
+                model = load_model(files[0].folder, backbone=backbone, digests=files[0].digests)
                 self.backbones[files[0].backbone] = model.backbone
             self.models[key] = model.to(self.device).eval()
         return self.models[key]
@@ -168,7 +171,7 @@ def _open(reference: ModelReference, stores: Mapping[str, str], stack: ExitStack
             f"the model of trial {reference.identity[:12]} has digest {found[:12]}, but the "
             f"ensemble was selected with {reference.model_digest[:12]}; build the ensemble again"
         )
-    return _ModelFiles(folder, found, backbone_digest(files))
+    return _ModelFiles(folder, files, found, backbone_digest(files))
 
 
 def _float32_bytes(path: Path) -> int:

@@ -246,17 +246,32 @@ def load_backbone(config: BackboneConfig, *, models: Path | None = None) -> Back
     Raises:
         BackboneError: Unknown name, or no model where one should be.
     """
-    location = backbone_location(config, models=models)
-    try:
-        return read_backbone(location)
-    except (OSError, ValueError, KeyError) as error:
-        raise BackboneError(
-            f"expected a model at {location}, but it could not be loaded: {error}"
-        ) from error
+    return read_backbone(backbone_location(config, models=models))
 
 
 def read_backbone(folder: str | Path) -> Backbone:
-    """A backbone from a folder (or hub id) of any supported architecture."""
+    """A backbone from a folder (or hub id) of any supported architecture.
+
+    Raises:
+        BackboneError: If it holds no model, or one that cannot be loaded.
+    """
+    try:
+        return _loaded(folder)
+    except (MemoryError, BackboneError):
+        raise
+    # A broken file raises what its reader likes: safetensors, jinja and tokenizers have errors of
+    # their own, and tokenizers raises `Exception` itself.
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise BackboneError(
+            f"expected a model at {folder}, but it could not be loaded; is every file of it there "
+            f"and whole? {type(error).__name__}: {reason}"
+        ) from error
+
+
+def _loaded(folder: str | Path) -> Backbone:
     config = AutoConfig.from_pretrained(folder)
     with_images = config.model_type in FAMILIES
     model_class = AutoModelForImageTextToText if with_images else AutoModelForCausalLM

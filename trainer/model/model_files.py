@@ -1,6 +1,8 @@
 """A trained reward model as files: the backbone for the Auto classes, our head, and one JSON page.
 
-Safetensors and JSON only. Loading gives the very scores the trained model gave.
+Safetensors and JSON only. Loading gives the very scores the trained model gave: the page holds the
+sha256 of every other file, and a folder where one is gone or changed is refused. Without that, a
+model whose tokenizer's settings had been left behind loaded, and scored otherwise.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ class ModelPage(Frozen):
     version: int = 1
     identity: str
     config: TrainerConfig
+    files: dict[str, str]
+    """Sha256 of every other file by its name."""
 
 
 def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
@@ -42,26 +46,53 @@ def save_model(model: RewardModel, folder: Path, *, identity: str) -> None:
     if model.head is not None:
         state = {name: value.contiguous().cpu() for name, value in model.head.state_dict().items()}
         save_file(state, folder / HEAD)
-    page = ModelPage(identity=identity, config=model.config)
+    files = {name: told for name, told in file_digests(folder).items() if name != MODEL_PAGE}
+    page = ModelPage(identity=identity, config=model.config, files=files)
     (folder / MODEL_PAGE).write_text(page.model_dump_json(indent=2) + "\n")
 
 
-def load_model(folder: Path, *, backbone: Backbone | None = None) -> RewardModel:
+def load_model(
+    folder: Path, *, backbone: Backbone | None = None, digests: Mapping[str, str] | None = None
+) -> RewardModel:
     """A saved model, ready to score.
 
     Args:
         folder: Where `save_model` left it.
         backbone: One already loaded from the same files, to be shared instead of read again.
+        digests: Of its files, where `file_digests` has just told them; hashed here when absent.
 
     Raises:
         MissingError: If the folder holds no reward model.
-        CorruptObjectError: If its page cannot be read.
+        CorruptObjectError: If its page cannot be read, or its files are not those the page names.
+        BackboneError: If the libraries installed here cannot load the backbone.
     """
     page = read_page(folder)
+    _check_whole(folder, page, file_digests(folder) if digests is None else digests)
     model = RewardModel(backbone or read_backbone(folder), page.config)
     if model.head is not None:
-        model.head.load_state_dict(load_file(folder / HEAD))
+        try:
+            model.head.load_state_dict(load_file(folder / HEAD))
+        except RuntimeError as error:
+            raise CorruptObjectError(
+                f"{folder / MODEL_PAGE} describes another head than {HEAD} holds; was it edited? "
+                f"Copy the model again, or train it anew: {error}"
+            ) from error
     return model.eval()
+
+
+def _check_whole(folder: Path, page: ModelPage, found: Mapping[str, str]) -> None:
+    gone = sorted(page.files.keys() - found.keys())
+    changed = sorted(
+        name for name in page.files if found.get(name, page.files[name]) != page.files[name]
+    )
+    faults = [f"{name} is missing" for name in gone] + [
+        f"{name} is not the file that was saved" for name in changed
+    ]
+    if faults:
+        raise CorruptObjectError(
+            f"the reward model at {folder} is not whole: {'; '.join(faults)}; copy it again, or "
+            "train it anew"
+        )
 
 
 def read_page(folder: Path) -> ModelPage:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from infra.errors import BackboneError
 from trainer.model.backbone_families import Family
 from trainer.model.backbone_inputs import ImageInput
 
@@ -37,10 +38,20 @@ class PromptFrames:
         self._known: dict[tuple[tuple[int, tuple[int, ...], bool], ...], Frame] = {}
 
     def around(self, images: Sequence[ImageInput]) -> Frame:
-        """The frame of a prompt that shows these images first."""
+        """The frame of a prompt that shows these images first.
+
+        Raises:
+            BackboneError: If the chat template cannot be rendered, or leaves the prompt out.
+        """
         shapes = tuple((image.tokens, image.grid, image.alone) for image in images)
         if shapes not in self._known:
-            before, after = self._layout(images).split(_PROMPT)
+            layout = self._layout(images)
+            if layout.count(_PROMPT) != 1:
+                raise BackboneError(
+                    "expected the backbone's chat template to show a prompt once, but it shows "
+                    f"one {layout.count(_PROMPT)} times; is chat_template.jinja whole?"
+                )
+            before, after = layout.split(_PROMPT)
             stem = before.rstrip(" ")
             space = before[len(stem) :]
             self._known[shapes] = Frame(tuple(self._ids(stem)), space, tuple(self._ids(after)))
@@ -54,11 +65,17 @@ class PromptFrames:
         else:
             parts = [*[{"type": "image"}] * len(images), {"type": "text", "text": _PROMPT}]
             message = {"role": "user", "content": parts if images else _PROMPT}
-            rendered = str(
-                self._tokenizer.apply_chat_template(
-                    [message], tokenize=False, add_generation_prompt=True
+            try:
+                rendered = str(
+                    self._tokenizer.apply_chat_template(
+                        [message], tokenize=False, add_generation_prompt=True
+                    )
                 )
-            )
+            except Exception as error:  # a template is code, and raises what it likes
+                raise BackboneError(
+                    f"the backbone's chat template cannot be rendered: {error}; is "
+                    "chat_template.jinja whole?"
+                ) from error
         if self._family is None or not images:
             return rendered
         pieces = rendered.split(placeholder)

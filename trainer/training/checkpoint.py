@@ -223,7 +223,7 @@ class Checkpoints:
                 f"the checkpoint at step {manifest.step} was saved by {manifest.world_size} ranks "
                 f"at ZeRO stage {manifest.zero_stage}, but this attempt has {self._gang.size} at "
                 f"stage {machine.zero_stage}; set machine.workers and machine.zero_stage back, or "
-                "start without a checkpoint"
+                "train from the beginning"
             )
 
     def load(self, engine: DeepSpeedEngine, whole: WholeCheckpoint) -> None:

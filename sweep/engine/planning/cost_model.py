@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
-from trainer.token_counts import TokenCounts, mean_tokens
+from trainer.token_counts import TokenCounts, mean_tokens, source_tokens
 
 UNPROVEN = 3.0
 """Factor by which an uncorrected estimate may be wrong either way."""
@@ -134,11 +134,12 @@ def arithmetic_seconds(config: TrainerConfig, device: DeviceRate, *, workers: in
     steps = config.total_steps
     pairs = steps * config.strategy.batch_pairs
     training = pairs * _training_flops(config, entry, tokens) / rate
-    during = len(config.evaluation.during) * _items(config, config.evaluation.monitor)
-    at_end = sum(_items(config, name) for name in config.evaluation.benchmarks)
-    items = during + at_end
-    forward = _language_flops(config, entry, tokens) + _vision_flops(entry, tokens)
-    scoring = items * forward / rate
+    scored = _scored_items(config, entry)
+    items = sum(scored.values())
+    scoring = sum(
+        count * (_language_flops(config, entry, each) + _vision_flops(entry, each)) / rate
+        for each, count in scored.items()
+    )
     if config.writes:
         # Critiques and reasons are written token by token, a batch at a time.
         judges = config.paradigm == "generative"
@@ -180,9 +181,20 @@ def _vision_flops(entry: BackboneEntry, tokens: TokenCounts) -> float:
     return 2.0 * entry.vision_parameters * 4 * tokens.image
 
 
-def _items(config: TrainerConfig, benchmark: str) -> int:
-    found = config.evaluation.benchmarks.get(benchmark)
-    return 0 if found is None else found.expected_items
+def _scored_items(config: TrainerConfig, entry: BackboneEntry) -> dict[TokenCounts, int]:
+    """How many items of each size a training scores: at its end, and those it is watched by.
+
+    A text-only twin has the items with images alone.
+    """
+    evaluation = config.evaluation
+    found: dict[TokenCounts, int] = {}
+    for name, benchmark in evaluation.benchmarks.items():
+        times = 1 + (len(evaluation.during) if name == evaluation.monitor else 0)
+        for source, count in benchmark.expected_parts.items():
+            tokens = source_tokens(config, source, entry)
+            if tokens.image or not benchmark.shuffle_images:
+                found[tokens] = found.get(tokens, 0) + times * count
+    return found
 
 
 def _kinds(config: TrainerConfig) -> tuple[Hashable, ...]:

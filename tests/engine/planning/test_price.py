@@ -33,6 +33,7 @@ from trainer.config import (
     MachineConfig,
     TrainerConfig,
 )
+from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 from trainer.strategy_config import FreezeConfig, StrategyConfig
 
 TINY = TrainerConfig()
@@ -73,6 +74,29 @@ def test_the_papers_largest_training_takes_hours_on_eight_gpus() -> None:
 )
 def test_more_work_takes_longer(dearer: TrainerConfig) -> None:
     assert seconds(dearer) > seconds(TINY)
+
+
+def scored_on(*, twin: bool, **parts: int) -> TrainerConfig:
+    benchmark = BenchmarkConfig(split="test", parts=dict(parts), text_twin=twin)
+    return TINY.model_copy(update={"evaluation": EvaluationConfig(benchmarks={"b": benchmark})})
+
+
+def test_a_text_only_twin_costs_what_its_items_with_images_cost() -> None:
+    """And no more: items without images keep the scores they have."""
+    mixed = {"scenes": 3000, "text": 1000}
+    beyond = seconds(scored_on(twin=True, **mixed)) - seconds(scored_on(twin=False, **mixed))
+    images = seconds(scored_on(twin=False, scenes=6000)) - seconds(
+        scored_on(twin=False, scenes=3000)
+    )
+
+    assert beyond == pytest.approx(images)
+    assert seconds(scored_on(twin=True, text=900)) == seconds(scored_on(twin=False, text=900))
+
+
+def test_what_is_scored_is_priced_by_its_own_sources() -> None:
+    images, texts = scored_on(twin=False, scenes=3000), scored_on(twin=False, text=3000)
+
+    assert seconds(images) > seconds(texts)
 
 
 def test_a_smaller_backbone_and_more_workers_take_less() -> None:

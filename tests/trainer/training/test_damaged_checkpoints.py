@@ -101,38 +101,62 @@ def test_where_the_newest_checkpoint_is_damaged_the_one_before_it_resumes_bit_by
     assert outcome.finished
 
 
-def test_a_checkpoint_cut_off_flipped_or_without_its_manifest_is_passed_over(
-    backbone_folder: Path, tmp_path: Path
+def emptied(data: bytes) -> bytes:
+    """Made, and never written."""
+    return data[:0]
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        pytest.param({}, id="one rank"),
+        pytest.param({"workers": 2, "zero_stage": 2}, id="two ranks at stage 2"),
+    ],
+)
+def test_whatever_file_of_a_checkpoint_is_damaged_the_one_before_is_taken_and_it_is_said(
+    machine: dict[str, Any], backbone_folder: Path, tmp_path: Path
 ) -> None:
     store = LocalStore(tmp_path)
-    config = small_config(backbone_folder, **LONG)
+    config = small_config(backbone_folder, machine=machine, **LONG)
     references = stopped_with_two_checkpoints(backbone_folder, store, config)
-    alone = Gang(0, 1, torch.device("cpu"))
-    good = {key: store.read(key) for key in store.keys("trials/t/checkpoints/step-10/")}
+    # Which rank looks makes no difference: each fetches and compares every file.
+    one = Checkpoints(
+        store, "t", config, AloneAmong(0, config.machine.workers, torch.device("cpu"))
+    )
+    folder = "trials/t/checkpoints/step-10/"
+    good = {key.removeprefix(folder): store.read(key) for key in store.keys(folder)}
 
     def fetched() -> tuple[int, str]:
-        whole = Checkpoints(store, "t", config, alone).fetch(references)
+        whole = one.fetch(references)
         whole.discard()
         return whole.step, whole.note
 
     assert fetched() == (10, "")
-    for ending, how, why in (
-        (".pt", cut, "is not the file its manifest names"),
-        (".pt", flipped, "is not the file its manifest names"),
-        ("manifest.json", cut, "was recorded"),
-        ("manifest.json", flipped, "was recorded"),
-    ):
-        damage(store, "step-10", ending, how)
+    ranks = range(config.machine.workers)
+    assert {"manifest.json", *(f"random/rank-{rank}.safetensors" for rank in ranks)} < set(good)
+    assert any(name.endswith(".pt") for name in good)
+    for name, data in good.items():
+        changed = "was recorded" if name == "manifest.json" else "is not the file its manifest"
+        gone = "no complete checkpoint" if name == "manifest.json" else "holds no object"
+        for how in (cut, flipped, emptied):
+            damage(store, "step-10", name, how)
+            step, note = fetched()
+            assert (step, changed in note) == (5, True), f"{name} {how.__name__}: {note}"
+            assert "trained on from step 5" in note
+            store.write(folder + name, data)
+        store.delete(folder + name)
         step, note = fetched()
-        assert step == 5
-        assert why in note
-        for key, data in good.items():
-            store.write(key, data)
-    for gone, why in ((".pt", "holds no object"), ("manifest.json", "no complete checkpoint")):
-        store.delete(next(key for key in good if key.endswith(gone)))
-        step, note = fetched()
-        assert step == 5
-        assert why in note
+        assert (step, gone in note) == (5, True), f"{name} missing: {note}"
+        store.write(folder + name, data)
+    damage(store, "step-10", "manifest.json", cut)
     damage(store, "step-5", "manifest.json", cut)
     with pytest.raises(DamagedTrial, match=r"at step 10 was refused.*at step 5 was refused"):
         fetched()
+
+
+class AloneAmong(Gang):
+    """A rank that hears nothing but itself."""
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """Its own word."""
+        return [data]
