@@ -187,7 +187,7 @@ def _conclusion(view: SweepView) -> EndSweep:
 
 def _stuck(view: SweepView, admission: Admission) -> Decision:
     """Nothing runs and nothing may start: end, unless a trial rests or devices may still come."""
-    if any(trial.not_before > view.observation.now for trial in view.resting):
+    if any(trial.rest(view.observation.now) > 0 for trial in view.resting):
         return Wait(reason=_waiting_for(view, (), admission), until=_deadline(view))
     if admission.refused:
         return EndSweep(state=SweepState.STOPPED, reason=admission.refused)
