@@ -175,5 +175,5 @@ def _all_entries() -> tuple[BackboneEntry, ...]:
 def _unknown(where: str, name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown {where} {name!r}{hint} Known: {', '.join(known)}"

@@ -25,7 +25,9 @@ Overrides = Annotated[
 ]
 DeviceCount = Annotated[
     int | None,
-    typer.Option("--devices", min=1, help="Devices to run on, instead of what there is."),
+    typer.Option(
+        "--devices", min=1, max=1_000_000, help="Devices to run on, instead of what there is."
+    ),
 ]
 DeviceKind = Annotated[
     str | None, typer.Option("--device", help="Their kind: cpu-core, a100, h100, h200.")

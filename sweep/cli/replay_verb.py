@@ -25,7 +25,7 @@ def replay(  # noqa: PLR0917 -- typer declares options in signatures
     curves: Annotated[
         str, typer.Option("--curves", help="YAML file that describes recorded curves.")
     ],
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Trials at once.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=1_000_000, help="At once.")] = 1,
     order: Annotated[
         int, typer.Option("--order", min=0, help="Seed of the order configurations are tried in.")
     ] = 0,

@@ -22,6 +22,7 @@ from sweep.cli.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
     from sweep.engine.planning.plan import SweepPlan
+    from sweep.records.lifecycle import SweepState
 
 FAILED = 1
 INTERRUPTED = 130
@@ -109,8 +110,7 @@ def _resume_on(workplace: Workplace, sweep: str, cluster: str, *, json: bool) ->
 
 
 def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
-    from sweep.cli.progress_view import ProgressView
-    from sweep.execution.runner import run_sweep
+    from sweep.cli.finished import finished_row
 
     if plan.pending:
         trials = (*plan.trials, *(each.trial for each in plan.later))
@@ -125,6 +125,11 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
             f"[bold]{plan.sweep_id}[/bold]  {counted(len(plan.arms), 'arm')}, "
             f"{counted(len(plan.trials), 'trial')}, {reused} reused"
         )
+    if (row := finished_row(workplace, plan)) is not None:
+        return _tell(workplace, plan, row.state, row.reason, json=json)
+    from sweep.cli.progress_view import ProgressView
+    from sweep.execution.runner import run_sweep  # takes Ray with it
+
     with ProgressView(plan, quiet=json or not plan.to_execute) as view:
         result = run_sweep(plan, workplace.ledger, workplace.settings, on_progress=view.show)
     if result.unpublished is not None:
@@ -142,17 +147,24 @@ def _execute(workplace: Workplace, plan: SweepPlan, *, json: bool) -> int:
     if result.interrupted:
         print_error(f"interrupted; go on with `rmsweep resume {plan.sweep_id}`")
         return INTERRUPTED
+    return _tell(workplace, plan, result.state, result.reason, json=json)
+
+
+def _tell(
+    workplace: Workplace, plan: SweepPlan, state: SweepState, reason: str, *, json: bool
+) -> int:
+    """Say how a sweep ended; the exit code that says the same."""
     spent = workplace.ledger.spent(plan.sweep_id)
     if json:
         print_json(
-            {"sweep": plan.sweep_id, "state": str(result.state), "reason": result.reason}
+            {"sweep": plan.sweep_id, "state": str(state), "reason": reason}
             | {"device_seconds": spent.device_seconds, "wall_seconds": spent.wall_seconds}
         )
     else:
         out.print(
-            f"{plan.sweep_id} {result.state} after {duration_text(spent.wall_seconds)}"
-            + (f": {result.reason}" if result.reason else ""),
+            f"{plan.sweep_id} {state} after {duration_text(spent.wall_seconds)}"
+            + (f": {reason}" if reason else ""),
             markup=False,
         )
     sys.stdout.flush()
-    return 0 if result.state == "succeeded" else FAILED
+    return 0 if state == "succeeded" else FAILED

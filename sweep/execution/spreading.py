@@ -14,7 +14,11 @@ from collections.abc import Iterator
 import ray
 from ray.exceptions import RayActorError, RayError
 from ray.util import get_node_ip_address
-from ray.util.placement_group import get_current_placement_group
+from ray.util.placement_group import (
+    PlacementGroup,
+    get_current_placement_group,
+    placement_group_table,
+)
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from infra.errors import PreemptedTrial, RmsweepError, TrialFailure
@@ -26,6 +30,8 @@ from trainer.reporting import Answer, TrialOutcome, TrialReport
 
 LAST_WORDS_SECONDS = 5.0
 """After one part failed, how long another may still say what it died of."""
+BROKEN = frozenset({"RESCHEDULING", "REMOVED"})
+"""What Ray calls a placement group that has lost a machine; one in use is never removed else."""
 
 
 class PartActor:
@@ -71,7 +77,8 @@ class SpreadGang:
             master_port=free_port(address),
             log_prefix=next_log_prefix(order.store_uri, order.identity),
         )
-        self._actors = [_part_actor(number) for number in range(1, len(order.parts))]
+        self._group = get_current_placement_group()
+        self._actors = [_part_actor(self._group, number) for number in range(1, len(order.parts))]
         self._results: dict[ray.ObjectRef, int] = {}
         first = order.parts[0]
         for actor, count in zip(self._actors, order.parts[1:], strict=True):
@@ -127,10 +134,18 @@ class SpreadGang:
             for result in done:
                 failure = _failure_of(result, rank=self._results[result])
                 if failure is not None:
-                    with self._lock:
-                        self._failed = self._failed or failure
-                    self._local.kill()
+                    self._fail(failure)
                     return
+            if left and placement_group_table(self._group).get("state") in BROKEN:
+                # A part that never began dies of nothing: its partners would wait for it until
+                # their rendezvous gives up, which was after 601 s.
+                self._fail(PreemptedTrial("a machine of the gang was lost"))
+                return
+
+    def _fail(self, failure: RmsweepError) -> None:
+        with self._lock:
+            self._failed = self._failed or failure
+        self._local.kill()
 
     def _end_others(self) -> None:
         for actor in self._actors:
@@ -142,8 +157,7 @@ class SpreadGang:
             ray.kill(actor)
 
 
-def _part_actor(bundle: int) -> ray.actor.ActorHandle:
-    group = get_current_placement_group()
+def _part_actor(group: PlacementGroup, bundle: int) -> ray.actor.ActorHandle:
     resources = dict(group.bundle_specs[bundle])
     return (
         ray.remote(PartActor)

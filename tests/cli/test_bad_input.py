@@ -133,6 +133,9 @@ def test_listing_an_empty_ledger_is_no_error(rmsweep: Command) -> None:
     assert rmsweep("ls", "--json").out.strip() == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["check"], ["no-such-verb"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--nonsense"], ["check"], ["no-such-verb"], ["check", "demo", "--devices", "9" * 400]],
+)
 def test_wrong_usage_exits_with_two(rmsweep: Command, arguments: list[str]) -> None:
     assert rmsweep(*arguments).code == 2
