@@ -237,7 +237,8 @@ def load_reward_model(
     """
     if store is not None:
         with model_folder(store, str(where)) as folder:
-            return ModelScorer(load_model(folder), fingerprint=folder_digest(folder))
+            files = file_digests(folder)
+            return ModelScorer(load_model(folder, digests=files), fingerprint=digest(files))
     path = Path(where)
     if path.is_dir():
         files = file_digests(path)
