@@ -63,9 +63,12 @@ def read_scores(data: bytes) -> pa.Table:
     """A score table from Parquet.
 
     Raises:
-        InputError: If a column is missing or cannot be read as its type.
+        InputError: If it is none, or a column is missing or cannot be read as its type.
     """
-    table = pq.read_table(io.BytesIO(data))
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"not a score table, or a damaged one: {error}") from error
     missing = [name for name in SCORE_SCHEMA.names if name not in table.column_names]
     if missing:
         raise InputError(f"not a score table: it lacks {', '.join(missing)}")

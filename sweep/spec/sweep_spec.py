@@ -112,9 +112,10 @@ _NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 def _checked_name(name: str) -> str:
     if not re.fullmatch(_NAME, name):
+        came = repr(name) if len(name) <= 200 else f"{name[:60]!r}... of {len(name):,} letters"
         raise ValueError(
             "expected at most 63 lower-case letters, digits, '.', '_' and '-', a letter or digit "
-            f"first, came {name!r}"
+            f"first, came {came}"
         )
     return name
 

@@ -51,6 +51,18 @@ def test_a_sweep_cannot_be_called_that(rmsweep: Command, tmp_path: Path, name: s
     assert "Traceback" not in answer.err
 
 
+def test_a_very_long_name_is_refused_in_a_few_words(rmsweep: Command, tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    name = "<i>" * 30_000
+    file.write_text(f"name: '{name}'\nbaseline: {{}}\naxes: {{head.layers: [1]}}\n")
+
+    answer = rmsweep("check", str(file))
+
+    assert answer.code == 2
+    assert "of 90,000 letters" in answer.err
+    assert len(answer.err) < 2000
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_sweep_is_found_by_that(rmsweep: Command, home: Path, name: str) -> None:
     for verb in ("show", "status", "stop"):
