@@ -102,15 +102,6 @@ def _files_gone(home: Path) -> MadeSweep:
     return made
 
 
-def _huge_names(home: Path) -> MadeSweep:
-    huge = "n<b>" * 250_000
-    arms = [
-        MadeArm(name="baseline", point={"head": "a"}),
-        MadeArm(name=f"head={huge}", point={"head": huge}),
-    ]
-    return make_sweep(home, Recipe(arms=arms, question=huge, items=60, seeds=2))
-
-
 TOO_FEW = "an ensemble needs at least 2 trained models scored on the same items"
 
 
@@ -132,7 +123,6 @@ TOO_FEW = "an ensemble needs at least 2 trained models scored on the same items"
         pytest.param(_spoilt(_twice), "", id="duplicate items"),
         pytest.param(_spoilt(_others, seeds=(2,)), "", id="other items"),
         pytest.param(_files_gone, "its model is no longer in", id="files gone"),
-        pytest.param(_huge_names, "", id="names of a megabyte"),
     ],
 )
 def test_every_verb_says_what_it_can_and_no_more(
