@@ -33,6 +33,7 @@ from analysis.ensembles.nested import (
 from analysis.ensembles.panel import Panel, outcomes
 from analysis.ensembles.result import Compared, EnsembleResult, Evidence, Member, write_result
 from analysis.foreign.tables import ForeignScores
+from analysis.short_names import with_short_names
 from analysis.statistics.intervals import model_accuracy
 from analysis.statistics.paired import compare
 from analysis.statistics.verdicts import judge
@@ -71,7 +72,7 @@ def ensemble_sweep(  # noqa: PLR0913 -- all by name
             report would share items.
         MissingError: If a sweep does not exist.
     """
-    sweeps = [read_sweep(ledger, sweep_id, store=store) for sweep_id in sweep_ids]
+    sweeps = [with_short_names(read_sweep(ledger, sweep_id, store=store)) for sweep_id in sweep_ids]
     merging = Merging(store=store, score=score_merge)
     result = choose_ensemble(sweeps, foreign=foreign, asked=asked, merging=merging)
     data = result.to_bytes()

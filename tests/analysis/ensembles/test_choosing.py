@@ -262,3 +262,17 @@ def test_models_scored_elsewhere_are_ensembled_from_their_tables_alone(tmp_path:
     assert foreign.file().members[0].weight == pytest.approx(foreign.members[0].weight)
     with pytest.raises(InputError, match="is no test benchmark all of them have"):
         choose_ensemble(foreign=read_foreign_scores(folder), asked=Asked(test="hard"))
+
+
+def test_arms_of_very_long_names_are_named_in_a_few_words(tmp_path: Path) -> None:
+    huge = "n<b>" * 2000
+    arms = [
+        MadeArm(name="baseline", point={"head": "a"}),
+        MadeArm(name=f"head={huge}", point={"head": huge}),
+    ]
+    made = make_sweep(tmp_path, Recipe(arms=arms, items=40, seeds=2))
+
+    result = ensemble_sweep(made.ledger, made.store, [made.sweep_id], asked=Asked(method="average"))
+
+    assert len(result.headline) < 1000
+    assert {len(member.label) for member in result.members} == {len("baseline seed 0"), 127}
