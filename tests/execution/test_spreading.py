@@ -52,16 +52,3 @@ def test_a_rank_killed_on_the_other_machine_ends_the_gang_and_the_trial_is_taken
     assert told["state"] == "succeeded", told["why"]
     assert told["attempts"] == [["failed", "communication"], ["succeeded", None]]
     assert "rank 1 was killed (signal 9)" in told["why"][0]
-
-
-def test_a_gang_whose_machine_is_lost_before_its_part_begins_is_taken_up_on_another_one(
-    tmp_path: Path,
-) -> None:
-    told = play("tests.execution.lost_machine", tmp_path / "home")
-
-    assert told["state"] == "succeeded", told["why"]
-    assert told["attempts"] == [
-        [["failed", "preempted"], ["succeeded", None]],
-        [["succeeded", None]],
-    ]
-    assert told["why"][0] == "a machine of the gang was lost"
