@@ -7,6 +7,7 @@ Six sections mirror what a sweep varies (paradigm, head, strategy, data, backbon
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -190,7 +191,9 @@ class TrainerConfig(Frozen):
         """Optimizer steps of the whole training."""
         if self.strategy.steps is not None:
             return self.strategy.steps
-        return max(1, math.ceil(self.strategy.epochs * self.data.pairs / self.strategy.batch_pairs))
+        # By the number as it is written: floats make 7,040.000000000001 of 1.1 x 6,400.
+        pairs = Decimal(str(self.strategy.epochs)) * self.data.pairs
+        return max(1, math.ceil(pairs / self.strategy.batch_pairs))
 
     @model_validator(mode="after")
     def _batch_divides(self) -> TrainerConfig:

@@ -123,6 +123,12 @@ def test_steps_replace_epochs() -> None:
     assert config_of([], epochs=2).total_steps == 80
 
 
+def test_a_part_of_an_epoch_has_the_steps_it_is_written_with() -> None:
+    data, strategy = {"pairs": 6400}, {"batch_pairs": 64, "epochs": 1.1}
+
+    assert TrainerConfig.model_validate({"data": data, "strategy": strategy}).total_steps == 110
+
+
 def test_a_phase_draws_from_the_mix_and_not_from_what_is_left_out_of_it() -> None:
     mixed = {"weights": {"scenes": 1, "text": 1}, "leave_out": ["text"], "add_in": ["digits"]}
     phases: list[dict[str, Any]] = [{"share": 0.5, "sources": ["digits"]}, {"share": 0.5}]
