@@ -48,7 +48,11 @@ MOST_WORDS = 152_000
 """Of a vocabulary: Qwen's."""
 
 REDUCE_BUCKET = 500_000_000
-"""Gradients DeepSpeed copies together at ZeRO stages 1 to 3, its default."""
+"""Gradients DeepSpeed copies together, its default."""
+
+BUCKETS = (1, 1, 2, 2)
+"""How many of them a rank of a gang holds, by ZeRO stage: what is sent, and from stage 2 on the
+gradients it was put together from, which no parameter keeps."""
 
 LIVE_PARAMETERS = 1_000_000_000
 """Parameters DeepSpeed leaves whole between uses at ZeRO stage 3, its default."""
@@ -61,6 +65,10 @@ ACCELERATOR_GIB = 1.5
 
 LOST_SHARE = 0.15
 """What an accelerator's allocator loses to pieces that fit nothing."""
+
+HEAP_MODELS = (0.0, 1.0, 0.0, 4.0)
+"""Without an accelerator, in a gang, by ZeRO stage: how many models fit into what lies free in the
+heap, between pieces that are cut up at the start or put together for every layer; measured."""
 
 HEAP_LAYERS = 5.0
 """Without an accelerator: how many layers' kept pieces fit into what lies free in the heap between
@@ -138,8 +146,8 @@ def estimate_memory(
         weights = backbone.parameters / ranks + whole
     if stage >= 2:
         gradients = trained / ranks
-    if stage:
-        gradients += min(trained, REDUCE_BUCKET)
+    if stage or ranks > 1:
+        gradients += BUCKETS[stage] * min(trained, REDUCE_BUCKET)
     micro: float = machine.micro_batch_pairs or config.strategy.batch_pairs // ranks
     if machine.micro_batch_tokens is not None:
         micro = min(micro, max(1.0, machine.micro_batch_tokens / row_tokens))
@@ -148,13 +156,17 @@ def estimate_memory(
     if config.strategy.precision == "bf16" and kept and not machine.gradient_checkpointing:
         casts = 2.0 * (language if rests.vision else backbone.parameters)
     activations = casts + micro * kept
-    lost = LOST_SHARE * (4.0 * (weights + gradients + states) + activations)
+    if accelerated:
+        lost = LOST_SHARE * (4.0 * (weights + gradients + states) + activations)
+    else:
+        lost = HEAP_LAYERS * micro * layer
+        lost += 4.0 * backbone.parameters * (HEAP_MODELS[stage] if ranks > 1 else 0.0)
     return MemoryEstimate(
         weights=4.0 * weights,
         gradients=4.0 * gradients,
         optimizer=4.0 * states,
         activations=activations,
-        lost=lost if accelerated else HEAP_LAYERS * micro * layer,
+        lost=lost,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.errors import InputError
+from tests.benchmarks.gang_memory import estimated, gang_config, gang_peak
 from tests.benchmarks.memory import estimate, measured_elsewhere, peak_and_estimate
 from tests.trainer.tiny_models import KINDS, VISION_KINDS
 from trainer.backbone_entries import BackboneEntry
@@ -179,3 +180,11 @@ def test_the_estimate_is_near_the_measured_peak_of_a_process(contestant: str, fr
     measured = measured_elsewhere(contestant, frozen=frozen)
 
     assert 0.9 < estimate(contestant, frozen=frozen) / measured < 1.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 3])  # where the estimate was too low, and is nearest
+def test_a_rank_of_a_gang_takes_no_more_than_the_estimate(stage: int) -> None:
+    config = gang_config(stage, frozen=False, checkpointing=True)
+
+    assert 0.95 < estimated(config).total / gang_peak(config) < 1.4
