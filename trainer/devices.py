@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from infra.errors import InputError
 from trainer.catalog import lookup
 from trainer.config import TrainerConfig
-from trainer.memory import GIB, process_gib, settle_machine
+from trainer.layouts import settle_machine
+from trainer.memory import GIB, process_gib
 from trainer.token_counts import mean_tokens, row_tokens
 
 AUTO = "auto"

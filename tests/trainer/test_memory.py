@@ -16,7 +16,8 @@ from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
 from trainer.config import BackboneConfig, TrainerConfig
 from trainer.devices import Devices, layout_text, settled_on
-from trainer.memory import GIB, MemoryEstimate, estimate_memory, settle_machine
+from trainer.layouts import settle_machine
+from trainer.memory import GIB, MemoryEstimate, estimate_memory
 from trainer.strategy_config import Precision
 
 
@@ -31,7 +32,7 @@ def entry(family: str, scale: str) -> BackboneEntry:
 
 
 def test_it_imports_no_torch() -> None:
-    program = "import sys, trainer.memory; sys.exit('torch' in sys.modules)"
+    program = "import sys, trainer.layouts; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
