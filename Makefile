@@ -32,7 +32,7 @@ demo: $(VENV)/.runtime  ## run the demo sweep, its report and its ensemble; agai
 	@RMSWEEP_HOME="$${RMSWEEP_HOME:-$(CURDIR)/$(DEMO_HOME)}" $(BIN)/python -m sweep.cli.demo
 
 # Ray's clusters want the machine for themselves; the rest runs on two cores at once.
-test: $(VENV)/.development  ## the tests, fast ones first; about 12 minutes on two cores
+test: $(VENV)/.development  ## the tests, fast ones first; 15 to 20 minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
 		-m "not cluster and not slow and not gpu"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "cluster and not slow and not gpu"
