@@ -35,7 +35,7 @@ def refuse_extended(workplace: Workplace, plan: SweepPlan) -> None:
     Raises:
         InputError: Saying in what they differ and what can be done.
     """
-    row = _of_id(workplace, plan.sweep_id)
+    row = workplace.ledger.registered(plan.sweep_id)
     if row is not None and _asks_for_less(row, plan):
         raise InputError(
             f"{row.sweep_id} was extended since this file; `rmsweep resume {row.sweep_id}` goes "
@@ -58,7 +58,7 @@ def plan_to_resume(workplace: Workplace, file: str, offer: Offer | None = None) 
     from sweep.spec.sweep_spec import BudgetSpec
 
     plan, _ = plan_file(workplace, file, (), offer)
-    row = _of_id(workplace, plan.sweep_id)
+    row = workplace.ledger.registered(plan.sweep_id)
     if row is not None:
         refuse_extended(workplace, plan)
         budget = BudgetSpec.model_validate(row.spec_json.get("budget") or {})
@@ -98,10 +98,6 @@ def _asks_for_less(row: SweepRow, plan: SweepPlan) -> bool:
     from sweep.records.content import content_digest
 
     return content_digest(row.spec_json) != content_digest(plan.spec.model_dump(mode="json"))
-
-
-def _of_id(workplace: Workplace, sweep_id: str) -> SweepRow | None:
-    return next((row for row in workplace.ledger.sweeps() if row.sweep_id == sweep_id), None)
 
 
 def _namesake(workplace: Workplace, plan: SweepPlan) -> SweepRow | None:

@@ -19,7 +19,7 @@ def finished_row(workplace: Workplace, plan: SweepPlan) -> SweepRow | None:
     from sweep.records.publishing import is_caught_up
 
     ledger, sweep_id = workplace.ledger, plan.sweep_id
-    row = next((each for each in ledger.sweeps() if each.sweep_id == sweep_id), None)
+    row = ledger.registered(sweep_id)
     if row is None or row.state is not SweepState.SUCCEEDED or row.live:
         return None
     if plan.to_execute or grows(plan.spec):

@@ -37,7 +37,7 @@ def refuse_begun(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> 
         InputError: If it was extended since its file.
     """
     if entry.ledger == workplace.settings.ledger_url:
-        _refuse_running(_row_of(workplace, plan.sweep_id))
+        _refuse_running(workplace.ledger.registered(plan.sweep_id))
         refuse_extended(workplace, plan)
         warn_of_another(workplace, plan)
 
@@ -220,10 +220,6 @@ def _refuse_supervised(workplace: Workplace, row: SweepRow, entry: ClusterEntry)
                 f"{entry.address}, which starts its next driver by itself; look at it with "
                 f"`rmsweep status {row.sweep_id}`"
             )
-
-
-def _row_of(workplace: Workplace, sweep_id: str) -> SweepRow | None:
-    return next((row for row in workplace.ledger.sweeps() if row.sweep_id == sweep_id), None)
 
 
 def _register(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> None:

@@ -233,7 +233,7 @@ def _is_known(sweep_id: str) -> bool:
     from sweep.records.ledger import Ledger
 
     with contextlib.suppress(RmsweepError), Ledger.open(load_settings().ledger_url) as ledger:
-        return any(row.sweep_id == sweep_id for row in ledger.sweeps())
+        return ledger.registered(sweep_id) is not None
     return True  # it does not answer, so nothing is known against it
 
 

@@ -10,10 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from infra.errors import MissingError
-from sweep.records import holding, journal, reading, sharing
+from sweep.records import holding, journal, overview, reading, sharing
 from sweep.records.database import Database
 from sweep.records.registering import require_sweep
-from sweep.records.rows import DecisionRow, EvaluationRow, Event, Holder, Json, PublicationRow
+from sweep.records.rows import (
+    DecisionRow,
+    EvaluationRow,
+    Event,
+    Holder,
+    Json,
+    PublicationRow,
+    SweepRow,
+)
 from sweep.records.schema import decisions, evaluations, publications, trials
 from sweep.records.sharing import Demand
 
@@ -111,6 +119,11 @@ class Log:
         """Evaluations of these trials' models, oldest first."""
         with self.database.reading() as connection:
             return reading.list_evaluations(connection, identities)
+
+    def registered(self, sweep_id: str) -> SweepRow | None:
+        """The sweep of exactly that id, if there is one; counts no other sweep's trials."""
+        with self.database.reading() as connection:
+            return next(iter(overview.list_sweeps(connection, self._clock(), only=sweep_id)), None)
 
     def at_work(self, identities: Iterable[str]) -> frozenset[str]:
         """Of these trials, those that a living driver runs."""
