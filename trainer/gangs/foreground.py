@@ -79,13 +79,9 @@ def _train(
     process = TrialProcess(config, store_uri=store.uri, identity=identity, resume_from=left)
     try:
         with _stopped_by_signals(process, say):
-            for message in process.messages():
-                if isinstance(message, TrialOutcome):
-                    return message
-                process.answer(reporter.report(message))
+            return process.outcome(reporter)
     finally:
         process.kill()
-    raise AssertionError("messages() ends with an outcome or an error")
 
 
 @contextmanager

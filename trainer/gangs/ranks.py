@@ -88,6 +88,18 @@ class TrialProcess:
         """Process ids of the ranks."""
         return [rank.pid for rank in self._ranks if rank.pid is not None]
 
+    def outcome(self, reporter: TrialReporter) -> TrialOutcome:
+        """How it ended, once all its reports were answered by who listens.
+
+        Raises:
+            RmsweepError: As `messages`.
+        """
+        for message in self.messages():
+            if isinstance(message, TrialOutcome):
+                return message
+            self.answer(reporter.report(message))
+        raise AssertionError("messages() ends with an outcome or an error")
+
     def messages(self) -> Iterator[TrialReport | TrialOutcome]:
         """Reports, each to be answered before the next comes, then one outcome.
 
@@ -180,13 +192,9 @@ def run_trial(
     """
     process = TrialProcess(config, store_uri=store_uri, identity=identity, resume_from=resume_from)
     try:
-        for message in process.messages():
-            if isinstance(message, TrialOutcome):
-                return message
-            process.answer(reporter.report(message))
+        return process.outcome(reporter)
     finally:
         process.kill()
-    raise AssertionError("messages() ends with an outcome or an error")
 
 
 def _death(rank: RankProcess) -> RmsweepError:
