@@ -237,15 +237,18 @@ def load_reward_model(
     """
     if store is not None:
         with model_folder(store, str(where)) as folder:
-            files = file_digests(folder)
-            return ModelScorer(load_model(folder, digests=files), fingerprint=digest(files))
+            return _scorer_of(folder)
     path = Path(where)
     if path.is_dir():
-        files = file_digests(path)
-        return ModelScorer(load_model(path, digests=files), fingerprint=digest(files))
+        return _scorer_of(path)
     if not path.exists():
         raise MissingError(f"expected an ensemble.json or a folder with a {MODEL_PAGE}, got {path}")
     return EnsembleScorer(read_ensemble(path), memory_gib=memory_gib, stores=stores)
+
+
+def _scorer_of(folder: Path) -> ModelScorer:
+    files = file_digests(folder)
+    return ModelScorer(load_model(folder, digests=files), fingerprint=digest(files))
 
 
 def evaluate_model(

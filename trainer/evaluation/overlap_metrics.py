@@ -13,19 +13,18 @@ SHARED_WITH_VALIDATION = "items_shared_with_validation"
 """Items of a test benchmark whose image, or prompt without one, is in a validation benchmark."""
 
 
-def overlaps(metrics: Mapping[str, float], prefix: str = "") -> list[str]:
+def overlaps(metrics: Mapping[str, float]) -> list[str]:
     """What a benchmark's items have in common with what was seen before, in words.
 
     Args:
-        metrics: Of one benchmark, or of a trial.
-        prefix: In front of the benchmark's names, such as `eval/test/`.
+        metrics: Of that benchmark, by their names alone.
     """
     said = []
     for name, what, effect in (
         (SHARED_WITH_TRAINING, "training items", "what was trained on them is flattered"),
         (SHARED_WITH_VALIDATION, "validation items", "what was selected on them is flattered"),
     ):
-        count = metrics.get(f"{prefix}{name}", 0.0)
+        count = metrics.get(name, 0.0)
         if count:
             said.append(
                 f"{count:,.0f} items hold an image, or without one a prompt, of {what}: {effect}"
