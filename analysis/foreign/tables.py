@@ -168,8 +168,9 @@ def _by_model(path: Path, frame: pd.DataFrame) -> Iterator[tuple[tuple[str, int,
     # Sorted once and sliced: picking the rows of each of many models goes through all of them.
     order = np.argsort(codes, kind="stable")
     rows = _table(frame.iloc[order])
-    ends = np.cumsum(np.bincount(codes))
-    for (arm, seed, benchmark), end, count in zip(found, ends, np.bincount(codes), strict=True):
+    counts = np.bincount(codes)
+    ends = np.cumsum(counts)
+    for (arm, seed, benchmark), end, count in zip(found, ends, counts, strict=True):
         yield (str(arm), int(seed), str(benchmark)), rows.slice(end - count, count)
 
 
