@@ -22,19 +22,16 @@ import torch
 from tests.benchmarks.measuring import report
 from tests.benchmarks.memory import (
     MIB,
-    PAIRS,
-    PROMPT,
-    RESPONSE,
     config_of,
-    entry_of,
+    estimated,
     high_water_mark,
+    items_of_a_step,
     settled_memory,
 )
 from tests.benchmarks.ours import OurTrainer
-from tests.benchmarks.shapes import IMAGE_TOKENS, make_items, vision_language_model
+from tests.benchmarks.shapes import vision_language_model
 from trainer.config import TrainerConfig
 from trainer.gangs.ranks import free_port
-from trainer.memory import MemoryEstimate, estimate_memory
 from trainer.training.deepspeed_engine import join_gang
 
 WORKERS = 2
@@ -53,29 +50,13 @@ def measure(config: TrainerConfig) -> float:
     torch.set_num_threads(1)
     gang = join_gang(config)
     backbone = vision_language_model()
-    items = make_items(
-        backbone,
-        prompts=[PROMPT] * PAIRS,
-        responses=[(RESPONSE, RESPONSE)] * PAIRS,
-        pairs_per_image=1,
-    )
+    items = items_of_a_step(backbone)
     held = settled_memory()
     # What is trained is a copy; this one stays, and is not counted.
     trained = OurTrainer(copy.deepcopy(backbone), items, config, gang)
     for _ in range(2):
         trained.step()
     return high_water_mark() - held
-
-
-def estimated(config: TrainerConfig) -> MemoryEstimate:
-    """What `trainer.memory` expects of a rank."""
-    return estimate_memory(
-        config,
-        entry_of(vision_language_model()),
-        row_tokens=IMAGE_TOKENS + PROMPT + 2 * RESPONSE,
-        image_tokens=IMAGE_TOKENS,
-        accelerated=False,
-    )
 
 
 def gang_peak(config: TrainerConfig) -> float:

@@ -32,8 +32,9 @@ from tests.trainer.tiny_models import KINDS, VISION_KINDS, Shape, tiny_backbone
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import MODEL_TYPES
 from trainer.config import DataConfig, TrainerConfig
+from trainer.data.items import PreferenceItem
 from trainer.data.mixture import training_items
-from trainer.memory import estimate_memory
+from trainer.memory import MemoryEstimate, estimate_memory
 from trainer.model.backbone import Backbone
 from trainer.model.reward_model import RewardModel
 from trainer.prompting.examples import Examples
@@ -70,12 +71,7 @@ def measure(contestant: str, *, frozen: bool) -> float:
     config = config_of(frozen=frozen, checkpointing=contestant.endswith("checkpointed"))
     gang = alone(config)
     backbone = vision_language_model()
-    items = make_items(
-        backbone,
-        prompts=[PROMPT] * PAIRS,
-        responses=[(RESPONSE, RESPONSE)] * PAIRS,
-        pairs_per_image=1,
-    )
+    items = items_of_a_step(backbone)
     held = settled_memory()
     # The contestant trains a copy; this one stays, and is not counted.
     trained = copy.deepcopy(backbone)
@@ -89,17 +85,31 @@ def measure(contestant: str, *, frozen: bool) -> float:
     return high_water_mark() - held
 
 
+def items_of_a_step(backbone: Backbone) -> list[PreferenceItem]:
+    """Eight pairs with an image each."""
+    return make_items(
+        backbone,
+        prompts=[PROMPT] * PAIRS,
+        responses=[(RESPONSE, RESPONSE)] * PAIRS,
+        pairs_per_image=1,
+    )
+
+
 def estimate(contestant: str, *, frozen: bool) -> float:
     """Bytes `trainer.memory` expects of ours."""
-    backbone = vision_language_model()
     config = config_of(frozen=frozen, checkpointing=contestant.endswith("checkpointed"))
+    return estimated(config).total
+
+
+def estimated(config: TrainerConfig) -> MemoryEstimate:
+    """What `trainer.memory` expects of a process that takes such steps."""
     return estimate_memory(
         config,
-        entry_of(backbone),
+        entry_of(vision_language_model()),
         row_tokens=IMAGE_TOKENS + PROMPT + 2 * RESPONSE,
         image_tokens=IMAGE_TOKENS,
         accelerated=False,
-    ).total
+    )
 
 
 def measured_elsewhere(contestant: str, *, frozen: bool) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from infra.errors import InputError
-from tests.benchmarks.gang_memory import estimated, gang_config, gang_peak
-from tests.benchmarks.memory import estimate, measured_elsewhere, peak_and_estimate
+from tests.benchmarks.gang_memory import gang_config, gang_peak
+from tests.benchmarks.memory import estimate, estimated, measured_elsewhere, peak_and_estimate
 from tests.trainer.tiny_models import KINDS, VISION_KINDS
 from trainer.backbone_entries import BackboneEntry
 from trainer.catalog import lookup
