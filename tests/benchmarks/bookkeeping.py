@@ -36,11 +36,10 @@ from sweep.execution.orders import TrialOrder
 from sweep.execution.runner import Execution, run_sweep
 from sweep.records.ledger import Ledger
 from sweep.records.lifecycle import SweepState
-from tests.benchmarks.driver_part import OUTCOME
 from tests.benchmarks.measuring import table
 from tests.benchmarks.plain_tune import run_plainly
 from tests.execution.plans import plan_of
-from tests.execution.scripted import script
+from tests.execution.scripted import OUTCOME, script
 from tests.postgresql import create_database, postgresql_server
 from trainer.reporting import Answer, TrialOutcome, TrialReport
 

@@ -20,17 +20,7 @@ from sweep.execution.registration import register
 from sweep.records.ledger import Ledger
 from sweep.records.rows import Holder
 from tests.execution.plans import plan_of, settings_in
-from tests.execution.scripted import script
-from trainer.reporting import TrialOutcome
-
-OUTCOME = TrialOutcome(
-    finished=True,
-    step=1,
-    fraction=1.0,
-    seconds=0.0,
-    metrics={"eval/validation/accuracy": 0.5},
-    model_digest="0" * 64,
-)
+from tests.execution.scripted import OUTCOME, script
 
 
 def seconds_of(trials: int, home: Path) -> tuple[float, float]:

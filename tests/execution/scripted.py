@@ -23,6 +23,16 @@ from sweep.execution.runner import Execution
 from trainer.config import DataConfig, MachineConfig, SourceConfig, TrainerConfig
 from trainer.reporting import Answer, CheckpointReference, TrialOutcome, TrialReport
 
+OUTCOME = TrialOutcome(
+    finished=True,
+    step=1,
+    fraction=1.0,
+    seconds=0.0,
+    metrics={"eval/validation/accuracy": 0.5},
+    model_digest="0" * 64,
+)
+"""Of a training that took no time at all."""
+
 
 def script(
     *,

@@ -23,19 +23,10 @@ from sweep.execution.trainable import NEWS_KEY, ORDER_KEY
 from sweep.records.ledger import Ledger
 from sweep.records.rows import Holder
 from tests.execution.plans import plan_of
-from tests.execution.scripted import script
-from trainer.reporting import TrialOutcome
+from tests.execution.scripted import OUTCOME, script
 
 TRIALS = 3
 HOLDER = Holder.here()
-OUTCOME = TrialOutcome(
-    finished=True,
-    step=1,
-    fraction=1.0,
-    seconds=0.0,
-    metrics={"eval/validation/accuracy": 0.5},
-    model_digest="0" * 64,
-)
 
 
 class Actor:
