@@ -45,6 +45,9 @@ Say = Callable[[str], None]
 def rage(name: str, ledger_url: str, home: Path, *, kills: int, seed: int, say: Say) -> None:
     """Kill so often under one sweep, then let it end, and check what is left.
 
+    The kills are spread over the sweep: the later ones wait until trials have finished, for what
+    has finished must outlive them.
+
     Raises:
         AssertionError: If anything that is promised does not hold.
     """
@@ -70,7 +73,9 @@ def rage(name: str, ledger_url: str, home: Path, *, kills: int, seed: int, say: 
                 _require(finished <= done, "something finished was lost")
                 finished = done
                 _require(time.monotonic() - last < PATIENCE, "the sweep does nothing any more")
-                if order and _has_moved(trials, steps) and _killed(drivers, order[0], chance):
+                due = len(done) >= (kills - len(order)) * (len(trials) - 1) // kills
+                ready = order and due and _has_moved(trials, steps)
+                if ready and _killed(drivers, order[0], chance):
                     steps = {trial.identity: trial.step for trial in trials}
                     running = sum(t.state is TrialState.RUNNING for t in trials)
                     kind, last = order.pop(0), time.monotonic()
