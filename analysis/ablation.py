@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.effects import (
     AxisEffects,
+    Contrasts,
     Effect,
     axes_effects,
     effects,
@@ -109,11 +110,12 @@ def ablate(
     _refuse_selection_items(tables, name)
     outcomes = tables.outcomes(name, purpose="reporting", convention=convention)
     best = best_arm(tables)
+    known = Contrasts(outcomes, alpha=alpha)
     return Ablation(
         benchmark=name,
         baseline=tables.baseline,
-        arms=_arm_results(tables, outcomes, alpha),
-        axes=axes_effects(tables, outcomes, alpha=alpha),
+        arms=_arm_results(tables, known),
+        axes=axes_effects(tables, known),
         best=best,
         ranked=_ranked(tables),
         seed_noise=_seed_noise(outcomes),
@@ -165,8 +167,8 @@ def _ranked(tables: SweepTables) -> tuple[str, ...]:
     return tuple(sorted(means, key=lambda arm: sign * means[arm]))
 
 
-def _arm_results(tables: SweepTables, outcomes: Outcomes, alpha: float) -> tuple[ArmResult, ...]:
-    baseline = tables.baseline
+def _arm_results(tables: SweepTables, known: Contrasts) -> tuple[ArmResult, ...]:
+    baseline, outcomes = tables.baseline, known.outcomes
     means = objectives(tables)
     others = [row.name for row in tables.arm_rows if row.name != baseline]
     asked = [
@@ -178,12 +180,14 @@ def _arm_results(tables: SweepTables, outcomes: Outcomes, alpha: float) -> tuple
         )
         for name in others
     ]
-    against = dict(zip(others, effects(outcomes, asked, alpha=alpha), strict=True))
+    against = dict(zip(others, effects(known, asked), strict=True))
     results = []
     for row in tables.arm_rows:
         seeds = outcomes.seeds(row.name)
         accuracy = (
-            arm_accuracy(outcomes.of(row.name), outcomes.codes, alpha=alpha) if seeds else None
+            arm_accuracy(outcomes.of(row.name), outcomes.codes, alpha=known.alpha)
+            if seeds
+            else None
         )
         results.append(
             ArmResult(

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.outcomes import Outcomes, contrasts
+from analysis.outcomes import ArmPairs, Outcomes, comparable, contrasts
 from analysis.statistics.corrections import benjamini_hochberg, holm
 from analysis.statistics.equivalence import equivalence, equivalence_bound
 from analysis.statistics.paired import Comparison
 from analysis.statistics.planning import Advice, advise, minimum_detectable_effect
-from analysis.statistics.verdicts import Verdict, judge, sentence
+from analysis.statistics.verdicts import Verdict, deciding_p, sentence, verdict_of
 from analysis.tables import SweepTables
 from sweep.records.rows import ArmRow
 
@@ -25,8 +25,10 @@ class Effect:
 
     name: str
     reference: str
-    arm_pairs: tuple[tuple[str, str], ...]
+    arm_pairs: ArmPairs
     """(arm, reference arm) over which the difference is averaged; one in a one-factor design."""
+    left_out: int = 0
+    """Further ones the design has, whose trials failed, were stopped or share no seed."""
     comparison: Comparison | None = None
     verdict: Verdict | None = None
     advice: Advice | None = None
@@ -75,15 +77,46 @@ class AxisEffects:
     levels: tuple[Effect, ...]
 
 
-def effects(
-    outcomes: Outcomes, asked: Sequence[Effect], *, alpha: float = 0.05
-) -> tuple[Effect, ...]:
+class Contrasts:
+    """Comparisons on one benchmark, each worked out once, whatever families it is in.
+
+    Of a sweep that varies one thing at a time every level is an arm as well.
+    """
+
+    def __init__(self, outcomes: Outcomes, *, alpha: float = 0.05) -> None:
+        """Args: outcomes of all arms; 1 - alpha is the level of intervals and verdicts."""
+        self.outcomes = outcomes
+        self.alpha = alpha
+        self._compared: dict[ArmPairs, Comparison | None] = {}
+        self._planned: dict[tuple[ArmPairs, float, bool], tuple[Advice, float | None]] = {}
+
+    def compared(self, asked: Sequence[ArmPairs]) -> list[Comparison | None]:
+        """As `outcomes.contrasts`."""
+        new = [pairs for pairs in dict.fromkeys(asked) if pairs not in self._compared]
+        found = contrasts(self.outcomes, new, alpha=self.alpha)
+        self._compared |= zip(new, found, strict=True)
+        return [self._compared[pairs] for pairs in asked]
+
+    def planned(
+        self, pairs: ArmPairs, comparison: Comparison, *, alpha: float, settled: bool
+    ) -> tuple[Advice, float | None]:
+        """Advice on a comparison made before, and the smallest difference it would have found."""
+        key = pairs, alpha, settled
+        if key not in self._planned:
+            self._planned[key] = (
+                advise(comparison, settled=settled, alpha=alpha),
+                minimum_detectable_effect(comparison, alpha=alpha),
+            )
+        return self._planned[key]
+
+
+def effects(known: Contrasts, asked: Sequence[Effect]) -> tuple[Effect, ...]:
     """Fill in effects as one family: comparisons, Holm-corrected verdicts, advice."""
-    comparisons = contrasts(outcomes, [effect.arm_pairs for effect in asked], alpha=alpha)
-    raw_general = [c.general.p_value if c and c.general else None for c in comparisons]
-    raw_fixed = [c.fixed.p_value if c and c.fixed else None for c in comparisons]
-    general, fixed = holm(raw_general), holm(raw_fixed)
-    general_q, fixed_q = benjamini_hochberg(raw_general), benjamini_hochberg(raw_fixed)
+    alpha = known.alpha
+    comparisons = known.compared([effect.arm_pairs for effect in asked])
+    raw = [deciding_p(comparison) for comparison in comparisons]
+    deciding, q_values = holm(raw), benjamini_hochberg(raw)
+    fixed = holm([c.fixed.p_value if c and c.fixed else None for c in comparisons])
     # What a single test must reach after Holm's correction, at worst.
     strict = alpha / max(1, sum(comparison is not None for comparison in comparisons))
     filled = []
@@ -91,17 +124,23 @@ def effects(
         if comparison is None:
             filled.append(replace(effect, note=effect.note or "no seed of both arms was scored"))
             continue
-        verdict = judge(comparison, general_p=general[index], fixed_p=fixed[index], alpha=alpha)
+        verdict = verdict_of(comparison, deciding[index], fixed[index], alpha=alpha)
         settled = verdict.general_p is not None and verdict.general_p <= alpha
+        used, _ = comparable(known.outcomes, effect.arm_pairs)
+        advice, detectable = known.planned(
+            effect.arm_pairs, comparison, alpha=strict, settled=settled
+        )
         filled.append(
             replace(
                 effect,
+                arm_pairs=used,
+                left_out=len(effect.arm_pairs) - len(used),
                 comparison=comparison,
                 verdict=verdict,
-                advice=advise(comparison, settled=settled, alpha=strict),
-                q_value=fixed_q[index] if comparison.general is None else general_q[index],
+                advice=advice,
+                q_value=q_values[index],
                 below=equivalence_bound(comparison, alpha=alpha),
-                detectable=minimum_detectable_effect(comparison, alpha=strict),
+                detectable=detectable,
             )
         )
     return tuple(filled)
@@ -126,13 +165,11 @@ def varied_axes(tables: SweepTables) -> list[str]:
     return [axis for axis in dict.fromkeys([*named, *held]) if axis in held]
 
 
-def axes_effects(
-    tables: SweepTables, outcomes: Outcomes, *, alpha: float = 0.05
-) -> tuple[AxisEffects, ...]:
+def axes_effects(tables: SweepTables, known: Contrasts) -> tuple[AxisEffects, ...]:
     """Every level of every axis against the baseline's, other axes being equal."""
     baseline = next((row for row in tables.arm_rows if row.name == tables.baseline), None)
-    asked = {axis: _asked(tables, outcomes, axis, baseline) for axis in varied_axes(tables)}
-    family = iter(effects(outcomes, [e for found in asked.values() for e in found], alpha=alpha))
+    asked = {axis: _asked(tables, known.outcomes, axis, baseline) for axis in varied_axes(tables)}
+    family = iter(effects(known, [effect for found in asked.values() for effect in found]))
     return tuple(
         AxisEffects(
             axis=axis,

@@ -44,6 +44,7 @@ def items_frames(blocks: Iterable[Block], rows: Sequence[Row]) -> Iterator[pd.Da
     for block in blocks:
         pairs = block.layout.pairs
         margins = block.layout.margins(block.scores)
+        margins[~np.isfinite(margins)] = np.nan
         for line, identity in enumerate(block.identities):
             for row in named.get(identity, ()):
                 frame = pairs.copy()

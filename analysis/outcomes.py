@@ -6,6 +6,8 @@ Invariant: `selection` (choosing arms, weights, normalisation) reads validation 
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -28,7 +30,7 @@ PAIR_KEY = ("item_id", "chosen", "rejected")
 """What makes a pair the same pair for every model."""
 
 
-ArmPairs = Sequence[tuple[str, str]]
+ArmPairs = tuple[tuple[str, str], ...]
 """(arm, reference arm): what a difference is averaged over."""
 
 _TOGETHER = 64
@@ -172,7 +174,7 @@ def contrasts(
 ) -> list[Comparison | None]:
     """Mean differences over pairs of arms (arm, reference), on the seeds all arms of one share.
 
-    Pairs of which one arm has no outcomes are left out; `None` where no pair or no seed is left.
+    Which pairs those are is `comparable`'s to say; `None` where no pair or no seed is left.
     Contrasts on the same items are worked out together, which is what makes thousands of arms a
     matter of seconds.
     """
@@ -196,17 +198,40 @@ def contrasts(
     return found
 
 
+def comparable(outcomes: Outcomes, arm_pairs: ArmPairs) -> tuple[ArmPairs, tuple[int, ...]]:
+    """The pairs of arms a difference can rest on, and the seeds all of these share.
+
+    A pair without a common seed is left out, and so are the fewest that leave the others two seeds
+    to tell a recipe from its luck: a failed trial or two would cost all pairs their test.
+    """
+    shared = {
+        (arm, reference): outcomes.rows[arm].keys() & outcomes.rows[reference].keys()
+        for arm, reference in arm_pairs
+        if arm in outcomes.rows and reference in outcomes.rows
+    }
+    kept = {pair: seeds for pair, seeds in shared.items() if seeds}
+    if not kept:
+        return (), ()
+    enough = min(2, max(map(len, kept.values())))
+    if len(set.intersection(*map(set, kept.values()))) < enough:
+        held = Counter(
+            some
+            for seeds in kept.values()
+            for some in itertools.combinations(sorted(seeds), enough)
+        )
+        most, _ = held.most_common(1)[0]
+        kept = {pair: seeds for pair, seeds in kept.items() if set(most) <= seeds}
+    return tuple(kept), tuple(sorted(set.intersection(*map(set, kept.values()))))
+
+
 def _differences(
     outcomes: Outcomes, arm_pairs: ArmPairs
 ) -> tuple[Floats, NDArray[np.bool_]] | None:
     """`(S, P)` mean differences, and which pairs any of the arms was scored on."""
-    usable = [(a, b) for a, b in arm_pairs if a in outcomes.rows and b in outcomes.rows]
+    usable, seeds = comparable(outcomes, arm_pairs)
     if not usable:
         return None
     names = sorted({name for pair in usable for name in pair})
-    seeds = sorted(set.intersection(*(set(outcomes.rows[name]) for name in names)))
-    if not seeds:
-        return None
     of = {name: outcomes.of(name, seeds) for name in names}
     # Pairs that none of these arms was scored on are another arm's business.
     known = np.any([np.isfinite(values).any(axis=0) for values in of.values()], axis=0)

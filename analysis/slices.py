@@ -21,7 +21,8 @@ from analysis.statistics.components import Floats
 from analysis.statistics.corrections import holm
 from analysis.statistics.intervals import Accuracy, arm_accuracy
 from analysis.statistics.paired import Comparison, Convention, compare
-from analysis.statistics.verdicts import judge
+from analysis.statistics.resampling import FEWEST_GROUPS
+from analysis.statistics.verdicts import deciding_p, verdict_of
 from analysis.tables import SweepTables
 
 LENGTHS = ("better is shorter", "equally long", "better is longer")
@@ -60,8 +61,9 @@ class SliceTable:
     arms: tuple[str, ...]
     cells: dict[tuple[str, str], SliceCell]
     """By (arm, slice)."""
-    macro: dict[str, tuple[float, float, float]]
-    """By arm: mean over slices, each counting the same, and its bootstrap interval over groups."""
+    macro: dict[str, tuple[float, tuple[float, float] | None]]
+    """By arm that was scored on all slices: mean over slices, each counting the same, and its
+    bootstrap interval over groups, absent where they are too few to draw from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,12 +197,12 @@ def image_check(
 def _add_differences(
     cells: dict[tuple[str, str], SliceCell], found: list[tuple[str, str, Comparison | None]]
 ) -> None:
-    general = holm([c.general.p_value if c and c.general else None for _, _, c in found])
+    deciding = holm([deciding_p(comparison) for _, _, comparison in found])
     fixed = holm([c.fixed.p_value if c and c.fixed else None for _, _, c in found])
-    for (arm, name, comparison), general_p, fixed_p in zip(found, general, fixed, strict=True):
+    for (arm, name, comparison), decided, fixed_p in zip(found, deciding, fixed, strict=True):
         if comparison is None:
             continue
-        verdict = judge(comparison, general_p=general_p, fixed_p=fixed_p)
+        verdict = verdict_of(comparison, decided, fixed_p)
         cells[arm, name] = SliceCell(
             accuracy=cells[arm, name].accuracy,
             difference=comparison.difference,
@@ -210,7 +212,7 @@ def _add_differences(
 
 def _macro(
     outcomes: Outcomes, labels: NDArray[np.object_], names: list[str]
-) -> dict[str, tuple[float, float, float]]:
+) -> dict[str, tuple[float, tuple[float, float] | None]]:
     """Mean over slices and its percentile interval, whole groups drawn, the same for every arm."""
     groups = int(outcomes.codes.max()) + 1
     generator = np.random.default_rng(0)
@@ -223,7 +225,7 @@ def _macro(
         )
         for place in places
     ]
-    found = {}
+    found: dict[str, tuple[float, tuple[float, float] | None]] = {}
     for start in range(0, len(outcomes.arms), MACRO_TOGETHER):
         arms = outcomes.arms[start : start + MACRO_TOGETHER]
         scored = [np.isfinite(outcomes.of(arm)) for arm in arms]
@@ -244,9 +246,10 @@ def _macro(
         means = np.mean(shares, axis=0)  # (draws, arms)
         for column, arm in enumerate(arms):
             value = float(means[0, column])
-            known = np.isfinite(value)
-            low, high = np.nanquantile(means[1:, column], (0.025, 0.975)) if known else (0.0, 1.0)
-            found[arm] = (value, float(low), float(high))
+            if not np.isfinite(value):
+                continue
+            low, high = np.nanquantile(means[1:, column], (0.025, 0.975))
+            found[arm] = value, (float(low), float(high)) if groups >= FEWEST_GROUPS else None
     return found
 
 

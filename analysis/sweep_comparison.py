@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.effects import Effect, effects
+from analysis.effects import Contrasts, Effect, effects
 from analysis.foreign.tables import ForeignScores
 from analysis.outcomes import PAIR_KEY, Outcomes, refuse_shared_groups
 from analysis.report.page import SweepPage
@@ -94,7 +94,7 @@ def compare_sweeps(
     asked = [
         Effect(name=name, reference=reference, arm_pairs=((name, reference),)) for name in others
     ]
-    against = dict(zip(others, effects(outcomes, asked), strict=True))
+    against = dict(zip(others, effects(Contrasts(outcomes), asked), strict=True))
     arms = []
     for name in outcomes.arms:
         values = outcomes.of(name)

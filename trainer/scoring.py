@@ -25,7 +25,7 @@ from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.data.mixture import benchmark_digest, items_by_benchmark
-from trainer.data.overlaps import shared_with_what_was_seen
+from trainer.data.overlaps import SeenOverlaps
 from trainer.data.unlabelled import Row, as_items
 from trainer.evaluation.benchmark_results import benchmark_results
 from trainer.evaluation.evaluate import Benchmark, evaluate
@@ -256,6 +256,8 @@ def evaluate_model(
     identity: str,
     config: TrainerConfig,
     benchmarks: Mapping[str, BenchmarkConfig],
+    *,
+    overlaps: SeenOverlaps | None = None,
 ) -> dict[str, dict[str, float]]:
     """Score a finished trial's model; each table lies under its evaluation's name.
 
@@ -264,6 +266,7 @@ def evaluate_model(
         identity: The trial's.
         config: Its `data` says what the benchmarks' source names mean.
         benchmarks: What to score, by name.
+        overlaps: Knows what trainings on the same data had seen, where many are scored in a row.
 
     Returns:
         Metrics by benchmark, text-only twins included.
@@ -291,6 +294,6 @@ def evaluate_model(
         key = score_key(identity, name, evaluation=identified)
         store.write(key, write_scores(tables[name]))
     results = benchmark_results(tables, config.data, evaluation)
-    for name, shared in shared_with_what_was_seen(config, evaluation, every).items():
+    for name, shared in (overlaps or SeenOverlaps()).of(config, evaluation, every).items():
         results[name] |= shared
     return results

@@ -3,7 +3,6 @@
 - `panel`: what several models gave to the same responses; folds of whole groups
 - `averages`, `greedy`, `stacking`, `routing`: one method each, a pure function
 - `methods`: all of them by name, with the settings each chooses from
-- `calibrating`: temperatures
 - `nested`: a method's settings by inner cross-validation, methods compared by outer
 - `diversity`: how alike the members' errors are
 - `candidates`: trials of sweeps and foreign score tables that may join

@@ -28,6 +28,8 @@ MERGED = "merged"
 MOST_MERGES = 8
 """Merges that are scored at most, of arms best first: each costs a model's scoring."""
 
+_OF_NO_RECIPE = {"seed", "evaluation", "machine"}
+
 Models = tuple[ModelReference, ...]
 ScoreMerge = Callable[[Models, Sequence[str]], Mapping[str, pa.Table]]
 """Scores the average of some models on benchmarks."""
@@ -55,26 +57,29 @@ class Merge:
 def possible_merges(members: Sequence[Candidate]) -> list[Merge]:
     """The seeds of every arm together, arms best first, and all models of one architecture.
 
+    Arms of two sweeps are one where name and config are: both may have a `baseline` of their own.
+
     Args:
         members: Best first; those without a model of their own are passed over.
     """
     by_arm: dict[tuple[str, str], list[Candidate]] = {}
-    families: dict[str, list[Candidate]] = {}
+    families: dict[str, dict[tuple[str, str], None]] = {}
     for member in members:
         if member.config is None or len(member.models) != 1:
             continue
-        kind = canonical_json(architecture(member.config))
-        by_arm.setdefault((member.arm, kind), []).append(member)
-        families.setdefault(kind, []).append(member)
+        recipe = canonical_json(member.config.model_dump(mode="json", exclude=_OF_NO_RECIPE))
+        arm = member.arm, recipe
+        by_arm.setdefault(arm, []).append(member)
+        families.setdefault(canonical_json(architecture(member.config)), {})[arm] = None
     merges = []
-    for held in families.values():
-        arms = dict.fromkeys(member.arm for member in held)
+    for arms in families.values():
         if len(arms) > 1:
-            merges.append(_merge(f"all {len(held)} models of {len(arms)} arms", "", held))
-    for (arm, _), held in by_arm.items():
+            every = [member for arm in arms for member in by_arm[arm]]
+            merges.append(_merge(f"all {len(every)} models of {len(arms)} arms", "", every))
+    for (name, _), held in by_arm.items():
         if len(held) > 1:
             seeds = sorted(member.seed for member in held if member.seed is not None)
-            merges.append(_merge(f"{arm} seeds {', '.join(map(str, seeds))}", arm, held))
+            merges.append(_merge(f"{name} seeds {', '.join(map(str, seeds))}", name, held))
     return merges[:MOST_MERGES]
 
 
@@ -107,8 +112,12 @@ def merged_candidates(
 
 
 def _merge(label: str, arm: str, members: Sequence[Candidate]) -> Merge:
-    models = tuple(model for member in members for model in member.models)
-    return Merge(label=f"weights of {label}", arm=arm, models=models)
+    # In an order of their own: what is averaged is scored under the first one's config.
+    models = sorted(
+        (model for member in members for model in member.models),
+        key=lambda model: model.model_digest,
+    )
+    return Merge(label=f"weights of {label}", arm=arm, models=tuple(models))
 
 
 def _scored(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.ensembles.calibrating import fit_temperature, pair_loss
 from analysis.ensembles.methods import SINGLE, Fit, Method
-from analysis.ensembles.panel import Panel, group_folds, outcomes
+from analysis.ensembles.panel import Panel, finite_temperature, group_folds, outcomes
+from analysis.statistics.calibration import pair_loss
 from analysis.statistics.components import Floats
 from analysis.statistics.paired import Comparison, compare
 from trainer.members.combining import Combiner
@@ -85,7 +85,7 @@ def fit_method(
     combiner = chosen(panel)
     return Fitted(
         setting=chosen.setting,
-        combiner=combiner.calibrated(fit_temperature(panel.combined(combiner))),
+        combiner=combiner.calibrated(finite_temperature(panel.combined(combiner))),
     )
 
 

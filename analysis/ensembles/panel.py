@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.ensembles.calibrating import fit_temperature, pair_loss
+from analysis.statistics.calibration import fit_temperature, pair_loss
 from analysis.statistics.components import Floats
 from analysis.statistics.paired import Convention
 from trainer.members.combining import Combiner
@@ -22,6 +22,8 @@ from trainer.members.member_scores import Ints, Responses
 from trainer.members.normalizing import Normalization, rank, z_score
 
 RESPONSE_KEY = ["item_id", "response"]
+_FLAT = 1e5
+"""Of the margins' own scale: divided by it, a margin says 50 %."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,7 +96,7 @@ class Panel:
     @cached_property
     def temperatures(self) -> tuple[float, ...]:
         """Every member's temperature, fitted alone."""
-        return tuple(fit_temperature(row) for row in self.margins(self.scores))
+        return tuple(finite_temperature(row) for row in self.margins(self.scores))
 
     def combined(self, combiner: Combiner) -> Floats:
         """`(P,)` -- margins of an ensemble, in units of its temperature."""
@@ -130,6 +132,12 @@ class Panel:
             group_names=self.group_names,
             convention=self.convention,
         )
+
+
+def finite_temperature(margins: Floats) -> float:
+    """As `fit_temperature`, but never infinite: scores divided by it keep their order."""
+    fitted = fit_temperature(margins)
+    return fitted if np.isfinite(fitted) else _FLAT * (float(np.abs(margins).mean()) or 1.0)
 
 
 def outcomes(margins: Floats, convention: Convention) -> Floats:

@@ -221,7 +221,7 @@ def _models(
     for (arm, seed), own in gathered.scored.items():
         label = f"{arm} seed {seed}"
         for benchmark, held in own.items():
-            lost = int(np.isnan(held.scores).sum())
+            lost = int((~np.isfinite(held.scores)).sum())
             if lost:
                 said.append(
                     f"{label}, benchmark {benchmark!r}: {lost} scores are no numbers; their pairs "

@@ -23,6 +23,7 @@ from analysis.report.page import SweepPage, prominent_arms
 from analysis.report.pictures import curves_picture, effects_picture
 from analysis.report.text_tables import TextTable, latex_text, markdown_text
 from analysis.slices import MACRO_DRAWS
+from analysis.statistics.resampling import FEWEST_GROUPS
 from infra.errors import InputError
 from infra.provenance import take_provenance
 from infra.settings import masked
@@ -143,7 +144,7 @@ def slices(page: SweepPage) -> Section:
         page,
         tables=tables,
         shown=bool(page.slices),
-        more={"draws": MACRO_DRAWS},
+        more={"draws": MACRO_DRAWS, "fewest": FEWEST_GROUPS},
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from analysis.ablation import Ablation, ArmResult
 from analysis.report.text_tables import TextTable
-from analysis.report.words import accuracy_text, between, p_value, points
+from analysis.report.words import accuracy_text, between, p_value, percent, points
 from analysis.slices import MACRO_DRAWS, ImageCheck, SliceTable
+from analysis.statistics.resampling import FEWEST_GROUPS
 from analysis.text_twins import TextTwin
 
 
@@ -117,13 +118,15 @@ def slices_table(table: SliceTable, arms: tuple[str, ...], basis: str) -> TextTa
         ]
         for name, count in zip(table.slices, table.pairs, strict=True)
     ]
-    rows.append(["mean of slices", "", *(f"{100 * table.macro[arm][0]:.1f}" for arm in shown)])
+    means = [percent(table.macro[arm][0]) if arm in table.macro else "" for arm in shown]
+    rows.append(["mean of slices", "", *means])
     return TextTable(
         caption=f"Accuracy in percent by {table.by}.",
         notes=[
             basis,
             f"Last row: {MACRO_DRAWS:,} bootstrap draws of whole groups give its interval on the "
-            "page; differences are corrected over all cells (Holm).",
+            f"page, where there are {FEWEST_GROUPS} or more; differences are corrected over all "
+            "cells (Holm).",
         ],
         head=[table.by, "pairs", *shown],
         rows=rows,

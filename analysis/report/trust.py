@@ -82,7 +82,7 @@ def _reliability(found: Sanity) -> list[TextTable]:
     return [
         TextTable(
             caption="Reliability, in percent: how often models claim to be right, and are, on "
-            "parts of equally many pairs, the least sure first.",
+            "parts of about equally many pairs, the least sure first.",
             head=["part", *(text for arm, _ in shown for text in (f"{arm} claims", "is right"))],
             rows=rows,
             right=tuple(range(1, 2 * len(shown) + 1)),

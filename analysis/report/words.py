@@ -77,6 +77,7 @@ def unknowns(tables: SweepTables, ablation: Ablation) -> list[str]:
             "for new seeds are wide for that reason, not because the items are few."
         )
     said += _seeds_not_paired(tables, ablation, compared)
+    said += _fewer_pairs(compared)
     said += _undecided(compared)
     dropped = max((e.comparison.dropped_items for e in compared if e.comparison), default=0)
     if dropped:
@@ -245,6 +246,19 @@ def _seeds_not_paired(tables: SweepTables, ablation: Ablation, compared: list[Ef
     return [
         f"Arms have unequal numbers of seeds: {len(partly)} of {len(compared)} comparisons rest "
         f"on the seeds that both sides have, not on all of either.{why}"
+    ]
+
+
+def _fewer_pairs(compared: list[Effect]) -> list[str]:
+    """That a level's difference is not averaged over all arms of the design."""
+    fewer = [effect for effect in compared if effect.left_out]
+    if not fewer:
+        return []
+    return [
+        f"{len(fewer)} of {len(compared)} comparisons leave out pairs of arms that the design has, "
+        f"{fewer[0].left_out} of {fewer[0].left_out + len(fewer[0].arm_pairs)} for "
+        f"{fewer[0].name}: their trials failed, were stopped early or share too few seeds. Where "
+        "a scheduler stopped them, those that are left were kept for doing well."
     ]
 
 

@@ -4,7 +4,7 @@ Modules::
 
     components    the parts of a variance: seeds, item groups, both together
     paired        an arm against its reference: difference, two intervals, two p-values
-    intervals     accuracy of a model or an arm; bootstrap over groups
+    intervals     accuracy of a model or an arm
     corrections   Holm's correction within a family of tests; Benjamini and Hochberg's q-values
     equivalence   the difference that two one-sided tests rule out
     calibration   reliability, ECE, NLL, one temperature

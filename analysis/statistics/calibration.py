@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from analysis.statistics.components import Floats
 
 BINS = 10
-_WIDEST = 1e4
-"""Temperatures are looked for within this factor of the margins' own scale."""
+_WIDEST = 12.0
+"""Natural log of the factor of the margins' own scale within which a temperature is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Calibration:
     nll: float
     """Mean negative log-likelihood of the labels, in nats; always saying 50 % has 0.693."""
     ece: float
-    """Expected calibration error over bins of equally many pairs."""
+    """Expected calibration error over bins of about equally many pairs."""
     brier: float
     bins: tuple[ReliabilityBin, ...]
     pairs: int
@@ -49,6 +49,9 @@ class Calibration:
 def fit_temperature(margins: ArrayLike) -> float:
     """The temperature that makes the labels most likely; infinite for a model below chance.
 
+    One pair's worth of doubt is added, so that a model that is never wrong on few pairs is not
+    called sure beyond measure: the first pair it gets wrong elsewhere would cost it dozens of nats.
+
     Args:
         margins: `(N)` -- score of the better response minus that of the other; NaN is left out.
 
@@ -56,19 +59,25 @@ def fit_temperature(margins: ArrayLike) -> float:
         ValueError: If no margin is a number.
 
     Source:
-        Guo et al. (2017), of which this is the case of two classes.
+        Guo et al. (2017), of which this is the case of two classes; smoothed targets as Platt
+        (1999).
     """
     values = _known(margins)
     scale = float(np.abs(values).mean())
     if scale == 0 or values.mean() <= 0:
         # The likelihood rises for ever as T grows when the margins point the wrong way on average.
         return float("inf")
+    logits = values / scale
+    sure = (len(values) + 1) / (len(values) + 2)
+
+    def loss(log_temperature: float) -> float:
+        scaled = logits * np.exp(-log_temperature)
+        return sure * float(pair_loss(scaled)) + (1 - sure) * float(pair_loss(-scaled))
+
     found = minimize_scalar(
-        lambda log_inverse: _nll(values * np.exp(log_inverse) / scale),
-        bounds=(-np.log(_WIDEST), np.log(_WIDEST)),
-        method="bounded",
+        loss, bounds=(-_WIDEST, _WIDEST), method="bounded", options={"xatol": 1e-3}
     )
-    return float(scale / np.exp(found.x))
+    return scale * float(np.exp(found.x))
 
 
 def calibrate(margins: ArrayLike, *, temperature: float = 1.0, bins: int = BINS) -> Calibration:
@@ -77,7 +86,8 @@ def calibrate(margins: ArrayLike, *, temperature: float = 1.0, bins: int = BINS)
     Args:
         margins: As `fit_temperature`.
         temperature: Above 0; infinite says 50 % of every pair.
-        bins: Bins of equally many pairs; fewer where there are not two pairs for each.
+        bins: Bins of about equally many pairs, those of one confidence together; fewer where
+            there are not two pairs for each.
 
     Raises:
         ValueError: If no margin is a number, or the temperature is not above 0.
@@ -87,8 +97,7 @@ def calibrate(margins: ArrayLike, *, temperature: float = 1.0, bins: int = BINS)
     values = _known(margins)
     confidence = expit(np.abs(values) / temperature)
     right = np.where(values == 0, 0.5, values > 0)
-    order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, max(1, min(bins, len(values) // 2)))
+    parts = _parts(confidence, max(1, min(bins, len(values) // 2)))
     found = tuple(
         ReliabilityBin(
             confidence=float(confidence[part].mean()),
@@ -100,7 +109,7 @@ def calibrate(margins: ArrayLike, *, temperature: float = 1.0, bins: int = BINS)
     gaps = sum(each.pairs * abs(each.confidence - each.accuracy) for each in found)
     return Calibration(
         temperature=temperature,
-        nll=_nll(values / temperature),
+        nll=float(pair_loss(values / temperature)),
         ece=float(gaps / len(values)),
         brier=float(((1 - expit(values / temperature)) ** 2).mean()),
         bins=found,
@@ -108,8 +117,21 @@ def calibrate(margins: ArrayLike, *, temperature: float = 1.0, bins: int = BINS)
     )
 
 
-def _nll(logits: Floats) -> float:
-    return float(np.logaddexp(0.0, -logits).mean())
+def pair_loss(margins: Floats) -> Floats:
+    """Mean negative log-likelihood of being right, in nats; over the last axis."""
+    return np.asarray(np.logaddexp(0.0, -margins).mean(axis=-1), dtype=np.float64)
+
+
+def _parts(confidence: Floats, count: int) -> list[NDArray[np.intp]]:
+    """Pairs in at most `count` parts by confidence, the least sure first.
+
+    A judge may know two or three confidences only. Cut among equals, a part would hold whichever
+    of them came first, and the error of a calibrated judge would follow the order of its items.
+    """
+    _, codes, sizes = np.unique(confidence, return_inverse=True, return_counts=True)
+    middles = np.cumsum(sizes) - sizes / 2
+    part_of = np.floor(count * middles / len(confidence)).astype(np.intp)[codes]
+    return [np.flatnonzero(part_of == part) for part in np.unique(part_of)]
 
 
 def _known(margins: ArrayLike) -> Floats:

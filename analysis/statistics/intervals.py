@@ -1,11 +1,10 @@
-"""Intervals for single accuracies: of one model, of an arm over its seeds, of any statistic.
+"""Intervals for single accuracies: of one model, of an arm over its seeds.
 
 Items of a group stand or fall together, so groups, not items, are what is drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,39 +102,6 @@ def arm_accuracy(outcomes: ArrayLike, groups: ArrayLike, *, alpha: float = 0.05)
         items=values.shape[1],
         groups=len(sizes),
     )
-
-
-def cluster_bootstrap(
-    values: ArrayLike,
-    groups: ArrayLike,
-    statistic: Callable[[Floats, Floats], Floats],
-    *,
-    alpha: float = 0.05,
-    draws: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile interval of any weighted statistic, drawing whole groups with replacement.
-
-    Use it for what has no formula (a macro average over categories) and many groups.
-
-    Args:
-        values: `(N,)` -- one value per item.
-        groups: `(N,)` -- group of each item.
-        statistic: From values `(N,)` and weights `(D, N)` to `(D,)`; NaN draws are left out.
-        alpha: 1 - alpha is the level.
-        draws: Bootstrap draws.
-        seed: Of the draws; the same seed gives the same interval.
-
-    Raises:
-        ValueError: If nothing is left to estimate.
-    """
-    table, codes, _ = complete(values, groups)
-    count = int(codes.max()) + 1
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(count, np.full(count, 1 / count), size=draws)
-    results = statistic(table[0], drawn[:, codes].astype(np.float64))
-    low, high = np.nanquantile(results, (alpha / 2, 1 - alpha / 2))
-    return float(low), float(high)
 
 
 def _design_effect(value: float, variance: float, sizes: Floats) -> float:

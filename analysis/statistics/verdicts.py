@@ -70,6 +70,25 @@ def judge(
     )
 
 
+def deciding_p(comparison: Comparison | None) -> float | None:
+    """The p-value a claim hangs on: over seeds where there are two, else of the trained models.
+
+    Tests of one report are one family whichever these are. Corrected apart, arms of one seed beside
+    arms of more would give equal arms two chances of a claim.
+    """
+    interval = None if comparison is None else comparison.general or comparison.fixed
+    return None if interval is None else interval.p_value
+
+
+def verdict_of(
+    comparison: Comparison, deciding: float | None, fixed: float | None, *, alpha: float = 0.05
+) -> Verdict:
+    """`judge`, from `deciding_p` and the p-value of the trained models as each was corrected."""
+    if comparison.general is None:
+        return judge(comparison, general_p=None, fixed_p=deciding, alpha=alpha)
+    return judge(comparison, general_p=deciding, fixed_p=fixed, alpha=alpha)
+
+
 def signed(difference: float) -> str:
     """A difference of accuracies in points with its sign; zero has none."""
     text = f"{100 * difference:+.1f}"

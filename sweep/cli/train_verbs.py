@@ -22,6 +22,7 @@ from trainer.evaluation.published_items import shortfall
 if TYPE_CHECKING:
     from sweep.records.rows import TrialView
     from trainer.config import TrainerConfig
+    from trainer.data.overlaps import SeenOverlaps
     from trainer.reporting import Answer, TrialReport
 
 
@@ -143,14 +144,17 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score every finished trial of a sweep on a new benchmark; nothing is retrained."""
+    from trainer.data.overlaps import SeenOverlaps
+
     workplace = open_workplace()
     row = workplace.ledger.sweep(sweep)
     views = [view for view in workplace.ledger.trials(row.sweep_id) if view.model_digest]
     if not views:
         raise MissingError(f"sweep {row.sweep_id} has no finished trial to evaluate")
     rows = []
+    seen = SeenOverlaps()  # trials share their data: walking through it once is enough
     for view in views:
-        metrics, was_there = _evaluated(workplace, view, benchmark)
+        metrics, was_there = _evaluated(workplace, view, benchmark, seen)
         rows.append((view, metrics, was_there))
     show_in_mlflow(workplace, [row])
     name = benchmark_of(benchmark, config_of(views[0]))[0]
@@ -227,7 +231,7 @@ def point_config(file: str, point: Sequence[str], overrides: Sequence[str]) -> T
 
 
 def _evaluated(
-    workplace: Workplace, view: TrialView, benchmark: str
+    workplace: Workplace, view: TrialView, benchmark: str, seen: SeenOverlaps
 ) -> tuple[dict[str, float], bool]:
     """The metrics of one trial's model, and whether they were known before."""
     from trainer.data.mixture import benchmark_digest
@@ -246,6 +250,7 @@ def _evaluated(
             return dict(known.metrics), True
     store = workplace.store(view.storage or "auto")
     with every_core():
-        metrics = evaluate_model(store, view.identity, config, {name: wanted})[name]
+        scored = evaluate_model(store, view.identity, config, {name: wanted}, overlaps=seen)
+    metrics = scored[name]
     workplace.ledger.record_evaluation(view.identity, name, identity, metrics)
     return metrics, False

@@ -72,6 +72,53 @@ def test_levels_of_a_grid_are_compared_with_the_other_axes_equal(tmp_path: Path)
     assert effects["scale=m"].verdict.text != "better in general"
 
 
+def _grid(ends: dict[tuple[str, str], dict[int, TrialState]]) -> list[MadeArm]:
+    """Two heads at three scales; the better head is 2."""
+    return [
+        MadeArm(
+            name="baseline" if (scale, head) == ("s", "1") else f"scale={scale}, head={head}",
+            point={"scale": scale, "head": head},
+            ability={"1": 0.6, "2": 1.4}[head],
+            ends=ends.get((scale, head), {}),
+        )
+        for scale in ("s", "m", "l")
+        for head in ("1", "2")
+    ]
+
+
+def test_a_level_says_on_how_many_of_the_designs_pairs_of_arms_it_rests(tmp_path: Path) -> None:
+    stopped = dict.fromkeys(range(3), TrialState.STOPPED_EARLY)
+    made = make_sweep(tmp_path, Recipe(arms=_grid({("l", "2"): stopped}), items=200))
+
+    tables = read_sweep(made.ledger, made.sweep_id)
+    ablation = ablate(tables)
+
+    (effect,) = next(axis.levels for axis in ablation.axes if axis.axis == "head")
+    assert effect.arm_pairs == (
+        ("scale=s, head=2", "baseline"),
+        ("scale=m, head=2", "scale=m, head=1"),
+    )
+    assert effect.left_out == 1
+    said = " ".join(unknowns(tables, ablation))
+    assert "leave out pairs of arms that the design has" in said
+    assert "those that are left were kept for doing well" in said
+
+
+def test_a_failed_trial_of_two_arms_costs_their_pairs_and_not_the_levels_test(
+    tmp_path: Path,
+) -> None:
+    failed = {("s", "2"): {0: TrialState.FAILED}, ("m", "2"): {1: TrialState.FAILED}}
+    made = make_sweep(tmp_path, Recipe(arms=_grid(failed), items=200, seeds=2))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    (effect,) = next(axis.levels for axis in ablation.axes if axis.axis == "head")
+    assert effect.comparison is not None
+    assert effect.comparison.seeds == 2
+    assert effect.arm_pairs == (("scale=l, head=2", "scale=l, head=1"),)
+    assert effect.left_out == 2
+
+
 def test_an_axis_that_does_not_matter_for_an_arm_stands_at_the_baselines_level(
     tmp_path: Path,
 ) -> None:

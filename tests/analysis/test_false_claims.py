@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from analysis.effects import Effect, effects
+from analysis.effects import Contrasts, Effect, effects
+from analysis.outcomes import Outcomes
 from tests.analysis.simulated_sweeps import MadeWorld, draw, draw_raced
 
 SWEEPS = 100
@@ -26,7 +28,7 @@ def _claims(world: MadeWorld, *, seed: int) -> list[list[str]]:
     return [
         [
             effect.name
-            for effect in effects(draw(world, rng).outcomes, asked)
+            for effect in effects(Contrasts(draw(world, rng).outcomes), asked)
             if effect.verdict is not None and effect.verdict.claims
         ]
         for _ in range(SWEEPS)
@@ -41,6 +43,36 @@ def test_a_report_of_equal_arms_claims_anything_in_one_case_of_twenty_at_most(
     claims = _claims(MadeWorld(arms=9, seeds=seeds, luck=luck, groups=60), seed=seeds)
 
     assert np.mean([bool(found) for found in claims]) <= ALLOWED
+
+
+def test_arms_of_one_seed_beside_arms_of_more_are_one_family() -> None:
+    base = np.repeat([0.0, 1.0], [200, 200])
+    lucky, plain, single = base.copy(), base.copy(), base.copy()
+    lucky[:80], plain[:8] = 1, 1  # its seeds disagree: certain of these models, open in general
+    single[:11], single[200:203] = 1, 0  # eleven pairs against three: p is 0.03
+    pairs = {"group_id": [str(number) for number in range(400)], "category": "", "source": ""}
+    outcomes = Outcomes(
+        benchmark="test",
+        trials=(("baseline", 0), ("baseline", 1), ("two", 0), ("two", 1), ("one", 0)),
+        pairs=pd.DataFrame(pairs),
+        values=np.array([base, base, lucky, plain, single]),
+        convention="ties are wrong",
+    )
+    asked = [
+        Effect(name=name, reference="baseline", arm_pairs=((name, "baseline"),))
+        for name in ("two", "one")
+    ]
+
+    two, one = effects(Contrasts(outcomes), asked)
+
+    assert one.comparison is not None
+    assert one.comparison.fixed is not None
+    assert one.verdict is not None
+    assert one.comparison.fixed.p_value < 0.05
+    assert one.verdict.fixed_p == pytest.approx(2 * one.comparison.fixed.p_value)
+    assert not one.verdict.claims
+    assert two.verdict is not None
+    assert two.verdict.text == "not distinguishable (better for these trained models only)"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +96,7 @@ def test_equal_arms_that_raced_are_told_apart_no_more_often(
     claims = [
         any(
             effect.name in equal and effect.verdict is not None and effect.verdict.claims
-            for effect in effects(each, _family(world))
+            for effect in effects(Contrasts(each), _family(world))
         )
         for each in raced
     ]

@@ -106,9 +106,12 @@ def test_what_is_assumed_missing_or_repeated_is_said(tmp_path: Path) -> None:
     assert "part seed 0 lacks 2 of 6 items of benchmark 'test'" in notes
 
 
-def test_a_score_that_is_no_number_makes_its_pair_unscored_not_wrong(tmp_path: Path) -> None:
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_makes_its_pair_unscored_not_wrong(
+    tmp_path: Path, score: float
+) -> None:
     rows = _rows()
-    rows.loc[0, "score"] = np.nan
+    rows.loc[0, "score"] = score
     for ending in ("csv", "jsonl", "parquet"):
         _write(tmp_path / ending / f"a.{ending}", rows)
         found = read_foreign_scores(tmp_path / ending)

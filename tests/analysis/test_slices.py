@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,25 @@ def test_a_weakness_in_one_category_shows_there_and_nowhere_else(tmp_path: Path)
     assert table.slices == ("colour", "count", "shape", "where")
     assert table.cells["head=b", "where"].verdict == "worse in general"
     assert "in general" not in table.cells["head=b", "shape"].verdict
-    value, low, high = table.macro["head=b"]
-    assert low < value < high
+    value, interval = table.macro["head=b"]
+    assert interval is not None
+    assert interval[0] < value < interval[1]
     assert slice_table(ablation.outcomes, ablation.baseline, by="source") is None
+
+
+def test_few_groups_and_an_arm_without_a_slice_have_no_interval_of_their_mean(
+    tmp_path: Path,
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.6}), items=40, seeds=1))
+    outcomes = ablate(read_sweep(made.ledger, made.sweep_id)).outcomes
+    values = outcomes.values.copy()
+    values[1, (outcomes.pairs["category"] == "where").to_numpy()] = np.nan
+
+    table = slice_table(replace(outcomes, values=values), "baseline")
+
+    assert table is not None
+    assert list(table.macro) == ["baseline"]
+    assert table.macro["baseline"][1] is None, "20 groups are too few to draw from"
 
 
 def test_a_cut_that_another_one_makes_already_is_shown_once(tmp_path: Path) -> None:

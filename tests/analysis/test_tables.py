@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.alignment import Row, align_outcomes
-from analysis.frames import ARM_COLUMNS, TRIAL_COLUMNS
+from analysis.frames import ARM_COLUMNS, TRIAL_COLUMNS, items_frames
 from analysis.layouts import Block, Layouts
 from analysis.outcomes import Outcomes, contrast, refuse_shared_groups
 from analysis.statistics.paired import Convention
@@ -95,11 +95,11 @@ def test_groups_in_both_splits_are_refused() -> None:
         refuse_shared_groups(["a", "b"], ["b", "c"])
 
 
-def _outcomes(
-    models: Mapping[tuple[str, int], tuple[str, Sequence[float]]],
-    convention: Convention = "ties are wrong",
-) -> Outcomes:
-    """Outcomes of models given as the items they were scored on and the margin on each."""
+Models = Mapping[tuple[str, int], tuple[str, Sequence[float]]]
+"""By arm and seed, the items a model was scored on and its margin on each."""
+
+
+def _blocks(models: Models) -> list[Block]:
     layouts = Layouts()
     blocks = []
     for (arm, seed), (items, margins) in models.items():
@@ -120,6 +120,11 @@ def _outcomes(
                 layout=scored.layout, identities=(f"{arm}{seed}",), scores=scored.scores[np.newaxis]
             )
         )
+    return blocks
+
+
+def _outcomes(models: Models, convention: Convention = "ties are wrong") -> Outcomes:
+    blocks = _blocks(models)
     return align_outcomes(
         blocks,
         list({block.layout.digest: block.layout for block in blocks}.values()),
@@ -138,13 +143,13 @@ def test_arms_scored_on_other_items_are_compared_on_the_shared_ones_and_it_is_sa
         }
     )
 
-    comparison = contrast(outcomes, [("arm", "baseline")])
+    comparison = contrast(outcomes, (("arm", "baseline"),))
 
     assert comparison is not None
     assert comparison.difference == pytest.approx(2 / 3)
     assert (comparison.items, comparison.dropped_items) == (3, 2)
-    assert contrast(outcomes, [("other", "baseline")]) is None
-    assert contrast(outcomes, [("nobody", "baseline")]) is None
+    assert contrast(outcomes, (("other", "baseline"),)) is None
+    assert contrast(outcomes, (("nobody", "baseline"),)) is None
 
 
 def test_ties_count_as_the_convention_says() -> None:
@@ -170,3 +175,12 @@ def test_a_score_that_is_no_number_is_not_a_wrong_answer() -> None:
     assert outcomes.trials == (("whole", 0), ("part", 0))
     assert np.array_equal(outcomes.values[1], [1, math.nan, math.nan], equal_nan=True)
     assert outcomes.unscored == {("part", 0): 2, ("none", 0): 3}
+
+
+def test_a_pair_without_a_score_is_right_in_no_frame() -> None:
+    blocks = _blocks({("part", 0): ("abc", [1, math.nan, math.inf])})
+
+    (frame,) = items_frames(blocks, [Row("part0", "part", 0)])
+
+    assert np.array_equal(frame["margin_score"], [1, math.nan, math.nan], equal_nan=True)
+    assert list(frame["correct"]) == [1, 0, 0]

@@ -27,7 +27,7 @@ from rich.table import Table
 from scipy.optimize import brentq
 from scipy.stats import binomtest
 
-from analysis.effects import Effect, effects
+from analysis.effects import Contrasts, Effect, effects
 from analysis.outcomes import contrasts
 from analysis.statistics.paired import Comparison
 from analysis.statistics.planning import minimum_detectable_effect
@@ -86,7 +86,7 @@ def measure(world: MadeWorld, seed_noise: str, sweeps: int) -> Setting:
     any_claim = said = wrong = 0
     for _ in range(sweeps):
         made = draw(world, rng)
-        verdicts = [effect.verdict for effect in effects(made.outcomes, asked)]
+        verdicts = [effect.verdict for effect in effects(Contrasts(made.outcomes), asked)]
         any_claim += any(verdict is not None and verdict.claims for verdict in verdicts)
         for verdict, advantage in zip(verdicts, made.advantage, strict=True):
             if verdict is not None and verdict.models != "not distinguishable":
@@ -98,7 +98,7 @@ def measure(world: MadeWorld, seed_noise: str, sweeps: int) -> Setting:
     planted = replace(world, shifts=(shift,)) if shift is not None else None
     found = 0
     for _ in range(sweeps if planted is not None else 0):
-        verdict = effects(draw(planted or world, rng).outcomes, asked)[0].verdict
+        verdict = effects(Contrasts(draw(planted or world, rng).outcomes), asked)[0].verdict
         found += verdict is not None and verdict.claims and verdict.word == "better"
     return Setting(
         arms=world.arms,

@@ -15,6 +15,7 @@ from trainer.data.items import PreferenceItem
 from trainer.data.mixture import items_by_benchmark, training_items
 from trainer.evaluation.overlap_metrics import SHARED_WITH_TRAINING, SHARED_WITH_VALIDATION
 from trainer.evaluation_config import EvaluationConfig
+from trainer.identity import canonical_json
 
 
 def check_held_out(training: Iterable[PreferenceItem], held_out: Sequence[PreferenceItem]) -> None:
@@ -122,6 +123,29 @@ def shared_with_what_was_seen(
     for name, metric in shared_with_validation(items, evaluation, seen).items():
         found[name] |= metric
     return found
+
+
+class SeenOverlaps:
+    """`shared_with_what_was_seen`, counted once for trainings that saw the same data.
+
+    Lives as long as one command: what files hold is not looked at again meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, dict[str, float]]] = {}
+
+    def of(
+        self,
+        config: TrainerConfig,
+        evaluation: EvaluationConfig,
+        items: Mapping[str, Sequence[PreferenceItem]],
+    ) -> Mapping[str, Mapping[str, float]]:
+        """As `shared_with_what_was_seen`; the items must be those the benchmarks name."""
+        asked = [config.data, config.evaluation, evaluation]
+        key = canonical_json([each.model_dump(mode="json") for each in asked])
+        if key not in self._known:
+            self._known[key] = shared_with_what_was_seen(config, evaluation, items)
+        return self._known[key]
 
 
 def _exposed(item: PreferenceItem) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.config import TrainerConfig
-from trainer.identity import SCORING_VERSION, digest
+from trainer.identity import SCORING_VERSION, digest, scoring_settings
 from trainer.members.ensemble_file import ModelReference
 
 MERGING_VERSION = "2"
@@ -21,13 +21,16 @@ def architecture(config: TrainerConfig) -> Mapping[str, Any]:
     """What models must have in common for the mean of their weights to be a model.
 
     Of training only what the score depends on afterwards: dropout and the head's initial scale may
-    differ between models that are averaged.
+    differ between models that are averaged, and what they are shown of a text may not.
     """
     return {
         "backbone": config.backbone.model_dump(),
         "paradigm": config.paradigm,
         "head": config.head.model_dump(exclude={"dropout", "initial_scale"}),
         "strategy.length_normalization": config.strategy.length_normalization,
+        "data.max_prompt_tokens": config.data.max_prompt_tokens,
+        "data.max_response_tokens": config.data.max_response_tokens,
+        "judge or critic": scoring_settings(config),
     }
 
 

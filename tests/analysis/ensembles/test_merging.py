@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from analysis.ensembles.asking import Asked
+from analysis.ensembles.candidates import trial_candidates
 from analysis.ensembles.choosing import choose_ensemble, ensemble_sweep
-from analysis.ensembles.merging import Models
+from analysis.ensembles.merging import Models, possible_merges
 from analysis.tables import read_sweep
 from infra.errors import InputError
-from tests.analysis.made_sweeps import MadeSweep, Recipe, make_sweep, one_axis
+from tests.analysis.made_sweeps import MadeArm, MadeSweep, Recipe, make_sweep, one_axis
 from trainer.members.ensemble_file import read_ensemble
 from trainer.scores import read_scores, score_key, write_scores
 
@@ -110,6 +111,50 @@ def test_merges_scored_on_other_items_than_the_models_are_scored_anew(made: Made
     ensemble_sweep(made.ledger, made.store, [made.sweep_id], asked=asked, score_merge=scorer)
 
     assert len(scorer.asked) == 2 * scored
+
+
+def test_arms_of_two_sweeps_are_one_only_where_they_are_one_recipe(tmp_path: Path) -> None:
+    def arms(sources: Mapping[str, float]) -> list[MadeArm]:
+        return [
+            MadeArm(name="baseline", point={"head": "a"}, trained_on=sources),
+            MadeArm(name="head=b", point={"head": "b"}, trained_on={"scenes": 1.0}),
+        ]
+
+    one = make_sweep(tmp_path, Recipe(name="one", arms=arms({"scenes": 1.0}), seeds=2))
+    other = make_sweep(
+        tmp_path, Recipe(name="two", arms=arms({"digits": 1.0}), seeds=2), ledger=one.ledger
+    )
+    scorer = MeanScores(one)
+
+    result = ensemble_sweep(
+        one.ledger,
+        one.store,
+        [one.sweep_id, other.sweep_id],
+        asked=Asked(method="merged"),
+        score_merge=scorer,
+    )
+
+    of = {
+        trial.identity: (sweep.sweep_id, trial.arm)
+        for sweep in (one, other)
+        for trial in one.ledger.trials(sweep.sweep_id)
+    }
+    averaged = [{of[model.identity] for model in models} for models in scorer.asked]
+    of_one_arm = [sorted(held) for held in averaged if {arm for _, arm in held} == {"baseline"}]
+    assert sorted(of_one_arm) == [[(one.sweep_id, "baseline")], [(other.sweep_id, "baseline")]]
+    of_another = [held for held in averaged if {arm for _, arm in held} == {"head=b"}]
+    assert of_another == [{(one.sweep_id, "head=b"), (other.sweep_id, "head=b")}]
+    assert result.method == "merged"
+
+
+def test_which_model_is_the_best_makes_no_difference_to_an_average(made: MadeSweep) -> None:
+    tables = read_sweep(made.ledger, made.sweep_id)
+    found = trial_candidates([tables], validation="validation", test="test", left_out=[])
+    members = list(found)
+
+    one, other = (possible_merges(order) for order in (members, members[::-1]))
+
+    assert {merge.models for merge in one} == {merge.models for merge in other}
 
 
 def test_a_bad_merge_is_not_taken_and_one_that_cannot_be_made_is_named(made: MadeSweep) -> None:

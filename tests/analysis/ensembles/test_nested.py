@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from analysis.ensembles.calibrating import fit_temperature
 from analysis.ensembles.diversity import diversity
 from analysis.ensembles.methods import METHODS, SINGLE, Fit
 from analysis.ensembles.nested import INNER, cross_validate, fit_method, folds, pick
-from analysis.ensembles.panel import Panel
+from analysis.ensembles.panel import Panel, finite_temperature
 from tests.analysis.ensembles.made_panels import made_panel, panel_of, panels
 from trainer.members.combining import Combiner
 
@@ -96,19 +95,9 @@ def test_the_method_that_suits_the_members_is_picked() -> None:
     assert held_out["average"].accuracy <= held_out[SINGLE].accuracy + 0.01
 
 
-@pytest.mark.parametrize("unit", [0.01, 1.0, 400.0])
-def test_the_temperature_recovers_the_planted_one(unit: float) -> None:
-    generator = np.random.default_rng(0)
-    logits = generator.normal(0, 2, 20_000)
-    right = generator.random(20_000) < 1 / (1 + np.exp(-logits))
-    margins = np.where(right, logits, -logits) * unit
-
-    assert fit_temperature(margins) == pytest.approx(unit, rel=0.05)
-
-
 def test_a_temperature_is_finite_for_a_model_that_is_always_or_never_right() -> None:
     for margins in (np.ones(50), -np.ones(50), np.zeros(50)):
-        assert 0 < fit_temperature(margins) < np.inf
+        assert 0 < finite_temperature(margins) < np.inf
 
 
 def test_diversity_of_equal_independent_and_opposite_members() -> None:

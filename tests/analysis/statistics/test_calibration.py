@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
@@ -51,6 +52,40 @@ def test_a_model_below_chance_gets_an_infinite_temperature_and_says_one_half() -
 
     assert fitted == math.inf
     assert calibrate([-1.0, 1.0, 2.0], temperature=fitted).nll == pytest.approx(math.log(2))
+
+
+def test_never_being_wrong_on_few_pairs_does_not_make_a_model_sure_beyond_measure() -> None:
+    rng = np.random.default_rng(0)
+    validation, test = np.abs(rng.normal(2, 1, 60)), rng.normal(2, 1, 1000)
+    assert (validation > 0).all()
+    assert (test < 0).any()
+
+    found = calibrate(test, temperature=fit_temperature(validation))
+
+    assert found.nll < math.log(2)
+
+
+@pytest.mark.parametrize("order", ["right ones first", "shuffled"])
+def test_a_calibrated_judge_of_one_confidence_has_no_error_whatever_the_order(order: str) -> None:
+    right = np.arange(1000) < 700
+    if order == "shuffled":
+        right = np.random.default_rng(0).permutation(right)
+
+    found = calibrate(np.where(right, 1.0, -1.0) * math.log(0.7 / 0.3))
+
+    assert found.ece == pytest.approx(0.0, abs=1e-9)
+    assert [each.pairs for each in found.bins] == [1000]
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=80), st.randoms())
+def test_the_order_of_pairs_changes_no_figure(margins: list[int], random: Random) -> None:
+    shuffled = list(margins)
+    random.shuffle(shuffled)
+
+    one, other = calibrate(margins), calibrate(shuffled)
+
+    assert one.ece == pytest.approx(other.ece)
+    assert [each.pairs for each in one.bins] == [each.pairs for each in other.bins]
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=60), st.floats(0.1, 10))

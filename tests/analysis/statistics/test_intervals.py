@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.statistics.components import Floats
-from analysis.statistics.intervals import arm_accuracy, cluster_bootstrap, model_accuracy
+from analysis.statistics.intervals import arm_accuracy, model_accuracy
 from analysis.statistics.paired import Scope
 
 
@@ -46,18 +45,3 @@ def test_an_arm_of_several_seeds_gets_the_wider_interval() -> None:
     assert arm.seeds == len(arm.per_seed) == 3
     assert arm.high - arm.low > 0.3  # three seeds twenty points apart
     assert arm_accuracy(outcomes[:1], np.arange(200)).scope is Scope.FIXED
-
-
-def test_the_bootstrap_agrees_with_the_formula_for_a_mean() -> None:
-    rng = np.random.default_rng(2)
-    values = (rng.random(400) < 0.7).astype(float)
-    groups = np.repeat(np.arange(200), 2)
-
-    def mean(numbers: Floats, weights: Floats) -> Floats:
-        return np.asarray((weights * numbers).sum(axis=1) / weights.sum(axis=1))
-
-    low, high = cluster_bootstrap(values, groups, mean)
-    accuracy = model_accuracy(values, groups)
-
-    assert (low, high) == pytest.approx((accuracy.low, accuracy.high), abs=0.01)
-    assert (low, high) == cluster_bootstrap(values, groups, mean)

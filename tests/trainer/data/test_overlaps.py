@@ -13,7 +13,12 @@ from infra.errors import DataError
 from tests.trainer.trials import small_config
 from trainer.config import DataConfig
 from trainer.data.mixture import benchmark_items, items_by_benchmark, training_items
-from trainer.data.overlaps import check_held_out, shared_items, shared_with_what_was_seen
+from trainer.data.overlaps import (
+    SeenOverlaps,
+    check_held_out,
+    shared_items,
+    shared_with_what_was_seen,
+)
 from trainer.evaluation.overlap_metrics import overlaps
 from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
 
@@ -96,3 +101,19 @@ def test_a_benchmark_that_came_after_training_is_compared_with_all_that_was_seen
     assert shared_with_what_was_seen(config, later, items) == {
         "later": {"items_shared_with_training": 1.0}
     }, "what is not here is not vouched for"
+
+
+def test_trainings_on_the_same_data_are_looked_through_once_by_a_command(tmp_path: Path) -> None:
+    config = small_config(tmp_path, data=_files(tmp_path))
+    later = EvaluationConfig(
+        benchmarks={"later": BenchmarkConfig(split="test", parts={"judged": "all"})}
+    )
+    items = items_by_benchmark(config.data, later)
+    seen = SeenOverlaps()
+    found = seen.of(config, later, items)
+    (tmp_path / "trained.jsonl").unlink()
+
+    other_seed = config.model_copy(update={"seed": 7})
+    assert seen.of(other_seed, later, items) == found
+    assert found["later"]["items_shared_with_training"] == 1.0
+    assert SeenOverlaps().of(config, later, items) == {}
