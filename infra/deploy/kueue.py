@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.deploy.deployment import Deployment, Toleration, WorkerGroup
 
-VERSION = "kueue.x-k8s.io/v1beta1"
+VERSION = "kueue.x-k8s.io/v1beta2"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 QUEUE = "rmsweep"
@@ -80,7 +80,7 @@ def _cluster_queue(deployment: Deployment, team: str, kinds: list[bool]) -> Mani
         "kind": "ClusterQueue",
         "metadata": {"name": deployment.namespace(team)},
         "spec": {
-            "cohort": deployment.name,
+            "cohortName": deployment.name,
             "queueingStrategy": "BestEffortFIFO",
             "namespaceSelector": {
                 "matchLabels": {"kubernetes.io/metadata.name": deployment.namespace(team)}

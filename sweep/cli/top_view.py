@@ -14,12 +14,11 @@ from rich.text import Text
 
 from sweep.cli.console import duration_text, shown_state, state_text
 from sweep.engine.fold import PLACED_KIND
-from sweep.records.lifecycle import ENDED_SWEEP_STATES, TrialState
 
 if TYPE_CHECKING:
     from sweep.execution.head import Head, Machine
     from sweep.records.ledger import Ledger
-    from sweep.records.rows import SweepRow, TrialView
+    from sweep.records.rows import RunningTrial, SweepRow
 
 MOST_TRIALS = 24
 """Trials at work that a display names."""
@@ -97,19 +96,15 @@ class Overseer:
         Raises:
             StoreError: If ledger or head do not answer.
         """
-        open_sweeps = [
-            row for row in self._ledger.sweeps() if row.live or row.state not in ENDED_SWEEP_STATES
-        ]
         sweeps, trials = [], []
-        for row in open_sweeps:
-            views = self._ledger.trials(row.sweep_id)
-            running = [view for view in views if view.state is TrialState.RUNNING and view.live]
+        for row in self._ledger.unfinished():
+            running = self._ledger.running(row.sweep_id)
             sweeps.append(self._sweep(row, running))
             trials += self._trials(row, running)
         machines = None if self._head is None else self._head.machines()
         return Overview(sweeps=sweeps, trials=trials, machines=machines)
 
-    def _sweep(self, row: SweepRow, running: Sequence[TrialView]) -> SweepLine:
+    def _sweep(self, row: SweepRow, running: Sequence[RunningTrial]) -> SweepLine:
         spent = self._ledger.spent(row.sweep_id)
         hours = spent.device_seconds / 3600
         price = row.spec_json.get("budget", {}).get("usd_per_gpu_hour")
@@ -125,7 +120,7 @@ class Overseer:
             wall_seconds=round(spent.wall_seconds, 1),
         )
 
-    def _trials(self, row: SweepRow, running: Sequence[TrialView]) -> list[TrialLine]:
+    def _trials(self, row: SweepRow, running: Sequence[RunningTrial]) -> list[TrialLine]:
         if running:
             self._read_places(row.sweep_id)
         return [
@@ -142,11 +137,11 @@ class Overseer:
         ]
 
     def _read_places(self, sweep_id: str) -> None:
-        for decision in self._ledger.decisions(sweep_id, after=self._read.get(sweep_id, 0)):
+        after = self._read.get(sweep_id, 0)
+        for decision in self._ledger.decisions(sweep_id, after=after, kind=PLACED_KIND):
             self._read[sweep_id] = decision.seq
-            if decision.kind == PLACED_KIND:
-                said = decision.payload
-                self._places[sweep_id, said["identity"]] = said["node"]
+            said = decision.payload
+            self._places[sweep_id, said["identity"]] = said["node"]
 
 
 def top_json(seen: Overview) -> dict[str, Any]:

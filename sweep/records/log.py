@@ -20,6 +20,7 @@ from sweep.records.rows import (
     Holder,
     Json,
     PublicationRow,
+    RunningTrial,
     SweepRow,
 )
 from sweep.records.schema import decisions, evaluations, publications, trials
@@ -63,10 +64,12 @@ class Log:
             connection.execute(_DECIDED, values | {"payload": dict(payload)})
             return seq
 
-    def decisions(self, sweep_id: str, *, after: int = 0) -> list[DecisionRow]:
-        """A sweep's decisions after a `seq`, in the order they were taken."""
+    def decisions(
+        self, sweep_id: str, *, after: int = 0, kind: str | None = None
+    ) -> list[DecisionRow]:
+        """A sweep's decisions after a `seq`, all or of one kind, in the order they were taken."""
         with self.database.reading() as connection:
-            return reading.list_decisions(connection, sweep_id, after=after)
+            return reading.list_decisions(connection, sweep_id, after=after, kind=kind)
 
     def record_evaluation(
         self, identity: str, benchmark: str, evaluation_identity: str, metrics: dict[str, float]
@@ -124,6 +127,16 @@ class Log:
         """The sweep of exactly that id, if there is one; counts no other sweep's trials."""
         with self.database.reading() as connection:
             return next(iter(overview.list_sweeps(connection, self._clock(), only=sweep_id)), None)
+
+    def unfinished(self) -> list[SweepRow]:
+        """Sweeps that have not ended or that a living driver holds; counts no other's trials."""
+        with self.database.reading() as connection:
+            return overview.list_sweeps(connection, self._clock(), unfinished=True)
+
+    def running(self, sweep_id: str) -> list[RunningTrial]:
+        """Of a sweep's trials those that a living driver runs; reads no others."""
+        with self.database.reading() as connection:
+            return reading.list_running(connection, sweep_id, self._clock())
 
     def at_work(self, identities: Iterable[str]) -> frozenset[str]:
         """Of these trials, those that a living driver runs."""

@@ -9,16 +9,20 @@ from sqlalchemy.engine import Connection
 
 from infra.errors import MissingError
 from sweep.records import holding
-from sweep.records.lifecycle import SweepState, TrialState
+from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 from sweep.records.rows import Spent, SweepRow
 from sweep.records.schema import attempts, holders, holds, memberships, sweeps, trials
 
 
-def list_sweeps(connection: Connection, now: float, *, only: str | None = None) -> list[SweepRow]:
+def list_sweeps(
+    connection: Connection, now: float, *, only: str | None = None, unfinished: bool = False
+) -> list[SweepRow]:
     """All sweeps, newest first; or the one of an id alone, if there is one.
 
-    The trials of all others are not counted then, of which a ledger in use has 100,000.
+    With `unfinished` those that have not ended or that a living driver holds. The trials of others
+    are not counted then, of which a ledger in use has 100,000.
     """
+    live = holding.live_drivers(connection, now)
     succeeded = sa.func.sum(sa.case((trials.c.state == TrialState.SUCCEEDED.value, 1), else_=0))
     counted = (
         sa.select(memberships.c.sweep_id, sa.func.count().label("trials"))
@@ -30,8 +34,12 @@ def list_sweeps(connection: Connection, now: float, *, only: str | None = None) 
     if only is not None:
         counted = counted.where(memberships.c.sweep_id == only)
         query = query.where(sweeps.c.sweep_id == only)
+    if unfinished:
+        ended = [state.value for state in ENDED_SWEEP_STATES]
+        query = query.where(sweeps.c.state.not_in(ended) | sweeps.c.driver.in_(live))
+        found = [row.sweep_id for row in connection.execute(query)]
+        counted = counted.where(memberships.c.sweep_id.in_(found))
     counts = {row.sweep_id: row for row in connection.execute(counted)}
-    live = holding.live_drivers(connection, now)
     return [
         SweepRow(
             sweep_id=row.sweep_id,

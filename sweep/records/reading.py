@@ -22,6 +22,7 @@ from sweep.records.rows import (
     EvaluationRow,
     PublicationRow,
     ReportView,
+    RunningTrial,
     TrialView,
 )
 from sweep.records.schema import (
@@ -36,7 +37,8 @@ from sweep.records.schema import (
     trials,
 )
 
-_RUNNING = TrialState.RUNNING.value
+_RUNNING = sa.literal(TrialState.RUNNING.value, literal_execute=True)
+"""Written out in a statement: SQLite uses the index of running attempts for no parameter."""
 _KEYS_PER_QUERY = 5000
 
 
@@ -79,6 +81,28 @@ def list_at_work(connection: Connection, identities: Iterable[str], now: float) 
         for row in connection.execute(query.where(attempts.c.identity.in_(part)))
         if row.driver in live
     )
+
+
+def list_running(connection: Connection, sweep_id: str, now: float) -> list[RunningTrial]:
+    """Of a sweep's trials those that a living driver runs, in the order of the plan.
+
+    Reads what runs, whatever the number of trials.
+    """
+    live = holding.live_drivers(connection, now)
+    query = (
+        sa.select(attempts.c.identity, memberships.c.arm, memberships.c.seed, attempts.c.driver)
+        .add_columns(memberships.c.workers, trials.c.attempts, trials.c.fraction)
+        .join(memberships, memberships.c.identity == attempts.c.identity)
+        .join(trials, trials.c.identity == attempts.c.identity)
+        .where(attempts.c.state == _RUNNING, memberships.c.sweep_id == sweep_id)
+        .order_by(memberships.c.position)
+    )
+    fields = RunningTrial.__dataclass_fields__
+    return [
+        RunningTrial(**{name: getattr(row, name) for name in fields})
+        for row in connection.execute(query)
+        if row.driver in live
+    ]
 
 
 def list_arms(connection: Connection, sweep_id: str) -> list[ArmRow]:
@@ -131,13 +155,17 @@ def list_reports(
     return found if as_said else {identity: _by_step(each) for identity, each in found.items()}
 
 
-def list_decisions(connection: Connection, sweep_id: str, *, after: int = 0) -> list[DecisionRow]:
-    """A sweep's decisions after a `seq`, in the order they were taken."""
+def list_decisions(
+    connection: Connection, sweep_id: str, *, after: int = 0, kind: str | None = None
+) -> list[DecisionRow]:
+    """A sweep's decisions after a `seq`, all or of one kind, in the order they were taken."""
     query = (
         sa.select(decisions)
         .where(decisions.c.sweep_id == sweep_id, decisions.c.seq > after)
         .order_by(decisions.c.seq)
     )
+    if kind is not None:
+        query = query.where(decisions.c.kind == kind)
     return [
         DecisionRow(seq=row.seq, time=row.time, kind=row.kind, payload=row.payload)
         for row in connection.execute(query)

@@ -121,6 +121,19 @@ class TrialView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunningTrial:
+    """One trial that a living driver runs, as one sweep sees it."""
+
+    identity: str
+    arm: str
+    seed: int
+    workers: float
+    attempts: int
+    """With this one."""
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """The right to execute a trial once, as `claim` grants it."""
 

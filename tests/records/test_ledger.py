@@ -13,6 +13,7 @@ from infra.errors import DiskFullError, InputError, SchemaError, StoreError
 from sweep.records.ledger import Ledger
 from tests.records.ledger_changes_contract import LedgerChangesContract
 from tests.records.ledger_contract import LedgerContract
+from tests.records.ledger_looks_contract import LedgerLooksContract
 from tests.records.ledger_processes_contract import LedgerProcessesContract
 from tests.records.ledger_sweeps_contract import LedgerSweepsContract
 from tests.records.rows import TTL, identity_of, register, stranger
@@ -24,7 +25,11 @@ def _record_noise(ledger: Ledger, count: int) -> None:
 
 
 class TestLedgerOnSqlite(
-    LedgerContract, LedgerSweepsContract, LedgerChangesContract, LedgerProcessesContract
+    LedgerContract,
+    LedgerSweepsContract,
+    LedgerChangesContract,
+    LedgerLooksContract,
+    LedgerProcessesContract,
 ):
     @pytest.fixture
     def url(self, sqlite_url: str) -> str:
@@ -79,7 +84,11 @@ class TestLedgerOnSqlite(
 
 
 class TestLedgerOnPostgresql(
-    LedgerContract, LedgerSweepsContract, LedgerChangesContract, LedgerProcessesContract
+    LedgerContract,
+    LedgerSweepsContract,
+    LedgerChangesContract,
+    LedgerLooksContract,
+    LedgerProcessesContract,
 ):
     @pytest.fixture
     def url(self, postgresql_url: str) -> str:
