@@ -71,6 +71,8 @@ def exclusion_rule(
             findings.append(Finding((name,), message))
             continue
         values = tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+        if not values:
+            findings.append(Finding((name,), "expected a level or several, came an empty list"))
         values = _values(axis, values, findings)
         parts.append(Comparison(Name(name), "in", Constant(values)))
     if not combination:

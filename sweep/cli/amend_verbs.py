@@ -92,10 +92,10 @@ def fork(
 
     workplace = open_workplace()
     row = workplace.ledger.sweep(sweep)
+    spec = forked_spec(row, name, overrides or ())  # first: not every name is one of a file
     path = output or Path(f"{name}.yaml")
     if path.exists():
         raise InputError(f"{path} is there already; name another file with --out")
-    spec = forked_spec(row, name, overrides or ())
     plan = plan_spec(workplace, spec)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(written_spec(spec, row.sweep_id), encoding="utf-8")

@@ -19,6 +19,7 @@ from sweep.records.rows import SweepRow
 from sweep.spec.files import SUFFIXES
 from sweep.spec.load import sweep_of
 from sweep.spec.overrides import apply_overrides
+from sweep.spec.spec_checks import budget_findings
 from sweep.spec.sweep_spec import BudgetSpec, StageBudgetSpec, SweepSpec
 
 
@@ -96,7 +97,7 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
     """A sweep's budget with these limits.
 
     Raises:
-        InputError: If a limit is unknown, or is no number it may be.
+        InputError: If a limit is unknown, is no number it may be, or contradicts the sweep.
     """
     budget = BudgetSpec.model_validate(row.spec_json.get("budget") or {}).model_dump(mode="json")
     for limit in limits:
@@ -115,9 +116,12 @@ def changed_budget(row: SweepRow, limits: Sequence[str]) -> dict[str, Any]:
         made = validate(BudgetSpec, budget)
     except InvalidSettings as error:
         raise InvalidSettings(error.findings, "this budget") from error
-    in_dollars = [made.usd, made.per_arm.usd, *(stage.usd for stage in made.per_stage.values())]
-    if any(limit is not None for limit in in_dollars) and made.usd_per_gpu_hour is None:
-        raise InputError("a limit in dollars needs a price; give usd_per_gpu_hour=... too")
+    # By the rules of a file: the sweep is planned with it when it is resumed.
+    findings = budget_findings(
+        SweepSpec.model_validate(row.spec_json).model_copy(update={"budget": made})
+    )
+    if findings:
+        raise InvalidSettings(findings, "this budget")
     return made.model_dump(mode="json")
 
 

@@ -62,7 +62,7 @@ class Onlooker:
         # A sweep that nobody drives spends nothing: its time stands still where it was left.
         live = self.row().live
         seen = Observation(
-            now=time.time() if live else self._fold.last_sign,
+            now=self._ledger.now() if live else self._fold.last_sign,
             capacity=self._capacity,
             driver=ONLOOKER,
             held_elsewhere=self._held(live=live),

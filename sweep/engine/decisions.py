@@ -173,6 +173,9 @@ def _start(trial: TrialStanding) -> StartTrial:
 def _conclusion(view: SweepView) -> EndSweep:
     """How a sweep ends in which every trial is settled."""
     failed = [trial for trial in view.trials if trial.given_up]
+    cut_short = _cut_short(view)
+    if cut_short and not failed:
+        return EndSweep(state=SweepState.STOPPED, reason=cut_short)
     if not failed:
         unfinished = [each for each in view.trials if each.state is not TrialState.SUCCEEDED]
         stopped = sum(trial.stopped or trial.dropped for trial in unfinished)
@@ -183,7 +186,18 @@ def _conclusion(view: SweepView) -> EndSweep:
     kinds = Counter(trial.failures[-1] for trial in failed)
     listed = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
     reason = f"{len(failed)} of {_trials(len(view.trials))} failed ({listed})"
+    if cut_short:
+        reason = f"{reason}; {cut_short}"
     return EndSweep(state=SweepState.FAILED, reason=reason)
+
+
+def _cut_short(view: SweepView) -> str:
+    """What a drained budget kept from being added, and that it did; empty when nothing."""
+    found = verdict(view.budget, view.spent)
+    if found.allowance != "drain" or view.growth.finished(view):
+        return ""
+    left = view.growth.addition(view)
+    return f"{found.reason}; not begun: {left.reason}" if left is not None else found.reason
 
 
 def _stuck(view: SweepView, admission: Admission) -> Decision:

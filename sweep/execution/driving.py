@@ -234,6 +234,9 @@ class SweepDriver:
 
     def withdrawn(self) -> Iterable[int]:
         """Orders that are over although they may never say so."""
+        # Tune asks for no further order while as many as it takes wait for their machine, and what
+        # is silent tells nothing: limits, stops and Ctrl-C would not be looked at.
+        self._look_if_due()
         if self._signs.lost():
             gone = list(self._book)
             for order in gone:

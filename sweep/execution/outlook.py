@@ -5,8 +5,6 @@ Every view is made from the ledger as it stands; nothing is remembered but what 
 
 from __future__ import annotations
 
-import time
-
 from sweep.engine.fold import SweepFold
 from sweep.engine.view import Observation, SweepView
 from sweep.execution.devices import Devices
@@ -48,7 +46,7 @@ class Outlook:
                 break
         return self._fold.view(
             Observation(
-                now=time.time(),
+                now=self._ledger.now(),
                 capacity=self._devices.count(
                     self._book.waiting(seconds=self._patience.queueing),
                     held=sum(order.attempt.workers for order in self._book),

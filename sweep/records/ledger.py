@@ -6,7 +6,6 @@ Whoever asks from whichever process gets the same answer, and nothing is kept in
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -33,6 +32,7 @@ from sweep.records.rows import (
     TrialView,
 )
 from sweep.records.schema import sweeps
+from sweep.records.server_clock import clock_of
 from trainer.reporting import TrialOutcome, TrialReport
 
 
@@ -40,15 +40,18 @@ class Ledger(Amendments):
     """Reads and writes the ledger; threads may share one, forked processes open their own."""
 
     @classmethod
-    def open(cls, url: str, *, clock: Clock = time.time) -> Ledger:
+    def open(cls, url: str, *, clock: Clock | None = None) -> Ledger:
         """The ledger at an address, made when there is none.
+
+        Its clock is the server's where there is one, else this machine's.
 
         Raises:
             InputError: If the address is no SQLite file's and no PostgreSQL server's.
             SchemaError: If a newer version of this project wrote it.
             StoreError: If it cannot be reached.
         """
-        return cls(open_database(url), clock=clock)
+        database = open_database(url)
+        return cls(database, clock=clock or clock_of(database.engine))
 
     def close(self) -> None:
         """Close its connections."""

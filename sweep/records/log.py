@@ -40,6 +40,10 @@ class Log:
         """Where it is, without password."""
         self._clock = clock
 
+    def now(self) -> float:
+        """The time that what is written bears, in seconds since 1970."""
+        return self._clock()
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Writes of this thread that are one transaction: all of them happen, or none.

@@ -118,6 +118,9 @@ def test_a_fork_is_a_file_that_reuses_what_still_fits(
     again = rmsweep("fork", "head", "deeper", "--out", str(path))
     assert again.code == 2
     assert "is there already" in again.err
+    nameless = rmsweep("fork", "head", "9" * 400)
+    assert nameless.code == 2
+    assert "at most 63 lower-case letters" in nameless.err
 
 
 def test_two_sweeps_are_compared_by_what_they_ask_and_what_they_share(
@@ -169,15 +172,22 @@ def test_a_budget_is_changed_and_said_as_an_event(
         ("usd=10", "needs a price"),
         ("per_arm.usd=10", "needs a price"),
         ("trials=many", "expected a whole number"),
+        ("trials=1", "1 trials cannot hold one arm of 2 seeds"),
+        ("per_arm.trials=1", "1 trials cannot hold an arm's 2 seeds"),
+        ("warn_at=0.99", "lower budget.warn_at, or raise budget.drain_at"),
     ],
 )
 def test_a_budget_that_cannot_be_is_refused(
     rmsweep: Command, registered: tuple[Path, Workplace], limit: str, message: str
 ) -> None:
+    _, workplace = registered
+
     answer = rmsweep("budget", "set", "head", limit)
 
     assert answer.code == 2
     assert message in answer.err
+    assert workplace.ledger.sweep("head").spec_json["budget"]["hours"] == 1
+    plan_again(workplace, workplace.ledger.sweep("head"))
 
 
 def test_an_arm_is_stopped_by_name(rmsweep: Command, registered: tuple[Path, Workplace]) -> None:

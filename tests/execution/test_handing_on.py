@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,7 @@ class Actor:
     def __init__(self) -> None:
         self.taken: list[TrialOrder] = []
         self.take = SimpleNamespace(remote=self._take)
+        self.hear = SimpleNamespace(remote=lambda attempt, verdict: None)
 
     def _take(self, order: str) -> None:
         self.taken.append(TrialOrder.model_validate_json(order))
@@ -109,6 +111,25 @@ def test_what_held_a_place_on_a_lost_machine_is_given_no_further_order(
     assert TrialOrder.model_validate_json(other[ORDER_KEY]).identity != order.identity
     # Tune reuses an actor for an equal request alone.
     assert placement_request(other) != placement_request(trial.config)
+
+
+def test_orders_that_wait_for_their_machine_end_when_the_sweep_is_stopped(
+    driver: SweepDriver, ledger: Ledger
+) -> None:
+    # Tune has as many pending trials as it takes: it asks for no other, and none says anything.
+    scheduler, trial = begun(driver)
+    stopped: list[Any] = []
+    tune = SimpleNamespace(stop_trial=stopped.append)
+
+    ledger.request_stop(driver.sweep_id)
+    until = time.monotonic() + 60.0
+    while not stopped and time.monotonic() < until:
+        assert scheduler.choose_trial_to_run(tune) is None
+        time.sleep(0.1)
+
+    assert stopped == [trial]
+    assert not driver.has_live_orders()
+    assert [one.state for one in ledger.trials(driver.sweep_id)] == ["paused", "pending", "pending"]
 
 
 def test_a_driver_that_takes_over_tries_a_trial_on_another_machine_than_failed_it(

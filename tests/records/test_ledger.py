@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from infra.errors import DiskFullError, InputError, SchemaError, StoreError
+from infra.errors import BusyError, DiskFullError, InputError, SchemaError, StoreError
 from sweep.records.ledger import Ledger
 from tests.records.ledger_changes_contract import LedgerChangesContract
 from tests.records.ledger_contract import LedgerContract
@@ -105,6 +106,27 @@ class TestLedgerOnPostgresql(
 
             (attempt,) = ledger.attempts([identity_of(0)])
             assert attempt.workers == 0.25
+
+    @pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+    def test_a_machine_whose_clock_is_wrong_takes_no_sweep_from_a_living_driver(
+        self, url: str, ahead: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        true = time.time
+        with Ledger.open(url) as ledger:
+            register(ledger, "head-1a2b3c4d", count=1)
+            ledger.acquire_sweep("head-1a2b3c4d", stranger("first"), TTL)
+            monkeypatch.setattr(time, "time", lambda: true() + ahead)
+
+            with Ledger.open(url) as elsewhere:
+                assert abs(elsewhere.now() - true()) < TTL
+                assert elsewhere.sweep("head-1a2b3c4d").live
+                with pytest.raises(BusyError, match="is driven by process"):
+                    elsewhere.acquire_sweep("head-1a2b3c4d", stranger("second"), TTL)
+                # Nor is one that it drives itself taken for dead by others.
+                ledger.release_sweep("head-1a2b3c4d", stranger("first"))
+                elsewhere.acquire_sweep("head-1a2b3c4d", stranger("second"), TTL)
+            with pytest.raises(BusyError, match="is driven by process"):
+                ledger.acquire_sweep("head-1a2b3c4d", stranger("first"), TTL)
 
     def test_a_server_that_is_not_there_is_a_store_error_without_the_password(self) -> None:
         with pytest.raises(StoreError) as caught:

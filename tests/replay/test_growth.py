@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from infra.errors import InputError
-from sweep.engine.decision_kinds import AddTrials
+from sweep.engine.decision_kinds import AddTrials, EndSweep
 from sweep.engine.fold import SweepFold
 from sweep.engine.growing.growth import Asked, Told
 from sweep.engine.growing.rules import make_growth
@@ -81,15 +81,51 @@ def test_a_search_tells_its_sampler_of_stopped_and_failed_points() -> None:
     assert set(told.values()) == {"complete", "pruned", "failed"}
 
 
-def test_a_search_stops_asking_when_the_budget_is_spent() -> None:
+def test_a_search_stops_asking_when_the_budget_is_spent_and_says_so() -> None:
     table = random_table(40, seed=1)
     spec = spec_of(budget={"trials": 5}, design={"kind": "tpe", "trials": 30})
 
-    driver, _ = run(spec, table)
+    driver, events = run(spec, table)
 
     assert len(driver.trials) == 5
+    asked = sum(isinstance(entry, Asked) for entry in driver.view().history)
+    assert driver.ended == EndSweep(
+        state=SweepState.STOPPED,
+        reason=f"5 trials were started, budget.trials is 5; not begun: point {asked + 1} of 30",
+    )
+    assert takes_every_decision_again(spec, table, events)
+
+
+@pytest.mark.parametrize(("trials", "state"), [(6, "stopped"), (12, "succeeded")])
+def test_a_staged_sweep_whose_budget_ends_between_two_stages_is_stopped(
+    trials: int, state: str
+) -> None:
+    spec = spec_of(
+        3, baseline={"a": 0, "b": 0}, axes={"a": [0, 1], "b": [0, 1]},
+        design=STAGED | {"adopt": "best"}, budget={"trials": trials},
+    )  # fmt: skip
+
+    driver, _ = run(spec, two_factors(0.1, 0.001))
+
     assert driver.ended is not None
-    assert driver.ended.state is SweepState.SUCCEEDED
+    assert driver.ended.state == state
+    assert ("not begun: stage second, with a=1" in driver.ended.reason) == (state == "stopped")
+
+
+def test_a_race_whose_budget_ends_before_it_is_decided_is_stopped() -> None:
+    spec = SweepSpec.model_validate(
+        {
+            "name": "made",
+            "replicates": {"race": True, "initial": 2, "at_most": 9},
+            "budget": {"trials": 4},
+        }
+    )
+
+    driver, _ = run(spec, noisy([0.5, 0.5], 0.1))
+
+    assert driver.ended is not None
+    assert driver.ended.state is SweepState.STOPPED
+    assert "budget.trials is 4; not begun: 2 of 2 arms are still in" in driver.ended.reason
 
 
 def race(table: CurveTable, at_most: int) -> tuple[SweepSpec, SimulatedDriver, list[Event]]:

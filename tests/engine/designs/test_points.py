@@ -149,6 +149,7 @@ def test_excluded_combinations_and_broken_constraints_are_no_arms() -> None:
         ({"exclude": [{"scale": "xl"}]}, "exclude[0].scale: the axis has no level 'xl'"),
         ({"exclude": [{"head.depth": 2}]}, "there is no axis 'head.depth'"),
         ({"exclude": [{}]}, "came an empty mapping"),
+        ({"exclude": [{"scale": []}]}, "exclude[0].scale: expected a level or several"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(rules: dict[str, Any], message: str) -> None:
