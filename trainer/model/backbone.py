@@ -119,6 +119,10 @@ class Backbone:
             [*frame.before, *ids, *frame.after] for frame, ids in zip(frames, encoded, strict=True)
         ]
 
+    def feature_bytes(self, tokens: int) -> int:
+        """What the features of an image of so many tokens take, in float32."""
+        return 4 * tokens * self.hidden_size * self._vision().feature_layers
+
     def vision_features(self, images: Sequence[ImageInput]) -> VisionFeatures:
         """Encodes every image once; gradients reach the vision tower unless it is frozen."""
         return self._vision().encode(images)
@@ -245,7 +249,8 @@ def _sees_whole_rows(text: PreTrainedConfig) -> bool:
         return set(kinds) == {"full_attention"}
     # Mistral, Mixtral, Phi-3 and Starcoder 2 have one kind of layer, which they do not name.
     window = getattr(text, "sliding_window", None)
-    return window is None or window >= getattr(text, "max_position_embeddings", math.inf)
+    longest = getattr(text, "max_position_embeddings", None) or math.inf
+    return window is None or bool(window >= longest)
 
 
 def load_backbone(config: BackboneConfig, *, models: Path | None = None) -> Backbone:
