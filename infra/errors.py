@@ -175,6 +175,10 @@ class DamagedTrial(TrialFailure):
     kind = "damaged"
 
 
+class OtherLayoutTrial(DamagedTrial):
+    """The checkpoints a trial was to go on from are of other ranks, or of another ZeRO stage."""
+
+
 class BugTrial(TrialFailure):
     """Anything else: a bug of ours or of the user's extension."""
 

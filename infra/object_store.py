@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from infra.errors import (
 
 OUTAGE_SECONDS = 300.0
 """How long a training waits for a store that is away; after that it is lost from its checkpoint."""
+UNFINISHED_SECONDS = 86_400.0
+"""A file aside that nobody has touched for so long is not being written any more."""
 _ASIDE = ".aside-"
 """Start of the names of files that are being written."""
 
@@ -212,7 +215,27 @@ def require_writable(store: ObjectStore) -> None:
     except DiskFullError:
         raise
     except StoreError as error:
-        raise InputError(f"nothing can be kept at {store.uri}: {error}") from error
+        raise InputError(
+            f"nothing can be kept at {store.uri}: {error}; name a place that can be written to"
+        ) from error
+
+
+def unfinished_files(store: ObjectStore) -> list[Path]:
+    """Files that writers who died left half written in a folder, sorted.
+
+    Of those who still write none is told, and none of S3, whose rules for a bucket drop them.
+    """
+    if not isinstance(store, LocalStore):
+        return []
+    dead = time.time() - UNFINISHED_SECONDS
+    found = []
+    with translated(""):
+        for where, _, files in os.walk(store.root, onerror=_unless_missing):
+            for path in (Path(where, name) for name in files if name.startswith(_ASIDE)):
+                with suppress(FileNotFoundError):
+                    if path.lstat().st_mtime < dead:
+                        found.append(path)
+    return sorted(found)
 
 
 def open_store(uri: str, *, outage_seconds: float = 0.0) -> ObjectStore:

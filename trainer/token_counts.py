@@ -5,10 +5,11 @@ For plans and layouts that are made before any data is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainer.backbone_entries import BackboneEntry
 from trainer.config import TrainerConfig
+from trainer.data.adapters.adapter import adapters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,16 @@ def mean_tokens(config: TrainerConfig, entry: BackboneEntry) -> TokenCounts:
 
 
 def source_tokens(config: TrainerConfig, source: str, entry: BackboneEntry) -> TokenCounts:
-    """Typical tokens of a pair of one source; without images there are no image tokens."""
-    return _TOKENS.get(config.data.source(source).kind, _real_or_tiny(entry))
+    """Typical tokens of a pair of one source; without images there are no image tokens.
+
+    Raises:
+        DataError: If an installed adapter cannot be loaded.
+    """
+    kind = config.data.source(source).kind
+    if kind in _TOKENS:
+        return _TOKENS[kind]
+    adapter, usual = adapters().get(kind), _real_or_tiny(entry)
+    return replace(usual, image=0) if adapter is not None and adapter.text_only else usual
 
 
 def row_tokens(config: TrainerConfig, tokens: TokenCounts) -> int:

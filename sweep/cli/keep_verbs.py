@@ -41,7 +41,10 @@ def gc(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show, or delete, checkpoints nobody needs: not last, best or promoted, nor of live trials."""
+    """Show, or delete, checkpoints nobody needs: not last, best or promoted, nor of live trials.
+
+    And what writers who were killed a day ago or longer left half written in a folder.
+    """
     from sweep.engine.garbage import superfluous_checkpoints
 
     workplace = open_workplace()
@@ -53,11 +56,13 @@ def gc(
             found += [(row, each) for each in superfluous_checkpoints(trial)]
     gone = [each for row, each in found if not delete or _delete(workplace, row, each)]
     tensors = _kept_tensors(workplace, rows, delete=delete) if kept else []
+    halves = _unfinished_files(workplace, rows, delete=delete)
     if json:
         listed = [
             {"identity": each.identity, "step": each.step, "reason": each.reason} for each in gone
         ]
-        print_json({"deleted": delete, "checkpoints": listed, "kept": tensors})
+        told = {"deleted": delete, "checkpoints": listed, "kept": tensors, "unfinished": halves}
+        print_json(told)
         return
     cells = [(each.identity[:10], each.step, each.reason) for each in gone[:SHOWN]]
     if cells:
@@ -65,7 +70,10 @@ def gc(
     rest = f", {len(gone) - SHOWN} more than shown" if len(gone) > SHOWN else ""
     checkpoints = f"{counted(len(gone), 'checkpoint')}{rest}"
     files = f"{counted(len(tensors), 'file')} of states and features"
-    what = " and ".join([checkpoints] * bool(gone) + [files] * bool(tensors))
+    half = counted(len(halves), "half-written file")
+    what = " and ".join(
+        [checkpoints] * bool(gone) + [files] * bool(tensors) + [half] * bool(halves)
+    )
     if not what:
         out.print("every checkpoint there is may still be needed")
     elif delete:
@@ -114,6 +122,19 @@ def _kept_tensors(workplace: Workplace, rows: Sequence[SweepRow], *, delete: boo
             found.append(key)
             if delete:
                 store.delete(key)
+    return found
+
+
+def _unfinished_files(workplace: Workplace, rows: Sequence[SweepRow], *, delete: bool) -> list[str]:
+    """What dead writers left in these sweeps' stores, deleted if asked."""
+    from infra.object_store import unfinished_files
+
+    found = []
+    for storage in dict.fromkeys(row.storage for row in rows):
+        for path in unfinished_files(workplace.store(storage)):
+            found.append(str(path))
+            if delete:
+                path.unlink(missing_ok=True)
     return found
 
 

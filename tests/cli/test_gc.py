@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
+from infra.object_store import UNFINISHED_SECONDS, LocalStore
 from sweep.cli.planning import plan_file
 from sweep.cli.workplace import Workplace, open_workplace
 from sweep.execution.registration import register
@@ -104,3 +107,25 @@ def test_states_and_features_kept_for_later_trials_go_only_when_asked_for(
     assert listed["kept"] == ["pooled-states/a.safetensors", "vision-features/b.safetensors"]
     assert store.keys("pooled-states/") == store.keys("vision-features/") == []
     assert store.keys("trials/")
+
+
+def test_what_killed_writers_left_half_written_goes_and_what_is_being_written_stays(
+    rmsweep: Command, home: Path, tmp_path: Path
+) -> None:
+    workplace, (identity,) = trained(tmp_path, TrialState.PAUSED)
+    store = workplace.store()
+    assert isinstance(store, LocalStore)
+    folder = store.root / f"trials/{identity}/checkpoints/step-40"
+    folder.mkdir()
+    left, written = folder / ".aside-1", folder / ".aside-2"
+    for half in (left, written):
+        half.write_bytes(b"half")
+    os.utime(left, (0, time.time() - UNFINISHED_SECONDS - 60))
+
+    shown = rmsweep("gc", "--json")
+    deleted = rmsweep("gc", "--delete")
+
+    assert json.loads(shown.out)["unfinished"] == [str(left)]
+    assert "deleted 1 checkpoint and 1 half-written file" in deleted.out
+    assert not left.exists()
+    assert written.exists()

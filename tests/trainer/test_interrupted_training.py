@@ -189,6 +189,19 @@ def test_where_no_checkpoint_is_whole_a_training_begins_anew_and_says_so(
     assert attempts(out) == [None, None]
 
 
+def test_what_was_left_in_another_layout_is_refused_and_stays(train: Train, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with ctrl_c_after_a_checkpoint(out):
+        train(out)
+    left = whole_checkpoints(out)
+
+    again = train(out, "--set", "machine.workers=2", alone=False)
+
+    assert again.code == 2
+    assert "saved by 1 ranks at ZeRO stage 0, but this attempt has 2 at stage 0" in again.said
+    assert whole_checkpoints(out) == left
+
+
 def test_reports_that_cannot_be_read_are_named(train: Train, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with ctrl_c_after_a_checkpoint(out):
@@ -234,4 +247,4 @@ def test_a_folder_that_cannot_be_written_to_is_wrong_input(
         refused = train(out, alone=alone)
 
         assert refused.code == 2
-        assert f"cannot leave its files in {out}" in refused.said
+        assert f"nothing can be kept at file:{out}: " in refused.said

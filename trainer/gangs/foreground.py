@@ -7,15 +7,14 @@ SIGTERM ends a run with a checkpoint, a second one ends it at once.
 from __future__ import annotations
 
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.errors import DamagedTrial, InputError
-from infra.object_store import LocalStore
+from infra.errors import DamagedTrial, InputError, OtherLayoutTrial
+from infra.object_store import LocalStore, require_writable
 from trainer.config import TrainerConfig
 from trainer.gangs.ranks import TrialProcess
 from trainer.record import left_checkpoints
@@ -52,17 +51,20 @@ def train_here(
         How it ended; not `finished` where a signal stopped it, with a checkpoint.
 
     Raises:
-        InputError: If the folder cannot be written to, and as the training.
+        InputError: If the folder cannot be written to, if what an earlier run left was made in
+            another layout, and as the training.
         KeyboardInterrupt: At the second signal.
         RmsweepError: As `TrialProcess.messages`.
     """
-    _require_writable(folder)
     store = LocalStore(folder)
+    require_writable(store)
     left = () if anew else left_checkpoints(store, identity)
     if left:
         say(f"an earlier run left a checkpoint at step {left[0].step}: going on from there")
     try:
         return _train(config, store, identity, reporter, say, left)
+    except OtherLayoutTrial as error:  # what was trained so far is not thrown away unasked
+        raise InputError(str(error)) from error
     except DamagedTrial as error:
         say(f"{error}: done so")
         return _train(config, store, identity, reporter, say, ())
@@ -107,15 +109,3 @@ def _stopped_by_signals(process: TrialProcess, say: Say) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _require_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"a training cannot leave its files in {folder}: {error.strerror}; expected a folder "
-            "that can be written to, name another one"
-        ) from error

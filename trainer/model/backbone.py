@@ -7,6 +7,7 @@ the hidden states they would get alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from transformers import (
     AutoTokenizer,
     BaseImageProcessor,
     Cache,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -64,9 +66,9 @@ class Backbone:
         pad = tokenizer.pad_token_id
         self.pad_token_id = self.eos_token_id if pad is None else int(pad)
         self.max_positions: int | None = getattr(text, "max_position_embeddings", None)
-        kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
-        self.shares_prompts = kinds == {"full_attention"}
-        """Whether a tree mask is exact; sliding and recurrent layers look past it."""
+        self.shares_prompts = module._supports_attention_backend and _sees_whole_rows(text)
+        """Whether a tree mask is exact: attention takes one, and no sliding or recurrent layer
+        looks past it."""
         self.attention_width = int(text.num_attention_heads) * int(
             getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         )
@@ -116,6 +118,10 @@ class Backbone:
         return [
             [*frame.before, *ids, *frame.after] for frame, ids in zip(frames, encoded, strict=True)
         ]
+
+    def feature_bytes(self, tokens: int) -> int:
+        """What the features of an image of so many tokens take, in float32."""
+        return 4 * tokens * self.hidden_size * self._vision().feature_layers
 
     def vision_features(self, images: Sequence[ImageInput]) -> VisionFeatures:
         """Encodes every image once; gradients reach the vision tower unless it is frozen."""
@@ -234,6 +240,17 @@ class Backbone:
                 f"has an image; use a vision-language backbone or text-only data"
             )
         return self._family
+
+
+def _sees_whole_rows(text: PreTrainedConfig) -> bool:
+    """Whether every layer of a language model looks at everything before a token."""
+    kinds = getattr(text, "layer_types", None)
+    if kinds:
+        return set(kinds) == {"full_attention"}
+    # Mistral, Mixtral, Phi-3 and Starcoder 2 have one kind of layer, which they do not name.
+    window = getattr(text, "sliding_window", None)
+    longest = getattr(text, "max_position_embeddings", None) or math.inf
+    return window is None or bool(window >= longest)
 
 
 def load_backbone(config: BackboneConfig, *, models: Path | None = None) -> Backbone:

@@ -47,6 +47,11 @@ class Family(ABC):
         """The token that stands for an image, as the chat template writes it."""
         return str(self.tokenizer.convert_ids_to_tokens(self.config.image_token_id))
 
+    @property
+    def feature_layers(self) -> int:
+        """Blocks of features an image has: one, and one for each deeper layer that is fed too."""
+        return 1 + len(getattr(self.config.vision_config, "deepstack_visual_indexes", ()))
+
     @abstractmethod
     def process(self, image: Image, *, alone: bool) -> ImageInput:
         """One image, resized, tiled and normalised."""

@@ -209,7 +209,8 @@ class ImageBank:
         for group in groups_within(TOKENS_AT_ONCE, sized):
             features = self._backbone.vision_features([wanted[key] for key in group])
             for position, key in enumerate(group):
-                self._features[key] = features.select([position]).apply(torch.clone)
+                # A device's memory is for what moves; a batch brings its own there.
+                self._features[key] = features.select([position]).apply(_apart_on_the_cpu)
                 dropped = self._inputs.pop(key, None)
                 self._pixel_bytes -= 0 if dropped is None else _size(dropped)
         module.train(training)
@@ -224,9 +225,8 @@ class ImageBank:
             key = _keys_of(first)[0]
             if key not in self._shapes:
                 self._load(first, _keys_of(first))
-            tokens = self._shapes[key].tokens
-            size = tokens * self._backbone.hidden_size * 4 * len(self._chunk_of)
-            self._caches = size <= MEMORY_LIMIT_BYTES
+            each = self._backbone.feature_bytes(self._shapes[key].tokens)
+            self._caches = each * len(self._chunk_of) <= MEMORY_LIMIT_BYTES
         return self._caches
 
     def _remember(self, key: ImageKey, image: ImageInput) -> None:
@@ -239,6 +239,10 @@ class ImageBank:
 def _keys_of(images: Images) -> tuple[ImageKey, ...]:
     alone = len(images) == 1
     return tuple((image.key, alone) for image in images)
+
+
+def _apart_on_the_cpu(block: torch.Tensor) -> torch.Tensor:
+    return block.to("cpu", copy=True)
 
 
 def _size(image: ImageInput) -> int:

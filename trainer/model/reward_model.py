@@ -41,13 +41,14 @@ class RewardModel(nn.Module):
         self.module = backbone.module
         if config.writes and not backbone.shares_prompts:
             raise BackboneError(
-                "a model writes for all responses at once, which takes full attention in every "
-                "layer; this backbone has others, so use another backbone or paradigm"
+                "a model writes for all responses at once, which takes full attention under a "
+                "mask in every layer; this backbone has others, so use another backbone or paradigm"
             )
         if config.machine.share_prompts == "always" and not backbone.shares_prompts:
             raise BackboneError(
                 "machine.share_prompts is always, but this backbone has layers that look past a "
-                "mask (sliding window or recurrent); set it to auto to read rows separately"
+                "mask (sliding window or recurrent) or take none; set it to auto to read rows "
+                "separately"
             )
         self.head: RewardHead | None = None
         self._inner: LayerReader | None = None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from infra.errors import CorruptObjectError, DamagedTrial, InputError, MissingObjectError
+from infra.errors import CorruptObjectError, DamagedTrial, MissingObjectError, OtherLayoutTrial
 from infra.frozen import Frozen
 from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
@@ -33,6 +34,8 @@ from trainer.reporting import CheckpointReference
 
 if TYPE_CHECKING:
     from trainer.training.deepspeed_engine import DeepSpeedEngine
+
+_STEP = re.compile(r"step-(\d+)/")
 
 KEPT = 2
 """Checkpoints kept while a trial runs: the newest, and one to fall back on."""
@@ -188,7 +191,7 @@ class Checkpoints:
 
         Raises:
             DamagedTrial: If none is whole.
-            InputError: If the ranks or the ZeRO stage are not those it was saved with.
+            OtherLayoutTrial: If the ranks or the ZeRO stage are not those it was saved with.
         """
         refused: list[str] = []
         for reference in references:
@@ -219,7 +222,7 @@ class Checkpoints:
     def _check_layout(self, manifest: Manifest) -> None:
         machine = self._config.machine
         if (manifest.world_size, manifest.zero_stage) != (self._gang.size, machine.zero_stage):
-            raise InputError(
+            raise OtherLayoutTrial(
                 f"the checkpoint at step {manifest.step} was saved by {manifest.world_size} ranks "
                 f"at ZeRO stage {manifest.zero_stage}, but this attempt has {self._gang.size} at "
                 f"stage {machine.zero_stage}; set machine.workers and machine.zero_stage back, or "
@@ -241,8 +244,9 @@ class Checkpoints:
     def _forget_all_but(self, kept: int, newest: int | None = None) -> None:
         steps: dict[int, list[str]] = {}
         for key in self._store.keys(self._prefix):
-            part = key.removeprefix(self._prefix).partition("/")[0]
-            steps.setdefault(int(part.removeprefix("step-")), []).append(key)
+            step = _STEP.match(key.removeprefix(self._prefix))
+            if step is not None:  # whatever else lies there is somebody's own
+                steps.setdefault(int(step[1]), []).append(key)
         # Steps after the newest one are what an earlier attempt left half written.
         known = sorted(step for step in steps if newest is None or step <= newest)
         stale = set(steps) - set(known[len(known) - kept :] if kept else ())

@@ -58,7 +58,7 @@ def tree_attention(
         if attention_mask is not None and not attention_mask.numel():
             raise BackboneError(
                 "this backbone does not pass `tree_layout` on to its attention layers, so its rows "
-                "cannot share a prompt; set machine.share_prompts to never"
+                "cannot be laid end to end; use another backbone"
             )
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
         return output, None

@@ -31,6 +31,7 @@ from trainer.config import (
     BackboneConfig,
     DataConfig,
     MachineConfig,
+    SourceConfig,
     TrainerConfig,
 )
 from trainer.evaluation_config import BenchmarkConfig, EvaluationConfig
@@ -91,6 +92,20 @@ def test_a_text_only_twin_costs_what_its_items_with_images_cost() -> None:
 
     assert beyond == pytest.approx(images)
     assert seconds(scored_on(twin=True, text=900)) == seconds(scored_on(twin=False, text=900))
+
+
+def published(kind: str, *, twin: bool) -> float:
+    source = SourceConfig(kind=kind, settings={"path": "rows.jsonl"})
+    suite = scored_on(twin=twin, suite=2000)
+    return seconds(suite.model_copy(update={"data": DataConfig(sources={"suite": source})}))
+
+
+def test_a_published_set_of_texts_is_priced_without_images_and_without_a_twin() -> None:
+    texts, images = "rewardbench-2", "vl-rewardbench"
+
+    assert published(texts, twin=True) == published(texts, twin=False)
+    assert published(texts, twin=False) < published(images, twin=False)
+    assert published(images, twin=False) < published(images, twin=True)
 
 
 def test_what_is_scored_is_priced_by_its_own_sources() -> None:

@@ -39,6 +39,11 @@ def test_every_adapter_has_a_published_row_here() -> None:
     assert {name for name, adapter in adapters().items() if adapter.benchmark} >= set(BENCHMARKS)
 
 
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+def test_a_set_is_said_to_be_of_texts_alone_where_its_rows_show_no_image(name: str) -> None:
+    assert adapters()[name].text_only is not any(row.images for row in rows_of(name))
+
+
 BETTER = {
     "mm-rlhf": ["Two.", "Three."],
     "vlfeedback": ["A cat.", "A dog."],

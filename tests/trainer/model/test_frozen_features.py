@@ -74,6 +74,22 @@ def test_who_comes_second_reads_the_very_features_and_runs_no_vision_tower(
     assert store.read(*store.keys("vision-features/")) == kept
 
 
+@pytest.mark.parametrize("kind", VISION_KINDS)
+def test_features_are_kept_when_all_they_take_is_within_the_limit_and_not_beyond(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qwen3-VL feeds deeper layers, too, whose features take as much again for each."""
+    backbone = tiny_backbone(kind)
+    items = [item for item in items_for(backbone, 6) if item.images]
+    features, _ = shown(give(backbone, None, items))
+    blocks = [*features.tokens, *(layer for image in features.deepstack for layer in image)]
+    taken = sum(block.numel() * block.element_size() for block in blocks)
+
+    for limit, kept in ((taken, True), (taken - 1, False)):
+        monkeypatch.setattr("trainer.model.image_bank.MEMORY_LIMIT_BYTES", limit)
+        assert give(backbone, None, items).images.keeps_features is kept
+
+
 def test_damaged_features_are_computed_again(tmp_path: Path) -> None:
     backbone, store = tiny_backbone("qwen2_5_vl"), LocalStore(tmp_path)
     items = items_for(backbone, 6)

@@ -114,6 +114,8 @@ def test_the_name_tells_what_changes_states_and_nothing_else() -> None:
         frozen_config(head={"pooling": "mean"}),
         frozen_config(head={"hidden_layer": 1}),
         frozen_config(strategy={"precision": "bf16"}),
+        frozen_config(data={"max_prompt_tokens": 9}),
+        frozen_config(data={"max_response_tokens": 9}),
     ]
 
     assert {states_key(each, items, "b") for each in same} == {key}

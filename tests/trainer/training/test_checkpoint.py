@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.errors import DamagedTrial, DivergedTrial, InputError
+from infra.errors import DamagedTrial, DivergedTrial, OtherLayoutTrial
 from infra.object_store import LocalStore
 from tests.trainer.trials import Notebook, small_config
 from trainer.config import TrainerConfig
@@ -53,6 +53,7 @@ def stopped_at_half(
         pytest.param({}, {}, id="one rank"),
         pytest.param({"workers": 2, "zero_stage": 2}, {}, id="two ranks at stage 2"),
         pytest.param({"workers": 2, "zero_stage": 3}, {}, id="two ranks at stage 3"),
+        pytest.param({"micro_batch_pairs": 2}, {"precision": "bf16"}, id="accumulated, in bf16"),
         pytest.param({}, {"phases": HALVES, "optimizer": "muon"}, id="between two phases, Muon"),
         pytest.param(
             {"workers": 2, "zero_stage": 2},
@@ -105,9 +106,9 @@ def test_what_is_not_the_recorded_checkpoint_is_refused(
             resume_from=[reference],
         )
 
-    with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 2 at stage 0"):
+    with pytest.raises(OtherLayoutTrial, match=r"1 ranks at ZeRO stage 0.*has 2 at stage 0"):
         resume(reference, workers=2)
-    with pytest.raises(InputError, match=r"1 ranks at ZeRO stage 0.*has 1 at stage 2"):
+    with pytest.raises(OtherLayoutTrial, match=r"1 ranks at ZeRO stage 0.*has 1 at stage 2"):
         resume(reference, zero_stage=2)
     with pytest.raises(DamagedTrial, match=r"at step 7 was refused.*no complete checkpoint"):
         resume(CheckpointReference(step=7, manifest_sha256=reference.manifest_sha256))
@@ -153,8 +154,12 @@ def test_only_the_last_two_checkpoints_are_kept(backbone_folder: Path, tmp_path:
         kept.append({key.split("/")[3] for key in keys if key.endswith("manifest.json")})
         return report.step == 8
 
+    own = [f"trials/t/checkpoints/{name}" for name in (".DS_Store", "notes.txt", "step-x/y")]
+    for key in own:
+        store.write(key, b"somebody's own")
     run_trial(config, store_uri=store.uri, identity="t", reporter=Notebook(stop=look))
 
+    assert all(store.exists(key) for key in own)
     assert kept[-1] == {"step-6", "step-8"}
     assert max(map(len, kept)) == 2
 

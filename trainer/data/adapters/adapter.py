@@ -46,6 +46,8 @@ class Adapter:
     benchmark: bool = False
     """Whether the whole set is held out: it keeps its own ids and the published order of the
     responses, and all of it is the test split."""
+    text_only: bool = False
+    """Whether no row of the set shows an image, so that plans count none."""
 
 
 @cache

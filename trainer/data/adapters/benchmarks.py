@@ -182,23 +182,27 @@ ADAPTERS = (
         doc="RewardBench 1, 2,985 pairs, ODC-BY",
         convert=rewardbench,
         benchmark=True,
+        text_only=True,
     ),
     Adapter(
         name="rewardbench-2",
         doc="RewardBench 2, 1,865 prompts, best of four",
         convert=rewardbench_2,
         benchmark=True,
+        text_only=True,
     ),
     Adapter(
         name="rm-bench",
         doc="RM-Bench, three styles, ODC-BY",
         convert=rm_bench,
         benchmark=True,
+        text_only=True,
     ),
     Adapter(
         name="judgebench",
         doc="JudgeBench, 620 pairs",
         convert=judgebench,
         benchmark=True,
+        text_only=True,
     ),
 )

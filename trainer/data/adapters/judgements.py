@@ -214,7 +214,17 @@ def pandalm(row: Row) -> Iterator[PairRow]:
 ADAPTERS = (
     Adapter(name="llava-critic", doc="LLaVA-Critic-113k, verdicts in words", convert=llava_critic),
     Adapter(name="r1-reward-rl", doc="R1-Reward-RL, 48,296 rows", convert=r1_reward_rl),
-    Adapter(name="helpsteer3", doc="HelpSteer3, 40,476 rows, CC-BY-4.0", convert=helpsteer3),
+    Adapter(
+        name="helpsteer3",
+        doc="HelpSteer3, 40,476 rows, CC-BY-4.0",
+        convert=helpsteer3,
+        text_only=True,
+    ),
     Adapter(name="lightrft", doc="LightRFT text-to-image preferences", convert=lightrft),
-    Adapter(name="pandalm", doc="PandaLM test set, 999 rows, Apache-2.0", convert=pandalm),
+    Adapter(
+        name="pandalm",
+        doc="PandaLM test set, 999 rows, Apache-2.0",
+        convert=pandalm,
+        text_only=True,
+    ),
 )

@@ -128,20 +128,17 @@ def hh_rlhf(row: Row) -> Iterator[PairRow]:
     )
 
 
-ADAPTERS = (
-    Adapter(name="skywork-80k", doc="Skywork-Reward-Preference-80K v0.2", convert=chat_pair),
-    Adapter(name="tulu-3", doc="Tulu 3 preference mixes, ODC-BY", convert=chat_pair),
-    Adapter(name="olmo-2", doc="OLMo 2 preference mix, 378,341 pairs", convert=chat_pair),
-    Adapter(
-        name="ultrafeedback-binarized", doc="UltraFeedback-binarized, 61k pairs", convert=chat_pair
-    ),
-    Adapter(name="ultrafeedback", doc="UltraFeedback, 4 ranked responses", convert=ultrafeedback),
-    Adapter(
-        name="ultrafeedback-pairs", doc="UltraFeedback, every pair", convert=ultrafeedback_pairs
-    ),
-    Adapter(
-        name="ultrafeedback-hard", doc="UltraFeedback, largest gaps", convert=ultrafeedback_hard
-    ),
-    Adapter(name="shp", doc="Stanford Human Preferences, 348,718 pairs", convert=shp),
-    Adapter(name="hh-rlhf", doc="Anthropic hh-rlhf transcripts, MIT", convert=hh_rlhf),
+ADAPTERS = tuple(
+    Adapter(name=name, doc=doc, convert=convert, text_only=True)
+    for name, doc, convert in (
+        ("skywork-80k", "Skywork-Reward-Preference-80K v0.2", chat_pair),
+        ("tulu-3", "Tulu 3 preference mixes, ODC-BY", chat_pair),
+        ("olmo-2", "OLMo 2 preference mix, 378,341 pairs", chat_pair),
+        ("ultrafeedback-binarized", "UltraFeedback-binarized, 61k pairs", chat_pair),
+        ("ultrafeedback", "UltraFeedback, 4 ranked responses", ultrafeedback),
+        ("ultrafeedback-pairs", "UltraFeedback, every pair", ultrafeedback_pairs),
+        ("ultrafeedback-hard", "UltraFeedback, largest gaps", ultrafeedback_hard),
+        ("shp", "Stanford Human Preferences, 348,718 pairs", shp),
+        ("hh-rlhf", "Anthropic hh-rlhf transcripts, MIT", hh_rlhf),
+    )
 )
