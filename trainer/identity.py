@@ -22,7 +22,7 @@ from trainer.strategy_config import BUILT_IN_PAIR_LOSS
 TRAINER_VERSION = "2"
 """Raised whenever the same config would train other weights."""
 
-SCORING_VERSION = "1"
+SCORING_VERSION = "2"
 """Raised whenever the same model would score an item differently."""
 
 

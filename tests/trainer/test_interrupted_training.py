@@ -147,6 +147,22 @@ def test_ctrl_c_leaves_a_checkpoint_and_the_same_command_goes_on_from_there_to_t
     assert weights(broken) == weights(whole)
 
 
+def test_a_whole_process_group_told_to_terminate_leaves_a_checkpoint(
+    file: Path, train: Train, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with begun(file, out) as process:
+        wait_for_checkpoint(out)
+        os.killpg(process.pid, signal.SIGTERM)
+        said = process.communicate(timeout=LONGEST_SECONDS)[1]
+    again = train(out)
+
+    assert process.returncode == 130, said
+    (step,) = re.findall(r"stopped after step (\d+); the same command goes on", said)
+    assert again.code == 0, again.said
+    assert attempts(out) == [None, int(step)]
+
+
 def test_a_killed_training_goes_on_from_its_last_whole_checkpoint_or_anew_when_asked(
     file: Path, train: Train, tmp_path: Path
 ) -> None:

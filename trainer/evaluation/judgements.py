@@ -2,7 +2,8 @@
 
 With likelihoods, reasons end where the model writes the closing words itself, or are closed for it
 when it ends its text or reaches the limit; the verdict is read right after. In words, the text ends
-at its end, at the limit, or with the word after the closing ones; what it says is parsed.
+at its end, at the limit, or with the verdict after the closing words, since no judge is taught to
+end its text there; what it says is parsed.
 """
 
 from __future__ import annotations
@@ -83,13 +84,17 @@ def _in_words(
 ) -> tuple[dict[str, torch.Tensor], int]:
     limit, eos = model.config.judge.max_written_tokens, model.backbone.eos_token_id
     closing = model.backbone.encode_text(REASONS_CLOSING)
+    reasoning, verdicts = model.config.judge.reasoning, model.verdicts or ()
     said: list[list[int]] = [[] for _ in range(growth.rows.num_branches)]
     still = [True] * len(said)
     for _ in range(limit):
         tokens = growth.likeliest()
         for branch, token in enumerate(tokens.tolist()):
             if still[branch] and token != eos:
-                told = said[branch][-len(closing) :] == closing
+                if reasoning:
+                    told = said[branch][-len(closing) :] == closing
+                else:  # the closing words stand in the prompt, and other text may follow them
+                    told = not said[branch] and token in verdicts
                 said[branch].append(token)
                 still[branch] = not told
             else:
@@ -98,7 +103,7 @@ def _in_words(
             break
         growth.add(tokens)
     decode = model.backbone.tokenizer.decode
-    verdicts = [parse_verdict(str(decode(tokens))) for tokens in said]
-    scores = torch.tensor([_LIKELIHOODS[verdict] for verdict in verdicts], device=model.device)
-    parsed = torch.tensor([verdict is not None for verdict in verdicts], device=model.device)
-    return {"verdicts": scores, "parsed": parsed.float()}, sum(map(len, said))
+    parsed = [parse_verdict(str(decode(tokens))) for tokens in said]
+    scores = torch.tensor([_LIKELIHOODS[verdict] for verdict in parsed], device=model.device)
+    clear = torch.tensor([verdict is not None for verdict in parsed], device=model.device)
+    return {"verdicts": scores, "parsed": clear.float()}, sum(map(len, said))

@@ -78,7 +78,10 @@ def _train(
     say: Say,
     left: Sequence[CheckpointReference],
 ) -> TrialOutcome:
-    process = TrialProcess(config, store_uri=store.uri, identity=identity, resume_from=left)
+    # Batch systems, service managers and `timeout` signal the whole process group.
+    process = TrialProcess(
+        config, store_uri=store.uri, identity=identity, resume_from=left, deaf=True
+    )
     try:
         with _stopped_by_signals(process, say):
             return process.outcome(reporter)

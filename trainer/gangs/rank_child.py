@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import socket
 import sys
 import threading
@@ -66,6 +67,8 @@ class RankLaunch(Frozen):
     master_port: int
     log: str
     """File that takes everything printed."""
+    deaf: bool = False
+    """Whether SIGTERM is for the parent alone, who stops the training with a checkpoint."""
     environment: dict[str, str]
 
 
@@ -195,7 +198,9 @@ def full_disk(error: BaseException) -> str:
 
 
 def _settle(launch: RankLaunch) -> None:
-    """This process as a rank: output, environment, threads."""
+    """This process as a rank: signals, output, environment, threads."""
+    if launch.deaf:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     log = os.open(launch.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)

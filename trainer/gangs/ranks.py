@@ -34,7 +34,7 @@ KEPT_VARIABLES = ("RMSWEEP_", "AWS_")
 class TrialProcess:
     """The ranks of one attempt at a trial that live on this machine: all of them, or a part."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- all by name
         self,
         config: TrainerConfig,
         *,
@@ -43,7 +43,9 @@ class TrialProcess:
         resume_from: Sequence[CheckpointReference] = (),
         benchmarks_only: bool = False,
         part: GangPart | None = None,
+        deaf: bool = False,
     ) -> None:
+        """Fork the ranks, which ignore SIGTERM where they are `deaf`."""
         store = open_store(store_uri)
         self._logs = Path(tempfile.mkdtemp(prefix="rmsweep-logs-"))
         part = part or GangPart(
@@ -75,6 +77,7 @@ class TrialProcess:
                 master_address=part.master_address,
                 master_port=part.master_port,
                 log=str(self._logs / f"rank-{rank}.txt"),
+                deaf=deaf,
                 environment=environment,
             )
             try:

@@ -150,6 +150,28 @@ def test_a_verdict_in_words_is_read_and_an_unreadable_one_prefers_nobody(
     assert written == (len(script) - 1) * 8
 
 
+@torch.no_grad()
+def test_a_judge_that_was_never_taught_to_end_says_its_verdict_in_one_word() -> None:
+    model = model_of("llama", verdict="text", max_written_tokens=12)
+    batch = examples_of(model).batch(range(4))
+    assert model.verdicts is not None
+    first, second = model.verdicts
+    step = [0]
+
+    def say(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros_like(logits)
+        logits[:, (second, first)[step[0] % 2]] = 1.0
+        step[0] += 1
+        return logits
+
+    model.backbone.module.get_output_embeddings().register_forward_hook(say)
+
+    outputs, written = write_judgements(model, batch, ALONE)
+
+    assert outputs["verdicts"].tolist() == [[0.0, 1.0]] * 8
+    assert written == 8
+
+
 def test_reasons_are_the_critiques_in_the_order_shown() -> None:
     responses = (
         Response(text="one", rank=1, critique="good."),

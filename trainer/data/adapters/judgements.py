@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
@@ -24,24 +25,36 @@ from trainer.data.adapters.cells import (
 from trainer.data.pair_rows import PairRow, Reason, UnusableRow
 
 Verdict = Literal["first", "second", "tie"]
+_Task = tuple[str, str, str]
+"""A question and two responses."""
 
-_CRITIC_TASK = re.compile(
-    r"Question:\s*\[(?P<question>.*)\]\s*The first response:\s*\[(?P<first>.*)\]\s*"
-    r"The second response:\s*\[(?P<second>.*)\]\s*(?:ASSISTANT:)?\s*\Z",
-    re.DOTALL,
+# Texts are 100,000 characters long at times, so they are cut where they say what comes, and every
+# repetition is bounded: one expression over a whole text took minutes for 2,000 blank lines.
+_CRITIC_MARKS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"Question:\s{0,9}\[",
+        r"\]\s{0,9}The first response:\s{0,9}\[",
+        r"\]\s{0,9}The second response:\s{0,9}\[",
+    )
 )
-_R1_TASK = re.compile(
-    r"#*\s*\[?Question\]?:\s*(?P<question>.*?)\s*#+\s*\[Response 1\]:\s*(?P<first>.*?)\s*"
-    r"#+\s*\[Response 2\]:\s*(?P<second>.*?)\s*(?:#+\s*\**Output Format.*)?\Z",
-    re.DOTALL,
+_R1_MARKS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\[?Question\]?:",
+        r"#\s{0,9}\[Response 1\]:",
+        r"#\s{0,9}\[Response 2\]:",
+    )
 )
+_R1_FORMAT = re.compile(r"#\s{0,9}\*{0,4}Output Format")
 _ORDINALS = r"first|second|1st|2nd|one|two|1|2|a|b"
 _STATED: tuple[tuple[re.Pattern[str], int], ...] = (
     (re.compile(r"\[\[\s*(A\s*[>=]+\s*B|B\s*>+\s*A|A|B|C|tie)\s*\]\]", re.IGNORECASE), 1),
     (re.compile(r"<answer>\s*\[?(1|2|A|B)\]?\s*</answer>", re.IGNORECASE), 1),
     (
         re.compile(
-            rf"better (?:response|answer)(?: is)?\s*:?\s*\[?({_ORDINALS})\]?\b", re.IGNORECASE
+            rf"better (?:response|answer)(?: is)?\s{{0,9}}:?\s{{0,9}}\[?({_ORDINALS})\]?\b",
+            re.IGNORECASE,
         ),
         1,
     ),
@@ -105,7 +118,7 @@ def llava_critic(row: Row) -> Iterator[PairRow]:
     Pointwise rows judge one response and are left out. The judge's text is the critique of both.
     """
     instruction, verdict = (said(message) for message in as_rows(row["conversations"])[:2])
-    task = _CRITIC_TASK.search(instruction)
+    task = _critic_task(instruction)
     if task is None:
         raise UnusableRow(Reason.ONE_JUDGED)
     yield _compared(
@@ -120,7 +133,7 @@ def r1_reward_rl(row: Row) -> Iterator[PairRow]:
     content = chat[-1]["content"]
     if isinstance(content, str) and content.lstrip().startswith("["):
         content = json.loads(content)
-    task = _R1_TASK.search(said({"content": content}))
+    task = _r1_task(said({"content": content}))
     if task is None:
         raise UnusableRow(Reason.SHAPE)
     stated = row["answer"]
@@ -133,8 +146,48 @@ def r1_reward_rl(row: Row) -> Iterator[PairRow]:
     yield _compared(task, read_verdict(words), "", shown, None)
 
 
+def _critic_task(words: str) -> _Task | None:
+    """What stands in brackets; brackets within them belong to it, so the last marks count."""
+    body = words.rstrip().removesuffix("ASSISTANT:").rstrip()
+    asked, first, second = _CRITIC_MARKS
+    start, last = asked.search(body), _last(second, body, len(body))
+    between = _last(first, body, last.start()) if last else None
+    if start is None or last is None or between is None or not body.endswith("]"):
+        return None
+    if between.start() < start.end():
+        return None
+    return (
+        body[start.end() : between.start()].strip(),
+        body[between.end() : last.start()].strip(),
+        body[last.end() : -1].strip(),
+    )
+
+
+def _last(mark: re.Pattern[str], words: str, end: int) -> re.Match[str] | None:
+    return next(iter(deque(mark.finditer(words, 0, end), maxlen=1)), None)
+
+
+def _r1_task(words: str) -> _Task | None:
+    """What follows each heading, up to the next one."""
+    parts, place = [], 0
+    for mark in _R1_MARKS:
+        found = mark.search(words, place)
+        if found is None:
+            return None
+        parts.append(_before_a_heading(words[place : found.start()]))
+        place = found.end()
+    ended = _R1_FORMAT.search(words, place)
+    last = words[place:].strip() if ended is None else words[place : ended.start()]
+    _, question, first = parts
+    return question, first, last if ended is None else _before_a_heading(last)
+
+
+def _before_a_heading(words: str) -> str:
+    return words.rstrip().rstrip("#").strip()
+
+
 def _compared(
-    task: re.Match[str],
+    task: _Task,
     verdict: Verdict | None,
     critique: str,
     shown: tuple[str | bytes, ...],
@@ -143,9 +196,7 @@ def _compared(
     if verdict is None:
         raise UnusableRow(Reason.NO_VERDICT)
     return judged(
-        task["question"].strip(),
-        task["first"].strip(),
-        task["second"].strip(),
+        *task,
         {"first": 1, "second": -1, "tie": 0}[verdict],
         critiques=(critique, critique),
         shown=shown,
