@@ -244,9 +244,9 @@ class Checkpoints:
     def _forget_all_but(self, kept: int, newest: int | None = None) -> None:
         steps: dict[int, list[str]] = {}
         for key in self._store.keys(self._prefix):
-            step = _STEP.match(key.removeprefix(self._prefix))
-            if step is not None:  # whatever else lies there is somebody's own
-                steps.setdefault(int(step[1]), []).append(key)
+            named = _STEP.match(key.removeprefix(self._prefix))
+            if named is not None:  # whatever else lies there is somebody's own
+                steps.setdefault(int(named[1]), []).append(key)
         # Steps after the newest one are what an earlier attempt left half written.
         known = sorted(step for step in steps if newest is None or step <= newest)
         stale = set(steps) - set(known[len(known) - kept :] if kept else ())
