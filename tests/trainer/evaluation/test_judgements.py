@@ -228,5 +228,5 @@ def test_a_judge_that_writes_needs_a_backbone_that_can_share() -> None:
     backbone.shares_prompts = False
     config = TrainerConfig.model_validate({"paradigm": "generative", "judge": {"verdict": "text"}})
 
-    with pytest.raises(BackboneError, match="full attention in every layer"):
+    with pytest.raises(BackboneError, match="full attention under a mask in every layer"):
         RewardModel(backbone, config)
