@@ -39,6 +39,10 @@ PART_ROWS = 250_000
 PART_BYTES = 32 << 20
 """JSON lines parsed at once, as many whole lines as fit."""
 
+LARGEST = 1e100
+"""A score as large as this stands for none, as an infinite one does: its square, which scales and
+spreads are made of, would soon be beyond any number."""
+
 NAMING = pa.schema([pa.field("arm", pa.string()), pa.field("seed", pa.int64())])
 """Further columns that name the model of a row."""
 
@@ -116,6 +120,8 @@ def _part(
             if field.name in table.column_names
         }
     )
+    if "score" in frame:
+        frame["score"] = frame["score"].where(frame["score"].abs() < LARGEST)
     return _completed(frame, name, notes)
 
 

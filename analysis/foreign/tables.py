@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from analysis.alignment import Row
 from analysis.foreign.checks import check_labels, missing_items, splits_of
-from analysis.foreign.files import ENDINGS, named_by, read_file
+from analysis.foreign.files import ENDINGS, LARGEST, named_by, read_file
 from analysis.layouts import Block, Layout, Layouts, Scored
 from analysis.outcomes import SPLIT_OF, Purpose, check_purpose
 from analysis.scored_models import ScoredModels
@@ -221,11 +221,11 @@ def _models(
     for (arm, seed), own in gathered.scored.items():
         label = f"{arm} seed {seed}"
         for benchmark, held in own.items():
-            lost = int((~np.isfinite(held.scores)).sum())
+            lost = int(np.isnan(held.scores).sum())
             if lost:
                 said.append(
-                    f"{label}, benchmark {benchmark!r}: {lost} scores are no numbers; their pairs "
-                    "count as not scored"
+                    f"{label}, benchmark {benchmark!r}: {lost} scores are no numbers below "
+                    f"{LARGEST:g}; their pairs count as not scored"
                 )
         content = {
             name: [held.layout.digest, digest(held.scores.tobytes().hex())]

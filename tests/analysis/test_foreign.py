@@ -106,7 +106,7 @@ def test_what_is_assumed_missing_or_repeated_is_said(tmp_path: Path) -> None:
     assert "part seed 0 lacks 2 of 6 items of benchmark 'test'" in notes
 
 
-@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf, np.finfo(np.float64).min])
 def test_a_score_that_is_no_number_makes_its_pair_unscored_not_wrong(
     tmp_path: Path, score: float
 ) -> None:
