@@ -16,6 +16,7 @@ from analysis.alignment import Margins
 from analysis.leaks import compared, incomplete, leaks
 from analysis.outcomes import Outcomes
 from analysis.statistics.calibration import Calibration, calibrate, fit_temperature
+from analysis.statistics.components import Floats
 from analysis.statistics.paired import Comparison, compare_differences
 from analysis.statistics.resampling import (
     Resampled,
@@ -147,13 +148,20 @@ def _calibration(arm: str, test: Margins, validation: Margins) -> ArmCalibration
     scaled = None
     if known and len(known) == len(rows):
         temperatures = np.array([[fitted[test.trials[row]]] for row in rows])
-        scaled = calibrate(test.values[rows] / temperatures)
+        scaled = calibrate(_scaled(test.values[rows], temperatures))
     return ArmCalibration(
         arm=arm,
         raw=calibrate(test.values[rows]),
         scaled=scaled,
         temperatures=tuple(fitted[test.trials[row]] for row in known),
     )
+
+
+def _scaled(margins: Floats, temperatures: Floats) -> Floats:
+    """Margins by their temperatures; who is right stays known where one says 50 % of every pair."""
+    undecided = np.isinf(temperatures)
+    scaled = np.where(undecided, 1e-9 * np.sign(margins), margins / temperatures)
+    return np.asarray(scaled, dtype=np.float64)
 
 
 def _length_bias(arm: str, test: Margins) -> LengthBias | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SERIES = 6
 """Lines that are told apart; further arms are drawn in one quiet colour."""
 FAR = 4
-"""Values so many times apart are drawn on a logarithmic scale."""
+"""Losses so many times apart are drawn on a logarithmic scale."""
 SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "rmsweep", "font.size": 9.5}
 """Of matplotlib, while it makes and saves a figure."""
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (9, 3)))
@@ -206,7 +206,8 @@ def _draw_curves(
         )  # fmt: skip
         ends.append((float(mean.iloc[-1]), float(100 * mean.index[-1]), str(arm), colour))
     own = factor * curves.loc[curves["arm"].isin(list(highlighted)), "value"]
-    if len(own) and own.min() > 0 and own.max() > FAR * own.min():
+    far = len(own) > 0 and own.min() > 0 and own.max() > FAR * own.min()
+    if far and factor == 1:  # a share is read off as one, however low
         axis.set_yscale("log", subs=[])  # losses of other paradigms have other units
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter("{x:g}")

@@ -99,9 +99,9 @@ def _calibration(found: Sanity) -> list[TextTable]:
         rows.append(
             [
                 arm.arm,
-                f"{arm.raw.nll:.3f}",
+                _nats(arm.raw.nll),
                 percent(arm.raw.ece),
-                f"{scaled.nll:.3f}" if scaled is not None else "",
+                _nats(scaled.nll) if scaled is not None else "",
                 percent(scaled.ece) if scaled is not None else "",
                 ", ".join("none" if math.isinf(t) else f"{t:.2f}" for t in arm.temperatures),
             ]
@@ -121,6 +121,11 @@ def _calibration(found: Sanity) -> list[TextTable]:
             label="calibration",
         )
     ]
+
+
+def _nats(value: float) -> str:
+    """A loss with three digits; of scores in thousands it has thousands itself."""
+    return f"{value:.3f}" if value < 1000 else f"{value:.2g}"
 
 
 def _biases(found: Sanity) -> list[TextTable]:

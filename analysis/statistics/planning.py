@@ -156,7 +156,7 @@ class _Test:
             return float(difference > 0)
         above = ndtr((difference - self.critical) / self.deviation)
         below = ndtr((-difference - self.critical) / self.deviation)
-        return float(np.mean(above + below))
+        return float((above + below).sum()) / len(self.critical)  # np.mean takes twice as long
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,6 +184,21 @@ def test_temperatures_are_fitted_on_validation_and_confidence_is_judged_on_test(
     assert loud.scaled.ece < 0.08
     assert loud.scaled.nll == pytest.approx(ours.scaled.nll, abs=0.1)
     assert loud.temperatures[0] == pytest.approx(40 * ours.temperatures[0], rel=0.35)
+
+
+def test_a_model_below_chance_says_one_half_and_is_wrong_by_as_much_as_it_is(
+    tmp_path: Path,
+) -> None:
+    recipe = Recipe(arms=one_axis({"a": 1.0, "b": -0.8}), items=400, seeds=2)
+    tables = _sweep(tmp_path, recipe)
+    outcomes = ablate(tables).outcomes
+
+    _, below = check_sanity(tables, outcomes).calibration
+
+    assert set(below.temperatures) == {math.inf}
+    assert below.scaled is not None
+    assert below.scaled.ece == pytest.approx(0.5 - outcomes.of("head=b").mean(), abs=1e-6)
+    assert below.scaled.nll == pytest.approx(math.log(2))
 
 
 def test_differences_are_tested_without_a_formula_too(tmp_path: Path) -> None:
