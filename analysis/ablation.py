@@ -18,8 +18,8 @@ from analysis.effects import (
     effects,
     standing,
 )
-from analysis.outcomes import Outcomes, refuse_shared_groups
-from analysis.statistics.intervals import Accuracy, arm_accuracy
+from analysis.outcomes import TOGETHER, Outcomes, refuse_shared_groups
+from analysis.statistics.intervals import Accuracy, arm_accuracies, arm_accuracy
 from analysis.statistics.paired import Convention
 from analysis.tables import SweepTables
 from sweep.records.lifecycle import TrialState
@@ -181,26 +181,37 @@ def _arm_results(tables: SweepTables, known: Contrasts) -> tuple[ArmResult, ...]
         for name in others
     ]
     against = dict(zip(others, effects(known, asked), strict=True))
-    results = []
-    for row in tables.arm_rows:
-        seeds = outcomes.seeds(row.name)
-        accuracy = (
-            arm_accuracy(outcomes.of(row.name), outcomes.codes, alpha=known.alpha)
-            if seeds
-            else None
+    accuracies = _accuracies(outcomes, known.alpha)
+    return tuple(
+        ArmResult(
+            arm=row.name,
+            axis=row.axis,
+            accuracy=accuracies.get(row.name),
+            objective=means.get(row.name),
+            seeds=tuple(outcomes.seeds(row.name)),
+            against_baseline=against.get(row.name),
+            standing=standing(tables, row.name),
         )
-        results.append(
-            ArmResult(
-                arm=row.name,
-                axis=row.axis,
-                accuracy=accuracy,
-                objective=means.get(row.name),
-                seeds=tuple(seeds),
-                against_baseline=against.get(row.name),
-                standing=standing(tables, row.name),
-            )
-        )
-    return tuple(results)
+        for row in tables.arm_rows
+    )
+
+
+def _accuracies(outcomes: Outcomes, alpha: float) -> dict[str, Accuracy]:
+    """Of every arm whose seeds share an item; those alike are worked out together."""
+    found: dict[str, Accuracy] = {}
+    alike: dict[int, list[str]] = {}
+    for arm in outcomes.arms:
+        scored = np.isfinite(outcomes.of(arm))
+        if len(scored) > 1 and scored.all():
+            alike.setdefault(len(scored), []).append(arm)
+        elif scored.all(axis=0).any():
+            found[arm] = arm_accuracy(outcomes.of(arm), outcomes.codes, alpha=alpha)
+    for arms in alike.values():
+        for start in range(0, len(arms), TOGETHER):
+            some = arms[start : start + TOGETHER]
+            values = np.array([outcomes.of(arm) for arm in some])
+            found |= zip(some, arm_accuracies(values, outcomes.codes, alpha=alpha), strict=True)
+    return found
 
 
 def _missing(tables: SweepTables, outcomes: Outcomes, arm: str, baseline: str | None) -> str:

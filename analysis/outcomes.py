@@ -33,8 +33,8 @@ PAIR_KEY = ("item_id", "chosen", "rejected")
 ArmPairs = tuple[tuple[str, str], ...]
 """(arm, reference arm): what a difference is averaged over."""
 
-_TOGETHER = 64
-"""Contrasts worked out at once: 64 of 3 seeds and 5,000 pairs are 8 MB."""
+TOGETHER = 64
+"""Contrasts, or arms, worked out at once: 64 of 3 seeds and 5,000 pairs are 8 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ def contrasts(
         key = (len(values), int((known & ~kept).sum()), np.packbits(kept).tobytes())
         waiting = alike.setdefault(key, [])
         waiting.append((index, values))
-        if len(waiting) == _TOGETHER:
+        if len(waiting) == TOGETHER:
             _compare_alike(outcomes, key, alike.pop(key), found, alpha)
     for key, waiting in alike.items():
         _compare_alike(outcomes, key, waiting, found, alpha)

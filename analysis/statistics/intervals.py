@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from analysis.statistics.components import (
@@ -86,22 +86,38 @@ def arm_accuracy(outcomes: ArrayLike, groups: ArrayLike, *, alpha: float = 0.05)
     values, codes, _ = complete(outcomes, groups)
     if values.shape[0] == 1:
         return model_accuracy(values[0], codes, alpha=alpha)
-    totals, sizes = group_totals(values, codes)
+    return arm_accuracies(values[np.newaxis], codes, alpha=alpha)[0]
+
+
+def arm_accuracies(
+    outcomes: Floats, codes: NDArray[np.int64], *, alpha: float = 0.05
+) -> list[Accuracy]:
+    """As `arm_accuracy`, for many arms at once that share items, none missing, and seeds' number.
+
+    Args:
+        outcomes: `(A, S, N)` -- finite, of two seeds or more.
+        codes: `(N,)` -- group numbers from 0, none left out.
+        alpha: 1 - alpha is the level.
+    """
+    totals, sizes = group_totals(outcomes, codes)
     parts = variance_parts(totals, sizes)
-    half = float(general_half_width(parts, alpha))
-    if not np.isfinite(half):
-        half = float(fixed_half_width(parts, alpha))
-    value = float(parts.mean)
-    return Accuracy(
-        value=value,
-        low=max(0.0, value - half),
-        high=min(1.0, value + half),
-        scope=Scope.GENERAL,
-        per_seed=tuple(values.mean(axis=1).tolist()),
-        seeds=values.shape[0],
-        items=values.shape[1],
-        groups=len(sizes),
-    )
+    half = general_half_width(parts, alpha)
+    half = np.where(np.isfinite(half), half, fixed_half_width(parts, alpha))
+    low, high = np.maximum(0.0, parts.mean - half), np.minimum(1.0, parts.mean + half)
+    per_seed = outcomes.mean(axis=2)
+    return [
+        Accuracy(
+            value=float(parts.mean[row]),
+            low=float(low[row]),
+            high=float(high[row]),
+            scope=Scope.GENERAL,
+            per_seed=tuple(per_seed[row].tolist()),
+            seeds=outcomes.shape[1],
+            items=outcomes.shape[2],
+            groups=len(sizes),
+        )
+        for row in range(len(outcomes))
+    ]
 
 
 def _design_effect(value: float, variance: float, sizes: Floats) -> float:

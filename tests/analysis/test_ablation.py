@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from analysis.ablation import ablate, best_arm
@@ -15,6 +16,7 @@ from infra.errors import InputError
 from sweep.records.lifecycle import SweepState, TrialState
 from sweep.spec.axis_spec import AxisSpec
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep, one_axis
+from trainer.scores import read_scores, score_key, write_scores
 
 
 def test_planted_effects_are_found_and_equal_levels_are_not_told_apart(tmp_path: Path) -> None:
@@ -246,3 +248,23 @@ def test_arms_of_unequal_numbers_of_seeds_are_compared_on_those_they_share(tmp_p
         "Arms have unequal numbers of seeds: 1 of 2 comparisons rest on the seeds that both sides "
         "have, not on all of either."
     ]
+
+
+def test_an_arm_whose_seeds_were_scored_on_other_items_each_stops_no_report(
+    tmp_path: Path,
+) -> None:
+    made = make_sweep(tmp_path, Recipe(arms=one_axis({"a": 1.0, "b": 0.6}), items=40, seeds=2))
+    moved = next(
+        view for view in made.ledger.trials(made.sweep_id) if (view.arm, view.seed) == ("head=b", 1)
+    )
+    key = score_key(moved.identity, "test")
+    table = read_scores(made.store.read(key))
+    for name in ("item_id", "group_id"):
+        renamed = pa.array([f"other-{held}" for held in table[name].to_pylist()])
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), renamed)
+    made.store.write(key, write_scores(table))
+
+    ablation = ablate(read_sweep(made.ledger, made.sweep_id))
+
+    assert ablation.arm("head=b").accuracy is None
+    assert ablation.arm("baseline").accuracy is not None
