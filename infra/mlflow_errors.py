@@ -25,6 +25,12 @@ def mlflow_error(uri: str, *, code: str, status: int, said: str) -> RmsweepError
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them into "
             "~/.mlflow/credentials"
         )
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return StoreError(
+            f"nobody this machine trusts vouches for the certificate of MLflow at {uri}; for an "
+            "authority of your own set MLFLOW_TRACKING_SERVER_CERT_PATH to the file with its "
+            "certificate"
+        )
     first = said.splitlines()[0] if said else code
     if code == "INVALID_PARAMETER_VALUE":
         return InputError(f"MLflow at {uri} refused: {first}")

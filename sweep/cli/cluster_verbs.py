@@ -8,7 +8,6 @@ import typer
 
 from sweep.cli.console import print_warning
 from sweep.cli.handing_over import as_offered, refuse_begun, submit_to, tell
-from sweep.cli.handing_over import follow as follow_to_end
 from sweep.cli.plan_verbs import Json, Overrides, SweepFile, refuse_over_budget
 from sweep.cli.workplace import open_workplace
 
@@ -37,6 +36,7 @@ def submit(
 ) -> int:
     """Check and price a sweep here, hand it to a Ray cluster, and return at once."""
     from infra.clusters import find_cluster
+    from sweep.cli.following import SubmissionFollower
     from sweep.cli.offers import offer_of
     from sweep.cli.planning import plan_file
     from sweep.execution.submitting import refuse_another_ray, refuse_unsendable
@@ -58,7 +58,7 @@ def submit(
         print_warning(note)
     submission = submit_to(workplace, plan, entry)
     tell(workplace, entry, submission, plan, priced=offer is not None, json=json)
-    return follow_to_end(entry, submission) if follow else 0
+    return SubmissionFollower(entry, submission).follow() if follow else 0
 
 
 def supervise(file: SweepFile) -> int:

@@ -1,6 +1,7 @@
-"""Following what ranks write, from the store alone: any machine that reaches ledger and store can.
+"""Following what is written elsewhere: by ranks, in the store, and by a submission, on its head.
 
-A running rank's log is carried into the store every few seconds; a follower prints what is new.
+A running rank's log is carried into the store every few seconds, so whoever reaches ledger and
+store can follow it. What is away for a while is waited for.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from infra.errors import MissingObjectError
+from infra.errors import MissingObjectError, StoreError
 from sweep.cli.console import err, out
 from sweep.cli.looking import Looking
 from sweep.records.lifecycle import ENDED_SWEEP_STATES, SweepState, TrialState
 
 if TYPE_CHECKING:
+    from infra.clusters import ClusterEntry
     from infra.object_store import ObjectStore
+    from sweep.execution.head import Head, Submission
     from sweep.records.ledger import Ledger
     from sweep.records.rows import SweepRow, TrialView
 
@@ -26,7 +29,7 @@ ORPHANED_SECONDS = 120.0
 """How long a sweep in nobody's hands is waited for: one that was submitted needs its driver to come
 up, and a driver that died is followed by another."""
 LOST_SECONDS = 300.0
-"""How long a ledger or store that does not answer is waited for."""
+"""How long a ledger, store or head that does not answer is waited for."""
 
 ENDED = frozenset(
     {TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED_EARLY, TrialState.CANCELLED}
@@ -73,7 +76,7 @@ class LogFollower:
             began = time.monotonic()
             if looking.at(self.look) is False:
                 return
-            time.sleep(max(LOOK_SECONDS, REST * (time.monotonic() - began)))
+            _rest_since(began)
 
     def look(self) -> bool:
         """Print what is new; whether more may come."""
@@ -125,6 +128,70 @@ class LogFollower:
             return
         for line in new.splitlines():
             out.out(f"{view.arm}/{view.seed} | {line}", highlight=False)
+
+
+class SubmissionFollower:
+    """Prints what supervisor and driver of one submission write."""
+
+    def __init__(self, entry: ClusterEntry, submission: Submission) -> None:
+        """Prepare.
+
+        Args:
+            entry: The cluster it was handed to.
+            submission: As its head took it.
+        """
+        self._entry = entry
+        self._submission = submission
+        self._head: Head | None = None
+        self._shown = 0
+
+    def follow(self) -> int:
+        """Print until the submission has ended; 0 if its sweep succeeded, else 1.
+
+        Raises:
+            StoreError: If the head stays away, or was started anew and knows nothing of it.
+        """
+        from sweep.execution.head import ENDED
+
+        ended = {state.value for state in ENDED}
+        looking = Looking(LOST_SECONDS)
+        while True:
+            began = time.monotonic()
+            seen = looking.at(lambda: (self.look(),))
+            if seen is not None:
+                (state,) = seen
+                if state is None:
+                    raise StoreError(self._forgotten())
+                if state in ended:
+                    return 0 if state == "SUCCEEDED" else 1
+            _rest_since(began)
+
+    def look(self) -> str | None:
+        """Print what is new; how it stands, or None if the head knows nothing of it."""
+        from sweep.execution.head import Head
+
+        self._head = self._head or Head(self._entry)
+        name = self._submission.submission_id
+        # How it stands is asked before its log is read: what was written last is not missed.
+        standing = self._head.standing(name)
+        if standing is None:
+            return None
+        log = self._head.log(name)
+        out.out(log[self._shown :], end="", highlight=False)
+        self._shown = len(log)
+        return str(standing[0].value)
+
+    def _forgotten(self) -> str:
+        named = self._submission
+        return (
+            f"the head at {named.address} was started anew and knows nothing of "
+            f"{named.submission_id}; `rmsweep resume {named.sweep_id} --cluster {named.address}` "
+            "goes on from the ledger"
+        )
+
+
+def _rest_since(began: float) -> None:
+    time.sleep(max(LOOK_SECONDS, REST * (time.monotonic() - began)))
 
 
 def log_keys(store: ObjectStore, identity: str, *, rank: int) -> list[str]:

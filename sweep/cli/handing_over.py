@@ -6,13 +6,11 @@ earlier submission would start one.
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from infra.errors import BusyError, MissingError, StoreError
+from infra.errors import BusyError, MissingError
 from sweep.cli.changed_files import plan_to_resume, refuse_extended, warn_of_another
 from sweep.cli.console import out, print_json
 from sweep.records.lifecycle import ENDED_SWEEP_STATES
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from sweep.engine.planning.plan import SweepPlan
     from sweep.execution.head import Submission
     from sweep.records.rows import SweepRow
-
-FOLLOW_SECONDS = 2.0
 
 
 def refuse_begun(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> None:
@@ -169,22 +165,6 @@ def tell(
     out.print(where, style="dim")
 
 
-def follow(entry: ClusterEntry, submission: Submission) -> int:
-    """Print what supervisor and driver write until they end; 0 if the sweep succeeded."""
-    from sweep.execution.head import ENDED, Head
-
-    head = Head(entry)
-    shown = 0
-    while True:
-        state = head.state(submission.submission_id)
-        log = head.log(submission.submission_id)
-        out.out(log[shown:], end="", highlight=False)
-        shown = len(log)
-        if state in ENDED:
-            return 0 if state == "SUCCEEDED" else 1
-        time.sleep(FOLLOW_SECONDS)
-
-
 def _known(workplace: Workplace, sweep: str, entry: ClusterEntry) -> SweepRow:
     try:
         return workplace.ledger.sweep(sweep)
@@ -212,14 +192,13 @@ def _refuse_supervised(workplace: Workplace, row: SweepRow, entry: ClusterEntry)
     last = last_submission(workplace.ledger.decisions(row.sweep_id))
     if row.state in ENDED_SWEEP_STATES or last is None or last["address"] != entry.address:
         return
-    head = Head(entry)
-    with contextlib.suppress(StoreError):  # a head that was set up anew knows nothing of it
-        if head.state(last["submission"]) not in ENDED:
-            raise BusyError(
-                f"sweep {row.sweep_id} is in the hands of {last['submission']} at "
-                f"{entry.address}, which starts its next driver by itself; look at it with "
-                f"`rmsweep status {row.sweep_id}`"
-            )
+    standing = Head(entry).standing(last["submission"])
+    if standing is not None and standing[0] not in ENDED:
+        raise BusyError(
+            f"sweep {row.sweep_id} is in the hands of {last['submission']} at "
+            f"{entry.address}, which starts its next driver by itself; look at it with "
+            f"`rmsweep status {row.sweep_id}`"
+        )
 
 
 def _register(workplace: Workplace, plan: SweepPlan, entry: ClusterEntry) -> None:

@@ -23,9 +23,10 @@ class Looking:
         """
         self._lost_seconds = lost_seconds
         self._heard = time.monotonic()
+        self._told = False
 
     def at(self, look: Callable[[], T]) -> T | None:
-        """What a look found; None, with a warning, where nothing answered.
+        """What a look found; None where nothing answered, of which an outage warns once.
 
         Raises:
             StoreError: If nothing has answered for too long.
@@ -35,7 +36,10 @@ class Looking:
         except StoreError as error:
             if time.monotonic() - self._heard > self._lost_seconds:
                 raise
-            print_warning(f"{error}; looking again")
+            if not self._told:
+                print_warning(f"{error}; looking again")
+                self._told = True
             return None
         self._heard = time.monotonic()
+        self._told = False
         return found

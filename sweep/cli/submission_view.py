@@ -45,9 +45,12 @@ def _standing(submitted: Json, way_on: str) -> str:
     address, name = str(submitted["address"]), str(submitted["submission"])
     where = f"submitted to {address} as {name}"
     try:
-        state, message = Head(ClusterEntry(address=address)).standing(name)
+        standing = Head(ClusterEntry(address=address)).standing(name)
     except RmsweepError as error:
         return f"{where}; how it stands cannot be asked: {error}"
+    if standing is None:
+        return f"{where}, whose head was started anew since and knows nothing of it{way_on}"
+    state, message = standing
     if state in ENDED:
         how = f"the submission {state.lower()} before a driver came up: {_gist(message)}"
         return f"{where}; {how}{way_on}"

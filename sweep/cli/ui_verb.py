@@ -20,6 +20,7 @@ import typer
 from infra.errors import InputError, StoreError
 from infra.mlflow_environment import s3_environment
 from infra.mlflow_names import view_page, view_tag
+from infra.settings import masked
 from sweep.cli.console import out
 from sweep.cli.workplace import open_workplace
 
@@ -59,13 +60,17 @@ def ui(
     said = tempfile.TemporaryFile()  # noqa: SIM115 -- open as long as the server, which writes it
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking),
+            *(sys.executable, "-m", "mlflow", "server"),
             *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
             *("--default-artifact-root", str(workplace.settings.artifact_uri)),
         ],
         stdout=subprocess.DEVNULL,
         stderr=said,
-        env=os.environ | _NO_JOBS | s3_environment(workplace.settings),
+        # Its address may hold a password, which everybody could read in a command line.
+        env=os.environ
+        | _NO_JOBS
+        | s3_environment(workplace.settings)
+        | {"MLFLOW_BACKEND_STORE_URI": tracking},
     )
     try:
         base = f"http://127.0.0.1:{port}"
@@ -104,7 +109,7 @@ def await_server(server: subprocess.Popen[bytes], base: str, said: IO[bytes]) ->
             said.seek(0)
             last = said.read().decode(errors="replace").strip().rpartition("\n")[2]
             raise StoreError(
-                f"MLflow's server ended with code {server.returncode} as it started: {last}"
+                f"MLflow's server ended with code {server.returncode} as it started: {masked(last)}"
             )
         try:
             with urllib.request.urlopen(f"{base}/health", timeout=2):

@@ -8,6 +8,7 @@ machine and list of versions.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from pydantic import ValidationError
 
-from infra.errors import InputError
+from infra.errors import InputError, MissingObjectError, StoreError
 from infra.frozen import Frozen
+from infra.object_store import LocalStore
 
 if TYPE_CHECKING:
     from infra.clusters import ClusterEntry
@@ -33,7 +36,8 @@ FOLDER = "clusters"
 _LISTING = (
     "import importlib.metadata as m, json, platform; "
     "print(json.dumps({'python': platform.python_version(), "
-    "'packages': [d.metadata['Name'] for d in m.distributions()]}))"
+    # What an installation broken off has left has no name.
+    "'packages': [d.metadata['Name'] for d in m.distributions() if d.metadata['Name']]}))"
 )
 
 
@@ -102,7 +106,9 @@ def _is_asked(requirement: Requirement, extra: str) -> bool:
 
 def _optional() -> Iterator[Requirement]:
     installed = {
-        canonicalize_name(one.metadata["Name"]) for one in importlib.metadata.distributions()
+        canonicalize_name(one.metadata["Name"])
+        for one in importlib.metadata.distributions()
+        if one.metadata["Name"]
     }
     for extra in importlib.metadata.metadata(PROJECT).get_all("Provides-Extra") or ():
         yield from (one for one in _asked_for(extra) if canonicalize_name(one.name) in installed)
@@ -111,16 +117,25 @@ def _optional() -> Iterator[Requirement]:
 def _found_on(head: Head, home: Path) -> Found:
     """What the head's Python has; asked once as long as the cluster runs."""
     start = hashlib.sha256(f"{head.entry.address} {head.session}".encode()).hexdigest()[:16]
-    kept = home / FOLDER / f"{start}.json"
-    if kept.is_file():
-        return Found.model_validate_json(kept.read_text(encoding="utf-8"))
-    told = head.answer_of_python(_LISTING)
-    listed = json.loads(told)
-    names = frozenset(map(canonicalize_name, listed["packages"]))
-    found = Found(python=listed["python"], packages=names)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(found.model_dump_json(), encoding="utf-8")
+    kept, name = LocalStore(home / FOLDER), f"{start}.json"
+    # One that is damaged is as good as none, and two submissions at once write the same.
+    with contextlib.suppress(MissingObjectError, ValidationError):
+        return Found.model_validate_json(kept.read(name))
+    found = _understood(head.answer_of_python(_LISTING), head.entry)
+    kept.write(name, found.model_dump_json().encode())
     return found
+
+
+def _understood(told: str, entry: ClusterEntry) -> Found:
+    try:
+        listed = json.loads(told)
+        names = frozenset(canonicalize_name(name) for name in listed["packages"])
+        return Found(python=listed["python"], packages=names)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoreError(
+            f"expected the cluster at {entry.address} to list its packages, it said "
+            f"{told[:200]!r}; say `environment: image` or `environment: pip` of it"
+        ) from error
 
 
 def _extras(requirement: Requirement) -> str:

@@ -26,6 +26,14 @@ from sweep.execution.supervising import RESUMING
 ENDED = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED})
 ANSWER_SECONDS = 120.0
 ASK_SECONDS = 0.3
+SILENT_SECONDS = (10.0, 60.0)
+"""How long a head may take to be connected to, and be silent; Ray's client waits for ever."""
+COMING_UP_SECONDS = 60.0
+"""How long a head is waited for that answers and cannot run jobs yet."""
+_COMING_UP = "No available agent"
+"""In what Ray's job server says for some seconds after the start of a cluster."""
+_UNKNOWN = "does not exist"
+"""In what Ray's job server says of a job it does not have."""
 _KIND = "accelerator_type:"
 """Begins the resource Ray gives a machine by the model of its GPUs."""
 _OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
@@ -58,6 +66,13 @@ class Machine:
     gpus_used: float | None
 
 
+class _Client(JobSubmissionClient):  # type: ignore[misc]  # Ray has no types
+    """Ray's client, which gives up on a head that does not answer."""
+
+    def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:  # noqa: ANN401
+        return super()._do_request(method, endpoint, timeout=SILENT_SECONDS, **options)
+
+
 class Head:
     """The job server of a cluster's head; what Ray raises is translated here."""
 
@@ -72,7 +87,7 @@ class Head:
         for name in ("dashboard.modules.dashboard_sdk", "_private.runtime_env.packaging"):
             logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # they set their own level
         with _as_addressed(), self._translated():
-            self._client = JobSubmissionClient(entry.address)
+            self._client = _Client(entry.address)
 
     @property
     def ray_version(self) -> str:
@@ -93,10 +108,10 @@ class Head:
         Raises:
             StoreError: If it fails, or takes longer.
         """
+        name = self.start(
+            entrypoint=f"python -c {shlex.quote(code)}", metadata={"rmsweep": "question"}
+        )
         with self._translated():
-            name = self._client.submit_job(
-                entrypoint=f"python -c {shlex.quote(code)}", metadata={"rmsweep": "question"}
-            )
             deadline = time.monotonic() + seconds
             while (state := self._client.get_job_status(name)) not in ENDED:
                 if time.monotonic() > deadline:
@@ -116,15 +131,14 @@ class Head:
     ) -> Submission:
         """Start the supervisor of a sweep there; `resuming` one that its ledger must know."""
         submission_id = f"{sweep_id}-{secrets.token_hex(3)}"
-        with self._translated():
-            self._client.submit_job(
-                entrypoint=f"python -m sweep.execution.supervising {sweep_id}"
-                + (f" {RESUMING}" if resuming else ""),
-                submission_id=submission_id,
-                runtime_env=runtime_env,
-                metadata={"rmsweep": "sweep", "sweep": sweep_id},
-                entrypoint_num_cpus=self.entry.driver_cpus or None,
-            )
+        self.start(
+            entrypoint=f"python -m sweep.execution.supervising {sweep_id}"
+            + (f" {RESUMING}" if resuming else ""),
+            submission_id=submission_id,
+            runtime_env=runtime_env,
+            metadata={"rmsweep": "sweep", "sweep": sweep_id},
+            entrypoint_num_cpus=self.entry.driver_cpus or None,
+        )
         return Submission(
             sweep_id=sweep_id,
             submission_id=submission_id,
@@ -132,15 +146,34 @@ class Head:
             installs=tuple(runtime_env.get("pip", ())),
         )
 
-    def state(self, submission_id: str) -> JobStatus:
-        """How the job stands."""
-        with self._translated():
-            return self._client.get_job_status(submission_id)
+    def start(self, **job: Any) -> str:  # noqa: ANN401 -- as Ray's `submit_job`
+        """Start a job, and its name; a cluster that is just coming up is waited for.
 
-    def standing(self, submission_id: str) -> tuple[JobStatus, str]:
-        """How the job stands, and what Ray says of it."""
+        Raises:
+            StoreError: If the head does not answer or refuses.
+        """
+        deadline = time.monotonic() + COMING_UP_SECONDS
         with self._translated():
-            told = self._client.get_job_info(submission_id)
+            while True:
+                try:
+                    return str(self._client.submit_job(**job))
+                except RuntimeError as error:
+                    if _COMING_UP not in str(error) or time.monotonic() > deadline:
+                        raise
+                time.sleep(ASK_SECONDS)
+
+    def standing(self, submission_id: str) -> tuple[JobStatus, str] | None:
+        """How the job stands and what Ray says of it; None if this head knows nothing of it.
+
+        A head that was started anew knows nothing of what was submitted to the one before.
+        """
+        with self._translated():
+            try:
+                told = self._client.get_job_info(submission_id)
+            except RuntimeError as error:
+                if _UNKNOWN in str(error):
+                    return None
+                raise
         return told.status, str(told.message or "").strip()
 
     def machines(self) -> tuple[Machine, ...]:
@@ -174,13 +207,30 @@ class Head:
                 f"the cluster at {address} did not accept this machine's token; set "
                 "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
             ) from error
+        except requests.exceptions.Timeout as error:
+            raise StoreError(
+                f"the Ray head at {address} is silent; it hangs, is overloaded, or something "
+                "between drops what is sent"
+            ) from error
         except (ConnectionError, requests.exceptions.RequestException) as error:
+            if _is_of_certificate(error):
+                raise StoreError(
+                    f"nobody this machine trusts vouches for the certificate of {address}; for an "
+                    "authority of your own set REQUESTS_CA_BUNDLE to the file with its certificate"
+                ) from error
             raise StoreError(
                 f"no Ray head answers at {address}; check the address, and that the dashboard's "
                 "port is open to this machine"
             ) from error
         except RuntimeError as error:
             raise StoreError(f"the Ray head at {address} refused: {error}") from error
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    """Whether this, or what Ray's client made it of, is about a certificate."""
+    while error is not None and not isinstance(error, requests.exceptions.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _machine(node: Mapping[str, Any], usage: Mapping[str, Any] | None) -> Machine:

@@ -49,16 +49,17 @@ def asked(head: RayHead, home: Path, *arguments: str) -> subprocess.CompletedPro
     """A Python that has the token."""
     return subprocess.run(
         [sys.executable, *arguments],
-        env={
-            **os.environ,
-            "RMSWEEP_HOME": str(home),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": head.token,
-        },
+        env=environment(head, home),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def environment(head: RayHead, home: Path) -> dict[str, str]:
+    """Of a process that has the token."""
+    told = {"RMSWEEP_HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": head.token}
+    return {**os.environ, **told}
 
 
 def await_machines(head: RayHead, home: Path) -> None:

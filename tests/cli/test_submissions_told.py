@@ -18,6 +18,8 @@ from sweep.execution.registration import register
 from sweep.records.rows import Holder
 from sweep.records.submissions import GAVE_UP_KIND, SUBMITTED_KIND
 from tests.cli.conftest import Command
+from tests.infra.authority import Authority
+from tests.relay import Relay
 
 SWEEP = """\
 name: submitted
@@ -77,6 +79,29 @@ def test_another_ray_on_the_cluster_is_refused_with_both_versions(
     assert answer.code == 2
     assert f"the cluster runs Ray 2.41.0, this machine has {ray.__version__}" in answer.err
     assert "install ray==2.41.0 here" in answer.err
+
+
+def test_a_head_behind_an_authority_of_ones_own_is_reached_by_the_variable_that_is_named(
+    rmsweep: Command,
+    file: Path,
+    home: Path,
+    tmp_path: Path,
+    older_head: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    authority = Authority.made(tmp_path)
+    with Relay(int(older_head.rpartition(":")[2]), authority=authority) as relay:
+        sealed = f"{{address: 'https://127.0.0.1:{relay.port}', shared: ['{home}']}}"
+        (home / "clusters.yaml").write_text(f"lab: {sealed}")
+        refused = rmsweep("submit", str(file), "--cluster", "lab")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.root))
+        reached = rmsweep("submit", str(file), "--cluster", "lab")
+
+    assert refused.code == 1
+    assert "set REQUESTS_CA_BUNDLE to the file" in refused.err
+    assert reached.code == 2
+    assert "the cluster runs Ray 2.41.0" in reached.err
 
 
 def test_a_sweep_whose_data_only_the_cluster_sees_is_listed_before_its_trials_are_known(

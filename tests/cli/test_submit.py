@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from infra.clusters import ClusterEntry
-from infra.errors import StoreError
 from infra.object_store import open_store
 from infra.provenance import take_provenance
 from sweep.cli.planning import plan_file
 from sweep.cli.workplace import open_workplace
-from sweep.execution.head import Head
 from sweep.execution.sender import PACKAGES
 from sweep.execution.submitting import source_folders, write_parcel
 from sweep.execution.supervising import SWEEP_FILE
 from sweep.records.submissions import SUBMITTED_KIND
 from tests.analysis.made_sweeps import MadeArm, Recipe, make_sweep
 from tests.cli.conftest import Command
-from tests.cli.laptop import LONGEST_SECONDS, SWEEP, asked, await_machines, shown_when, submit
+from tests.cli.laptop import (
+    LONGEST_SECONDS,
+    SWEEP,
+    asked,
+    await_machines,
+    shown_when,
+    submit,
+)
 from tests.execution.ray_head import RayHead, ray_head
 from trainer.record import read_record
 
@@ -63,15 +66,6 @@ def test_the_sweep_that_arrives_is_the_one_that_was_sent(
     assert arrived.sweep_id == sent.sweep_id
     assert arrived.spec == sent.spec
     assert [t.identity for t in arrived.trials] == [t.identity for t in sent.trials]
-
-
-def test_nobody_at_the_address_is_said_so() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-        with pytest.raises(StoreError, match=f"no Ray head answers at {address}"):
-            Head(ClusterEntry(address=address))
 
 
 def test_a_file_only_this_machine_sees_is_refused_before_anything_is_sent(
@@ -155,33 +149,6 @@ def test_a_check_for_a_cluster_asks_its_head_what_it_has(
         ]
         > 1.5 * two
     )
-
-
-@pytest.mark.slow
-@pytest.mark.cluster
-def test_a_head_is_asked_for_its_packages_once_and_nothing_is_installed_where_all_are_there(
-    head: RayHead, home: Path
-) -> None:
-    code = f"""
-import pathlib, platform
-from infra.clusters import ClusterEntry
-from sweep.execution.environment import FOLDER, Found, pins_for
-from sweep.execution.head import Head
-home = pathlib.Path({str(home)!r})
-head = Head(ClusterEntry(address={head.address!r}, ledger="sqlite:////mnt/ledger.db"))
-jobs = lambda: sum(job.metadata.get("rmsweep") == "question" for job in head._client.list_jobs())
-assert pins_for(head, home) == [], "it has all of ours"
-(kept,) = (home / FOLDER).iterdir()
-found = Found.model_validate_json(kept.read_text())
-assert found.python == platform.python_version() and "torch" in found.packages
-assert pins_for(head, home) == [] and jobs() == 1, "asked once"
-fewer = found.model_copy(update={{"packages": found.packages - {{"torch"}}}})
-kept.write_text(fewer.model_dump_json())
-assert any(pin.startswith("torch==") for pin in pins_for(head, home)) and jobs() == 1
-"""
-    answer = asked(head, home, "-c", code)
-
-    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.slow

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from infra.clusters import ClusterEntry
-from sweep.execution.environment import Found, missing_from, pinned_packages
+from infra.errors import StoreError
+from sweep.execution.environment import (
+    _LISTING,
+    Found,
+    _understood,
+    missing_from,
+    pinned_packages,
+)
 
 ENTRY = ClusterEntry(address="http://head:8265", ledger="sqlite:////mnt/ledger.db")
 ON_POSTGRESQL = ENTRY.model_copy(update={"ledger": "postgresql://rmsweep@db/rmsweep"})
@@ -59,3 +70,22 @@ def test_what_a_sweep_needs_there_is_missed_and_what_it_may_do_without_is_not() 
 def test_postgresqls_driver_is_needed_where_the_ledger_is_there() -> None:
     assert missing_from(without("psycopg"), ENTRY) == []
     assert missing_from(without("psycopg"), ON_POSTGRESQL) == ["psycopg"]
+
+
+def test_what_an_installation_broken_off_has_left_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "~orch-2.0.0.dist-info").mkdir()
+    listed = subprocess.run(
+        [sys.executable, "-c", _LISTING],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "torch" in _understood(listed.stdout, ENTRY).packages
+
+
+@pytest.mark.parametrize("said", ["", "Killed", "[]", '{"python": "3.11.7"}', '{"packages": [1]}'])
+def test_an_answer_that_is_no_list_of_packages_says_what_else_to_do(said: str) -> None:
+    with pytest.raises(StoreError, match="environment: image"):
+        _understood(said, ENTRY)

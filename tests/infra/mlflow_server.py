@@ -47,7 +47,7 @@ def mlflow_server(
         f"[mlflow]\ndefault_permission = NO_PERMISSIONS\ndatabase_uri = {users}\n"
         f"admin_username = {USER}\nadmin_password = {PASSWORD}\n"
     )
-    command = mlflow_command(None, hosts=(f"127.0.0.1:{port}",))
+    command = mlflow_command(None, hosts=("127.0.0.1:*",))
     for there, here in (
         ("0.0.0.0", "127.0.0.1"),
         ("5000", str(port)),

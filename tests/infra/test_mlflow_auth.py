@@ -12,7 +12,9 @@ import pytest
 from infra.errors import StoreError
 from infra.mlflow_tracker import MlflowTracker
 from infra.tracking import RunFacts
+from tests.infra.authority import Authority
 from tests.infra.mlflow_server import PASSWORD, USER, MlflowServer, mlflow_server
+from tests.relay import Relay
 
 pytestmark = pytest.mark.cluster  # alone on its cores: the server takes them while it starts
 
@@ -79,3 +81,19 @@ def test_nobody_sees_anything_without_signing_in(server: MlflowServer) -> None:
         except urllib.error.HTTPError as error:
             status, text = error.code, b""
         assert status == 401 or b"experiment" not in text.lower(), path
+
+
+def test_a_server_behind_an_authority_of_ones_own_is_published_to_over_tls(
+    server: MlflowServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", USER)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    authority = Authority.made(tmp_path)
+    with Relay(int(server.uri.rpartition(":")[2]), authority=authority) as relay:
+        sealed = MlflowServer(f"https://127.0.0.1:{relay.port}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        with pytest.raises(StoreError, match=r"certificate.*MLFLOW_TRACKING_SERVER_CERT_PATH"):
+            publish(sealed, "sealed")
+        monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority.root))
+
+        assert publish(sealed, "sealed") == publish(server, "sealed")

@@ -35,7 +35,8 @@ shift
     # A sweep that checkpoints on SIGTERM, as the supervisor does.
     "rmsweep": """#!/usr/bin/env bash
 echo "rmsweep $*" >>"$STUB_LOG"
-trap 'echo checkpointed >>"$STUB_LOG"; exit 130' TERM
+trap 'echo noticed >>"$STUB_LOG"; sleep "${STUB_SECONDS:-0}"
+      echo checkpointed >>"$STUB_LOG"; exit 130' TERM
 echo started >>"$STUB_LOG"
 [ -n "${STUB_CODE:-}" ] && exit "$STUB_CODE"
 while :; do sleep 0.1; done
@@ -235,6 +236,22 @@ def test_before_its_end_a_job_checkpoints_and_queues_itself_again(tmp_path: Path
     token = job.home / "jobs" / "4711" / "ray-token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text()) == 64
+
+
+def test_a_second_signal_does_not_end_a_job_that_is_still_checkpointing(tmp_path: Path) -> None:
+    job = Job(tmp_path)
+    job.environment["STUB_SECONDS"] = "3"
+    process = job.start()
+    for said in ("started", "noticed"):
+        deadline = time.monotonic() + 60
+        while said not in job.said() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)  # for its preemption, and for the end of its time
+
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 0, output
+    assert job.said()[-2:] == ["checkpointed", "requeue 4711"]
 
 
 def test_secrets_that_others_can_read_stop_a_job(tmp_path: Path) -> None:
