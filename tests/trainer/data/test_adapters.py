@@ -270,6 +270,27 @@ def test_benchmarks_keep_ids_subsets_and_the_published_order() -> None:
     assert [r.text for r in rows["rm-bench"].responses][3:] == ["r0", "r1", "r2"]
 
 
+# The authors' file: ids and `query_source` of one row of each folder its images lie in.
+VL_ROWS = {
+    ("LRVInstruction-000000007746", "LRVInstruction"): "vlfeedback",
+    ("RLAIF-V-14", "COCO"): "rlaif-v",
+    ("RLHF-V-1", "VQAv2"): "rlhf-v",
+    ("hallucination_pair-7997", "POVID_preference_data_for_VLLMs"): "povid",
+    ("wildvision-battle-1", None): "wildvision",
+    ("mathverse_3693", None): "mathverse",
+    ("mmmu_pro_test_Accounting_170", None): "mmmu",
+}
+
+
+def test_vl_rewardbench_s_subsets_are_told_by_ids_as_its_authors_tell_them() -> None:
+    found = {
+        (name, source): rows_of("vl-rewardbench", id=name, query_source=source)[0].category
+        for name, source in VL_ROWS
+    }
+
+    assert found == VL_ROWS
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(),
     lambda inner: (
