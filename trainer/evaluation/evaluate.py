@@ -90,7 +90,7 @@ def evaluate(model: RewardModel, benchmark: Benchmark, gang: Gang) -> Evaluation
         # Idle ranks score a batch for nothing: under ZeRO-3 a forward pass needs all of them.
         mine = number * gang.size + gang.rank
         idle = mine >= len(benchmark.chunks)
-        batches = token_batches(benchmark.examples, benchmark.chunks[0 if idle else mine])
+        batches = scoring_batches(benchmark.examples, benchmark.chunks[0 if idle else mine])
         for turn in range(gang.most(len(batches))):
             over = idle or turn >= len(batches)
             indices = batches[0 if over else turn]
@@ -120,7 +120,7 @@ def _chunks(items: Sequence[PreferenceItem], size: int) -> list[list[int]]:
     return [order[start : start + size].tolist() for start in range(0, len(items), size)]
 
 
-def token_batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
+def scoring_batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
     """The items of a chunk in their order, as many at once as `BATCH_TOKENS` holds, padded."""
     extents = examples.extents(chunk)
     if not examples.padded:

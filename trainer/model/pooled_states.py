@@ -22,7 +22,7 @@ from torch import nn
 from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.evaluation.evaluate import token_batches, work
+from trainer.evaluation.evaluate import scoring_batches, work
 from trainer.gangs.gang import Gang
 from trainer.identity import SCORING_VERSION, TRAINER_VERSION, digest
 from trainer.kept_places import POOLED_STATES
@@ -141,7 +141,7 @@ class PooledStates:
             share_prompts=config.machine.share_prompts,
             limits=TextLimits.of(config.data),
         )
-        batches = token_batches(examples, range(len(chunk)))
+        batches = scoring_batches(examples, range(len(chunk)))
         read = [self._read(examples.batch(batch)) for batch in batches]
         starts = [0, *accumulate(len(item.responses) for item in items)]
         places = [starts[i] + k for i in chunk for k in range(len(items[i].responses))]
