@@ -270,6 +270,14 @@ def test_benchmarks_keep_ids_subsets_and_the_published_order() -> None:
     assert [r.text for r in rows["rm-bench"].responses][3:] == ["r0", "r1", "r2"]
 
 
+def test_a_row_about_a_picture_is_refused_without_one_and_has_it_under_either_name() -> None:
+    (named,) = rows_of("vl-rewardbench", image=None, image_path="images/povid/a.jpg")
+
+    assert named.images == ("images/povid/a.jpg",)
+    assert refused("vl-rewardbench", image=None) is Reason.MISSING_IMAGE
+    assert refused("multimodal-rewardbench", Image="") is Reason.MISSING_IMAGE
+
+
 # The authors' file: ids and `query_source` of one row of each folder its images lie in.
 VL_ROWS = {
     ("LRVInstruction-000000007746", "LRVInstruction"): "vlfeedback",

@@ -46,7 +46,7 @@ def vl_rewardbench(row: Row) -> Iterator[PairRow]:
     """
     name = str(row["id"])
     first_word = re.split("[-_]", name.lower(), maxsplit=1)[0]
-    shown = images(row, "image", "images")
+    shown = _with_image(row, "image", "images", "image_path")  # a path in the authors' own file
     ranking = [number(rank, Reason.RANKS) for rank in row["human_ranking"]]
     texts = [answer(words) for words in row["response"]]
     if len(ranking) != 2 or len(texts) != 2:
@@ -93,7 +93,7 @@ def multimodal_rewardbench(row: Row) -> Iterator[PairRow]:
         text(row, "Output1"),
         text(row, "Output2"),
         better,
-        shown=images(row, "Image", "image"),
+        shown=_with_image(row, "Image", "image"),
         row_id=name,
         category=_mmrb_category(str(row["Category"]).lower(), name.lower()),
     )
@@ -147,6 +147,14 @@ def judgebench(row: Row) -> Iterator[PairRow]:
         row_id=str(row["pair_id"]),
         category=next((name for start, name in _JUDGEBENCH if source.startswith(start)), source),
     )
+
+
+def _with_image(row: Row, *names: str) -> tuple[str | bytes, ...]:
+    """The images of a row that cannot be judged without any."""
+    shown = images(row, *names)
+    if not shown:
+        raise UnusableRow(Reason.MISSING_IMAGE)
+    return shown
 
 
 def _right_and_wrong(
