@@ -253,52 +253,6 @@ def test_a_verdict_is_read_where_there_is_one_and_never_guessed(
     assert read_verdict(words) == verdict
 
 
-def test_benchmarks_keep_ids_subsets_and_the_published_order() -> None:
-    rows = {name: rows_of(name)[0] for name in BENCHMARKS}
-
-    assert {name: row.category for name, row in rows.items()} == {
-        "vl-rewardbench": "rlaif-v",
-        "mm-rlhf-rewardbench": "long",
-        "multimodal-rewardbench": "math",
-        "rewardbench": "llmbar-natural",
-        "rewardbench-2": "Focus",
-        "rm-bench": "safety-refuse",
-        "judgebench": "math",
-    }
-    assert rows["vl-rewardbench"].row_id == "RLAIF-V-12"
-    assert [r.rank for r in rows["multimodal-rewardbench"].responses] == [2, 1]
-    assert [r.text for r in rows["rm-bench"].responses][3:] == ["r0", "r1", "r2"]
-
-
-def test_a_row_about_a_picture_is_refused_without_one_and_has_it_under_either_name() -> None:
-    (named,) = rows_of("vl-rewardbench", image=None, image_path="images/povid/a.jpg")
-
-    assert named.images == ("images/povid/a.jpg",)
-    assert refused("vl-rewardbench", image=None) is Reason.MISSING_IMAGE
-    assert refused("multimodal-rewardbench", Image="") is Reason.MISSING_IMAGE
-
-
-# The authors' file: ids and `query_source` of one row of each folder its images lie in.
-VL_ROWS = {
-    ("LRVInstruction-000000007746", "LRVInstruction"): "vlfeedback",
-    ("RLAIF-V-14", "COCO"): "rlaif-v",
-    ("RLHF-V-1", "VQAv2"): "rlhf-v",
-    ("hallucination_pair-7997", "POVID_preference_data_for_VLLMs"): "povid",
-    ("wildvision-battle-1", None): "wildvision",
-    ("mathverse_3693", None): "mathverse",
-    ("mmmu_pro_test_Accounting_170", None): "mmmu",
-}
-
-
-def test_vl_rewardbench_s_subsets_are_told_by_ids_as_its_authors_tell_them() -> None:
-    found = {
-        (name, source): rows_of("vl-rewardbench", id=name, query_source=source)[0].category
-        for name, source in VL_ROWS
-    }
-
-    assert found == VL_ROWS
-
-
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(),
     lambda inner: (
