@@ -11,6 +11,7 @@ from sweep.spec.files import read_document
 from sweep.spec.load import is_sweep
 from sweep.spec.resolve import resolve_file
 from tests.engine.known_digests import KnownDigests
+from trainer.data.mixture import benchmark_suite
 
 SWEEPS = [name for name in recipe_names() if is_sweep(read_document(recipe_path(name)))]
 ROWS = {
@@ -48,6 +49,21 @@ def test_a_recipe_asks_for_the_rows_of_its_table(name: str, arms: int) -> None:
     plan = planned(name)
 
     assert len(plan.arms) == arms
+
+
+@pytest.mark.parametrize("name", [name for name in SWEEPS if name.startswith("paper-")])
+def test_published_benchmarks_are_measured_whole_and_the_way_they_are_published(name: str) -> None:
+    config = planned(name).trials[0].config
+    suites = {
+        benchmark: benchmark_suite(config.data, wanted)
+        for benchmark, wanted in config.evaluation.benchmarks.items()
+        if wanted.split == "test" and not config.evaluation.is_twin(benchmark)
+    }
+
+    assert suites
+    assert all(suite == benchmark for benchmark, suite in suites.items())
+    parts = [config.evaluation.benchmarks[benchmark].parts for benchmark in suites]
+    assert all(count == "all" for held in parts for count in held.values())
 
 
 def test_the_papers_way_has_the_rows_of_every_table_in_its_stages() -> None:

@@ -90,7 +90,7 @@ def evaluate(model: RewardModel, benchmark: Benchmark, gang: Gang) -> Evaluation
         # Idle ranks score a batch for nothing: under ZeRO-3 a forward pass needs all of them.
         mine = number * gang.size + gang.rank
         idle = mine >= len(benchmark.chunks)
-        batches = _batches(benchmark.examples, benchmark.chunks[0 if idle else mine])
+        batches = scoring_batches(benchmark.examples, benchmark.chunks[0 if idle else mine])
         for turn in range(gang.most(len(batches))):
             over = idle or turn >= len(batches)
             indices = batches[0 if over else turn]
@@ -120,10 +120,21 @@ def _chunks(items: Sequence[PreferenceItem], size: int) -> list[list[int]]:
     return [order[start : start + size].tolist() for start in range(0, len(items), size)]
 
 
-def _batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
-    """The items of a chunk in their order, as many at once as `BATCH_TOKENS` holds."""
-    sizes = [extent.tokens for extent in examples.extents(chunk)]
-    return groups_within(BATCH_TOKENS, zip(chunk, sizes, strict=True))
+def scoring_batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
+    """The items of a chunk in their order, as many at once as `BATCH_TOKENS` holds, padded."""
+    extents = examples.extents(chunk)
+    if not examples.padded:
+        sizes = [extent.tokens for extent in extents]
+        return groups_within(BATCH_TOKENS, zip(chunk, sizes, strict=True))
+    batches: list[list[int]] = []
+    rows = longest = 0
+    for index, extent in zip(chunk, extents, strict=True):
+        rows, longest = rows + extent.rows, max(longest, extent.longest)
+        if not batches or rows * longest > BATCH_TOKENS:
+            batches.append([])
+            rows, longest = extent.rows, extent.longest
+        batches[-1].append(index)
+    return batches
 
 
 def work(item: PreferenceItem) -> int:

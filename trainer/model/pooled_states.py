@@ -22,7 +22,7 @@ from torch import nn
 from infra.object_store import ObjectStore
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
-from trainer.evaluation.evaluate import work
+from trainer.evaluation.evaluate import scoring_batches, work
 from trainer.gangs.gang import Gang
 from trainer.identity import SCORING_VERSION, TRAINER_VERSION, digest
 from trainer.kept_places import POOLED_STATES
@@ -30,14 +30,14 @@ from trainer.model.kept_tensors import fetched, packed
 from trainer.model.pooling import pool
 from trainer.model.reward_model import RewardModel
 from trainer.phases import is_ever_free
-from trainer.prompting.examples import Examples, KnownStates
+from trainer.prompting.examples import Examples, KnownStates, ModelBatch
 from trainer.prompting.text_cutting import TextLimits
 
 LIMIT_BYTES = 4 * 1024**3
 """Of the pooled states of one list of items; beyond it they are computed as they are needed."""
 
 BATCH_ITEMS = 16
-"""Items whose states are computed together."""
+"""Items whose states are computed together, unless they take too many tokens."""
 
 
 def only_the_head_trains(model: RewardModel) -> bool:
@@ -130,9 +130,7 @@ class PooledStates:
     def _chunk(
         self, items: Sequence[PreferenceItem], chunk: list[int], config: TrainerConfig
     ) -> dict[str, torch.Tensor]:
-        """One batch: by branch its state, its place among all branches, and token counts."""
-        head = self._model.head
-        assert head is not None
+        """Of a chunk, by branch: its state, its place among all branches, and token counts."""
         examples = Examples(
             [items[index] for index in chunk],
             self._model.backbone,
@@ -143,16 +141,20 @@ class PooledStates:
             share_prompts=config.machine.share_prompts,
             limits=TextLimits.of(config.data),
         )
-        batch = examples.batch(range(len(chunk)))
-        _, states, rows = self._model.read(batch)
-        pooled = pool(states, rows, config.head.pooling, head)
+        batches = scoring_batches(examples, range(len(chunk)))
+        read = [self._read(examples.batch(batch)) for batch in batches]
         starts = [0, *accumulate(len(item.responses) for item in items)]
         places = [starts[i] + k for i in chunk for k in range(len(items[i].responses))]
+        return _joined(read) | {"places": torch.tensor(places)}
+
+    def _read(self, batch: ModelBatch) -> dict[str, torch.Tensor]:
+        head = self._model.head
+        assert head is not None
+        _, states, rows = self._model.read(batch)
         prompts = [e.prompt_tokens for e in batch.examples for _ in e.response_tokens]
         responses = [tokens for e in batch.examples for tokens in e.response_tokens]
         return {
-            "pooled": pooled.cpu(),
-            "places": torch.tensor(places),
+            "pooled": pool(states, rows, self._model.config.head.pooling, head).cpu(),
             "prompt_tokens": torch.tensor(prompts),
             "response_tokens": torch.tensor(responses),
         }

@@ -74,7 +74,8 @@ def test_an_image_in_the_row_is_the_same_as_in_a_file(tmp_path: Path) -> None:
 
 
 def test_a_benchmark_is_all_test_and_keeps_order_ids_and_doubles(tmp_path: Path) -> None:
-    row = {**BENCHMARKS["vl-rewardbench"], "image": None}
+    (tmp_path / "x.png").write_bytes(PIXEL)
+    row = {**BENCHMARKS["vl-rewardbench"], "image": "x.png"}
     rows = [{**row, "query": f"What {n}?", "id": f"povid-{n // 2}"} for n in range(6)]
     source = opened("vl-rewardbench", write_rows(tmp_path / "rows.jsonl", rows))
     items = source.items("test", 99, seed=0)

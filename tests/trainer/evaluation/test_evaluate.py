@@ -88,6 +88,28 @@ def test_scores_do_not_depend_on_how_many_tokens_are_scored_at_once(
     assert np.allclose(table["score"].to_numpy(), whole["score"].to_numpy(), atol=1e-5)
 
 
+def test_padding_counts_towards_the_tokens_a_critic_scores_at_once(
+    backbone_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows lie side by side, each as wide as the longest."""
+    config = small_config(backbone_folder, paradigm="critic", critic={"max_critique_tokens": 2})
+    model = RewardModel(read_backbone(backbone_folder), config).eval()
+    items = mixed_items()
+    benchmark = benchmark_of(model, items)
+    longest = max(extent.longest for extent in benchmark.examples.extents(range(len(items))))
+    monkeypatch.setattr("trainer.evaluation.evaluate.BATCH_TOKENS", 3 * longest)
+    seen: list[tuple[int, int]] = []
+    model.register_forward_pre_hook(
+        lambda _, given: seen.append((len(given[0].examples), given[0].rows.input_ids.numel()))
+    )
+
+    evaluate(model, benchmark, ALONE)
+
+    assert sum(count for count, _ in seen) == len(items)
+    assert max(count for count, _ in seen) >= 2
+    assert all(tokens <= 3 * longest for _, tokens in seen)
+
+
 def test_a_table_holds_every_response_in_the_order_of_the_items(backbone_folder: Path) -> None:
     model = RewardModel(read_backbone(backbone_folder), small_config(backbone_folder)).eval()
     items = mixed_items()

@@ -69,6 +69,30 @@ def test_scores_are_those_of_the_whole_model(kind: str, pooling: str, tmp_path: 
     assert told == [(e.item.item_id, e.prompt_tokens, e.response_tokens) for e in asked]
 
 
+def test_states_of_long_rows_are_computed_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that could train on them one by one could not hold sixteen at once."""
+    backbone = tiny_backbone("llama")
+    model = RewardModel(backbone, frozen_config()).eval()
+    items = items_for(backbone, 8)
+    whole = give(model, LocalStore(tmp_path / "whole"), items).model_batch(range(8))
+    widths: list[int] = []
+    backbone.module.base_model.register_forward_pre_hook(
+        lambda _, __, given: widths.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    most = 2 * max(extent.tokens for extent in examples_for(model, items).extents(range(8)))
+    monkeypatch.setattr("trainer.evaluation.evaluate.BATCH_TOKENS", most)
+
+    few = give(model, LocalStore(tmp_path / "few"), items).model_batch(range(8))
+
+    assert len(widths) > 1
+    assert max(widths) <= most
+    assert isinstance(whole, PooledBatch)
+    assert isinstance(few, PooledBatch)
+    torch.testing.assert_close(few.pooled, whole.pooled, atol=1e-5, rtol=0)
+
+
 def test_the_second_trial_reads_what_the_first_one_left(tmp_path: Path) -> None:
     backbone, store = tiny_backbone("qwen2_5_vl"), LocalStore(tmp_path)
     items = items_for(backbone)

@@ -6,6 +6,7 @@ computed from the score table (`trainer.evaluation.field_metrics`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from trainer.data.adapters.adapter import Adapter, Row
@@ -23,7 +24,11 @@ from trainer.data.adapters.cells import (
 from trainer.data.items import Response
 from trainer.data.pair_rows import PairRow, Reason, UnusableRow
 
-_VL_SUBSETS = ("povid", "rlhf-v", "rlaif-v", "wildvision", "vlfeedback", "mathverse", "mmmu")
+_VL_SUBSETS = {
+    "hallucination": "povid", "rlhf": "rlhf-v", "rlaif": "rlaif-v", "wildvision": "wildvision",
+    "mathverse": "mathverse", "mmmu": "mmmu",
+}  # fmt: skip
+"""By the first word of an id; what is left, as `LRVInstruction-000000007746`, is VLFeedback's."""
 _MM_RLHF_CATEGORIES = ("mcq", "long", "short", "safety", "video")
 _JUDGEBENCH = (
     ("mmlu-pro", "knowledge"),
@@ -34,10 +39,14 @@ _JUDGEBENCH = (
 
 
 def vl_rewardbench(row: Row) -> Iterator[PairRow]:
-    """VL-RewardBench: `human_ranking` [0, 1] prefers the first response (arXiv 2411.17451)."""
+    """VL-RewardBench: `human_ranking` [0, 1] prefers the first response (arXiv 2411.17451).
+
+    Subsets are told by ids as the authors' script tells them: `query_source` is where a question
+    comes from, so that of RLAIF-V is COCO or TextVQA.
+    """
     name = str(row["id"])
-    known = f"{name} {row.get('query_source') or ''}".lower()
-    shown = images(row, "image", "images")
+    first_word = re.split("[-_]", name.lower(), maxsplit=1)[0]
+    shown = _with_image(row, "image", "images", "image_path")  # a path in the authors' own file
     ranking = [number(rank, Reason.RANKS) for rank in row["human_ranking"]]
     texts = [answer(words) for words in row["response"]]
     if len(ranking) != 2 or len(texts) != 2:
@@ -49,7 +58,7 @@ def vl_rewardbench(row: Row) -> Iterator[PairRow]:
         ranking[1] - ranking[0],
         shown=shown,
         row_id=name,
-        category=next((subset for subset in _VL_SUBSETS if subset in known), "unknown"),
+        category=_VL_SUBSETS.get(first_word, "vlfeedback"),
     )
 
 
@@ -84,7 +93,7 @@ def multimodal_rewardbench(row: Row) -> Iterator[PairRow]:
         text(row, "Output1"),
         text(row, "Output2"),
         better,
-        shown=images(row, "Image", "image"),
+        shown=_with_image(row, "Image", "image"),
         row_id=name,
         category=_mmrb_category(str(row["Category"]).lower(), name.lower()),
     )
@@ -140,6 +149,14 @@ def judgebench(row: Row) -> Iterator[PairRow]:
     )
 
 
+def _with_image(row: Row, *names: str) -> tuple[str | bytes, ...]:
+    """The images of a row that cannot be judged without any."""
+    shown = images(row, *names)
+    if not shown:
+        raise UnusableRow(Reason.MISSING_IMAGE)
+    return shown
+
+
 def _right_and_wrong(
     row: Row, right: Sequence[object], wrong: Sequence[object], category: str
 ) -> PairRow:
@@ -163,6 +180,7 @@ ADAPTERS = (
         name="vl-rewardbench",
         doc="VL-RewardBench, 1,250 pairs, MIT",
         convert=vl_rewardbench,
+        version="2",
         benchmark=True,
     ),
     Adapter(
