@@ -225,6 +225,7 @@ def test_contradicting_judgements_are_counted_and_left_out_when_asked(tmp_path: 
         "another row that judges the same responses the other way round": 2
     }
     assert [item.prompt for item in every_item(dropped)] == ["Question 2?"]
+    assert (kept.best_first, dropped.report().best_first) == (3, 1)
 
 
 def _two_words(row: Row) -> list[PairRow]:
