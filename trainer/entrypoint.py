@@ -218,7 +218,8 @@ class Trial:
             model_digest = None
             if self._gang.leads:
                 model_digest = store_model(model, self._store, self._identity)
-        metrics = {f"data/cut_{what}": float(count) for what, count in examples.cut.items()}
+        cut = examples.shortened.counts(self._gang)
+        metrics = {f"data/cut_{what}": float(count) for what, count in cut.items()}
         tables = {name: self._scored(model, each, keep=True) for name, each in benchmarks.items()}
         metrics |= self._results(tables) | reported(shared)
         checkpoints.delete_all()

@@ -133,7 +133,7 @@ def test_one_and_two_ranks_score_the_same_model_identically(
     # Updates below float32's resolution: both trials end with the very weights they began with.
     still: dict[str, Any] = {
         "strategy": {"batch_pairs": 8, "learning_rate": 1e-30},
-        "data": {"pairs": 8},
+        "data": {"pairs": 8, "max_response_tokens": 3},
         "evaluation": {"benchmarks": {"validation": {"parts": {"scenes": 70, "text": 70}}}},
         "paradigm": "critic",
         "critic": {"max_critique_tokens": 5},
@@ -143,9 +143,11 @@ def test_one_and_two_ranks_score_the_same_model_identically(
     two, _ = train(small_config(backbone_folder, machine={"workers": 2}, **still), store, "two")
 
     assert scores_of(store, "one").equals(scores_of(store, "two"))
-    measured = {name: value for name, value in one.metrics.items() if name.startswith("eval/")}
+    kinds = ("eval/", "data/")
+    measured = {name: value for name, value in one.metrics.items() if name.startswith(kinds)}
     assert measured == {name: two.metrics[name] for name in measured}
     assert measured["eval/validation/pairs_source_text"] == 70
+    assert measured["data/cut_responses"] == 16
 
 
 def test_what_is_reported_stands_beside_what_the_text_alone_reaches(

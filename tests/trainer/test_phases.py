@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from infra.errors import DataError
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
+from trainer.data.mixture import training_items
 from trainer.phases import is_ever_free, phase_of_step, training_phases
-from trainer.training.data_order import DataOrder, PhasedOrder
+from trainer.training.data_order import DataOrder, PhasedOrder, training_order
 
 HEAD_FIRST: list[dict[str, Any]] = [
     {"share": 0.25, "learning_rate": 1e-2, "freeze": {"language_model": True}},
@@ -138,3 +140,13 @@ def test_a_phase_draws_from_the_mix_and_not_from_what_is_left_out_of_it() -> Non
     phases[0]["sources"] = ["text"]
     with pytest.raises(ValidationError, match="phase 1 uses text, but the data mix has"):
         TrainerConfig.model_validate({"data": mixed, "strategy": {"phases": phases}})
+
+
+def test_a_phase_whose_sources_hold_nothing_is_named() -> None:
+    phases = [{"share": 0.5, "sources": ["text"]}, {"share": 0.5}]
+    data = {"weights": {"scenes": 1, "text": 1e-6}, "pairs": 32}
+    strategy = {"phases": phases, "batch_pairs": 8}
+    config = TrainerConfig.model_validate({"data": data, "strategy": strategy})
+
+    with pytest.raises(DataError, match="phase 1 uses text alone, of which an epoch of 32 pairs"):
+        training_order(config, training_items(config.data))

@@ -55,7 +55,10 @@ class FileImage:
         """
         data = _read(self.path)
         if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise DataError(f"image {self.path} has changed since its source was opened")
+            raise DataError(
+                f"image {self.path} has changed since its source was read; put it back, or `touch` "
+                "the file of rows that names it, so that the source is read anew"
+            )
         return decode_image(data, str(self.path))
 
 

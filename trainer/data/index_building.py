@@ -22,7 +22,7 @@ from trainer.data.splits import connected_groups
 if TYPE_CHECKING:
     from trainer.data.pair_files import RowSettings
 
-INDEX_VERSION = "1"
+INDEX_VERSION = "2"
 """Raised whenever the same rows would give another index."""
 
 _DECODING_THREADS = 4  # Pillow decodes outside the interpreter lock
@@ -51,7 +51,7 @@ class IndexBuilder:
         self._images = images
         self._writer = IndexWriter(folder)
         self._rows = 0
-        self._best_first = 0
+        self._best_first = bytearray()
         self._left_out = LeftOut()
         self._numbers = array("q")
         self._ties: list[tuple[str, ...]] = []
@@ -88,7 +88,9 @@ class IndexBuilder:
             first_rows=self._left_out.first_rows,
             groups=len(set(kept)),
             splits=split_sizes(kept),
-            best_first=self._best_first,
+            best_first=sum(
+                first for first, group in zip(self._best_first, groups, strict=True) if group
+            ),
             contradicted=len(self._contradicting),
         )
         lacking = (Reason.MISSING_IMAGE, Reason.CORRUPT_IMAGE)
@@ -140,7 +142,7 @@ class IndexBuilder:
     ) -> None:
         self._numbers.append(number)
         self._ties.append(_ties(row, images))
-        self._best_first += row.responses[0].rank == 1
+        self._best_first.append(row.responses[0].rank == 1)
         # Files mostly give the chosen response first; the place must not tell. A benchmark keeps
         # its published order, by which its styles and its own biases are known.
         responses: Sequence[Any] = row.responses

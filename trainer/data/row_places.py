@@ -6,8 +6,9 @@ places are alike. A place that has changed says so by another `state`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from trainer.data.randomness import key_digest
 from trainer.data.row_files import FileFormat, format_of, read_rows
 
 HUB = "hf://"
+_HUB_NAME = re.compile(r"[^/\s]+/[^/\s]+|/.+")
 S3 = "s3://"
 
 
@@ -104,6 +106,8 @@ class _FilePlace:
 
 class _HubPlace:
     def __init__(self, name: str, hub: HubSettings) -> None:
+        if not _HUB_NAME.fullmatch(name):
+            raise DataError(f"expected a data set of the hub as {HUB}OWNER/NAME, got {HUB}{name}")
         self._name = name
         self._hub = hub
         self._loaded: Any = None
@@ -116,12 +120,30 @@ class _HubPlace:
         return key_digest("hub", self._name, str(self._data()._fingerprint))
 
     def rows(self) -> Iterator[object]:
-        yield from self._data()
+        import datasets
+
+        data = self._data()
+        # Bytes as they are, in lists as well: decoding is ours, under guard. Lazily, since a cast
+        # of the whole would write it to the disk once more.
+        stored = {name: _undecoded(feature) for name, feature in data.features.items()}
+        yield from data.to_iterable_dataset().cast(datasets.Features(stored))
 
     def _data(self) -> Any:  # noqa: ANN401 -- a datasets.Dataset, imported only here
         if self._loaded is None:
             self._loaded = _load_hub(self._name, self._hub)
         return self._loaded
+
+
+def _undecoded(feature: Any) -> Any:  # noqa: ANN401 -- a datasets feature, or a dict of some
+    import datasets
+
+    if isinstance(feature, datasets.Image):
+        return datasets.Image(decode=False)
+    if isinstance(feature, datasets.List | datasets.LargeList):
+        return replace(feature, feature=_undecoded(feature.feature))
+    if isinstance(feature, dict):
+        return {name: _undecoded(each) for name, each in feature.items()}
+    return feature
 
 
 def _load_hub(name: str, hub: HubSettings) -> Any:  # noqa: ANN401 -- as above
@@ -133,14 +155,13 @@ def _load_hub(name: str, hub: HubSettings) -> Any:  # noqa: ANN401 -- as above
             "copy"
         ) from None
     try:
-        data = datasets.load_dataset(name, hub.subset, split=hub.split, revision=hub.revision)
+        return datasets.load_dataset(name, hub.subset, split=hub.split, revision=hub.revision)
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise DataError(
+            f"{HUB}{name} cannot be loaded: {error} For a private one set HF_TOKEN where it is read"
+        ) from error
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"{HUB}{name}, split {hub.split!r}, cannot be loaded: {error}") from error
-    for column, feature in data.features.items():
-        if isinstance(feature, datasets.Image):
-            # Bytes as they are: decoding is ours, under guard.
-            data = data.cast_column(column, datasets.Image(decode=False))
-    return data
 
 
 def _fetched(uri: str) -> Path:

@@ -20,7 +20,7 @@ from trainer.data.sources import open_source
 
 EVERY_ITEM = 10**9
 
-SCREENING_VERSION = "2"
+SCREENING_VERSION = "3"
 """Raised whenever other ones of the same items would be left out."""
 
 

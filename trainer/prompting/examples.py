@@ -21,7 +21,7 @@ from trainer.model.backbone import Backbone
 from trainer.model.image_bank import BatchImages, ImageBank
 from trainer.prompting.positions import PromptPositions
 from trainer.prompting.prompts import TreePrompt, build_prompts
-from trainer.prompting.text_cutting import TextCutter, TextLimits
+from trainer.prompting.text_cutting import Shortened, TextCutter, TextLimits
 from trainer.trees.tree_batch import Tree, TreeBatch, lay_trees, pad_trees
 
 CHECKED_AT_ONCE = 64
@@ -126,6 +126,7 @@ class Examples:
         self._judge = judge
         self._known_tokens = 0
         self._cut = TextCutter(backbone, limits) if limits is not None else None
+        self.shortened = Shortened(len(items) if limits is not None else 0)
         # What is written grows over a cache, and a cache takes rows side by side.
         self._share = share_prompts != "never"
         judges = paradigm == "generative" and judge is not None and judge.writes
@@ -205,11 +206,6 @@ class Examples:
             extents.append(Extent(rows=len(trees), longest=max(lengths), tokens=sum(lengths)))
         return extents
 
-    @property
-    def cut(self) -> dict[str, int]:
-        """How many prompts and responses were shortened so far."""
-        return {} if self._cut is None else dict(self._cut.counts)
-
     def model_batch(self, indices: Sequence[int]) -> Batch:
         """These items as the model takes them."""
         return self.batch(indices) if self._states is None else self._pooled(indices)
@@ -257,6 +253,7 @@ class Examples:
         items = [self.items[index] for index in indices]
         images = [self.images.shapes(item) for item in items]
         shown = items if self._cut is None else self._cut(items)
+        self.shortened.note(indices, items, shown)
         prompts = build_prompts(
             shown,
             images,

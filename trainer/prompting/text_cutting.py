@@ -2,19 +2,23 @@
 
 Only words are cut, never what stands for an image. A prompt keeps its end, where the question is; a
 response keeps its beginning, unless two responses would become the same: then all of that item keep
-the stretch around their first difference. What is cut is counted.
+the stretch around their first difference.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
+
 from trainer.config import DataConfig
 from trainer.data.items import PreferenceItem
+from trainer.gangs.gang import Gang
 from trainer.model.backbone import Backbone
+
+_PROMPT_CUT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,6 @@ class TextCutter:
     def __init__(self, backbone: Backbone, limits: TextLimits) -> None:
         self._tokenizer = backbone.tokenizer
         self._limits = limits
-        self.counts: Counter[str] = Counter(prompts=0, responses=0)
 
     def __call__(self, items: Sequence[PreferenceItem]) -> list[PreferenceItem]:
         """The items with texts within the limits; what is within them stays the same object."""
@@ -50,7 +53,6 @@ class TextCutter:
             ends = self._token_ends(prompt)
             if len(ends) > self._limits.prompt:
                 prompt = prompt[ends[-self._limits.prompt - 1] :]
-                self.counts["prompts"] += 1
         if self._limits.response is not None:
             texts = self._cut_responses(texts, self._limits.response)
         if prompt == item.prompt and all(
@@ -65,10 +67,8 @@ class TextCutter:
 
     def _cut_responses(self, texts: Sequence[str], most: int) -> list[str]:
         ends = [self._token_ends(text) for text in texts]
-        long = sum(len(each) > most for each in ends)
-        if not long:
+        if all(len(each) <= most for each in ends):
             return list(texts)
-        self.counts["responses"] += long
         cut = [_first(text, each, most) for text, each in zip(texts, ends, strict=True)]
         if len(set(cut)) == len(set(texts)):
             return cut
@@ -95,6 +95,35 @@ class TextCutter:
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
         )
         return [end for _, end in encoded["offset_mapping"]]
+
+
+class Shortened:
+    """Which items were shortened: a byte each, so that whichever ranks meet one, it counts once."""
+
+    def __init__(self, items: int) -> None:
+        self._marks = np.zeros(items, dtype=np.uint8)
+
+    def note(
+        self, places: Sequence[int], items: Sequence[PreferenceItem], cut: Sequence[PreferenceItem]
+    ) -> None:
+        """Remember what was cut of the items at these places."""
+        for place, whole, short in zip(places, items, cut, strict=True):
+            if short is not whole:
+                pairs = zip(whole.responses, short.responses, strict=True)
+                responses = sum(one.text != other.text for one, other in pairs)
+                prompt = whole.prompt != short.prompt
+                self._marks[place] = min(responses, _PROMPT_CUT - 1) + _PROMPT_CUT * prompt
+
+    def counts(self, gang: Gang) -> dict[str, int]:
+        """Prompts and responses, over all ranks, which all take part; nothing without a limit."""
+        if not len(self._marks):
+            return {}
+        parts = gang.gather(self._marks.tobytes())
+        marks = np.maximum.reduce([np.frombuffer(part, dtype=np.uint8) for part in parts])
+        return {
+            "prompts": int((marks >= _PROMPT_CUT).sum()),
+            "responses": int((marks % _PROMPT_CUT).sum()),
+        }
 
 
 def _shared(one: str, other: str) -> int:

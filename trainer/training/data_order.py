@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from infra.errors import DataError
 from trainer.config import TrainerConfig
 from trainer.data.items import PreferenceItem
 from trainer.phases import Phase, phase_of_step, training_phases
@@ -71,6 +72,12 @@ class PhasedOrder:
         for phase in phases:
             if phase.sources is not None:
                 kept = _places_of(items, phase.sources)
+                if not len(kept):
+                    raise DataError(
+                        f"strategy.phases: phase {phase.number + 1} uses "
+                        f"{', '.join(phase.sources)} alone, of which an epoch of {len(items)} "
+                        "pairs holds none; raise data.pairs or their data.weights"
+                    )
                 order = DataOrder(len(kept), batch=batch, seed=seed, phase=phase.number)
                 self._some[phase.number] = kept, order
 
@@ -100,7 +107,11 @@ def _places_of(items: Sequence[PreferenceItem], sources: Sequence[str]) -> np.nd
 
 
 def training_order(config: TrainerConfig, items: Sequence[PreferenceItem]) -> PhasedOrder:
-    """The order of a config's whole training."""
+    """The order of a config's whole training.
+
+    Raises:
+        DataError: If a phase's sources have no item among these.
+    """
     return PhasedOrder(
         items, training_phases(config), batch=config.strategy.batch_pairs, seed=config.seed
     )

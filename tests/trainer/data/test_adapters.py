@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainer.data.published_rows import (
-    BENCHMARKS,
-    CRITIC_TASK,
-    PIXEL,
-    R1_TASK,
-    TRAINING,
-)
-from trainer.data.adapters.adapter import adapters, converted
+from tests.trainer.data.published_rows import BENCHMARKS, PIXEL, TRAINING
+from trainer.data.adapters.adapter import adapters, check, converted
 from trainer.data.adapters.judgements import read_verdict
 from trainer.data.pair_rows import PairRow, Reason, UnusableRow
 
@@ -50,47 +45,25 @@ def test_a_set_is_said_to_be_of_texts_alone_where_its_rows_show_no_image(name: s
     assert adapters()[name].text_only is not any(row.images for row in rows_of(name))
 
 
-LONG = 100_000
-
-
 @pytest.mark.parametrize(
-    "filling",
-    [" ", "\n", "#", "# ", "] ", "[[ ", "] The first response: [", "###### [Response 1]:\n"],
+    ("number", "reason"),
+    [
+        ({"margin": -0.5}, Reason.MARGIN),
+        ({"margin": math.nan}, Reason.MARGIN),
+        ({"soft_label": 1.5}, Reason.SOFT_LABEL),
+        ({"label_weight": 0.0}, Reason.WEIGHT),
+        ({"label_weight": math.inf}, Reason.WEIGHT),
+    ],
 )
-def test_a_judges_task_of_any_length_is_read(filling: str) -> None:
-    # Of one expression over the whole text, 2,000 blank lines took minutes.
-    long = (filling * LONG)[:LONG]
-    answers = [{"from": "gpt", "value": "The better response: [1]"}]
+def test_numbers_that_no_loss_can_take_are_a_counted_reason(
+    number: dict[str, Any], reason: Reason
+) -> None:
+    (whole,) = rows_of("mmpr")
 
-    def critic(task: str) -> list[dict[str, str]]:
-        return [{"from": "human", "value": task}, *answers]
-
-    def r1(task: str) -> list[dict[str, str]]:
-        return [{"role": "user", "content": task}]
-
-    (read,) = rows_of("llava-critic", conversations=critic(CRITIC_TASK.replace("A cross", long)))
-    assert read.responses[1].text == "This is a handwritten number seven."
-    (read,) = rows_of("r1-reward-rl", message=r1(R1_TASK.replace("A cake.", f"A {long}c.")))
-    assert read.responses[1].text == "A cake shop.\nBy Vuillard."
-    assert refused("llava-critic", conversations=critic(f"Question: [{long}")) is Reason.ONE_JUDGED
-    unheaded = r1(R1_TASK.replace("[Response 2]", long))
-    assert refused("r1-reward-rl", message=unheaded) is Reason.SHAPE
-    assert read_verdict(f"better response{long}") is None
-
-
-def test_marks_within_a_response_belong_to_it() -> None:
-    forged = CRITIC_TASK.replace("A cross", "A] The first response: [cross")
-    row = rows_of(
-        "llava-critic",
-        conversations=[
-            {"from": "human", "value": forged},
-            {"from": "gpt", "value": "The better response: [1]"},
-        ],
-    )[0]
-    assert row.responses[0].text == "cross, drawn [by hand]."
-    task = R1_TASK.partition("###### **Output")[0].rstrip() + " in C#"
-    (row,) = rows_of("r1-reward-rl", message=[{"role": "user", "content": task}])
-    assert row.responses[1].text.endswith("By Vuillard. in C#")
+    with pytest.raises(UnusableRow) as caught:
+        check(replace(whole, **number), benchmark=False)
+    assert caught.value.reason is reason
+    assert refused("ms-swift", margin=-0.5) is Reason.MARGIN
 
 
 BETTER = {

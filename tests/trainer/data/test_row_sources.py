@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -197,6 +198,23 @@ def test_an_index_is_built_anew_only_where_images_were_missing(
     assert (kept(), built()) == ([601, 601], 3)
 
 
+def test_an_image_replaced_in_place_is_refused_until_its_rows_are_touched(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(item_index, "IN_MEMORY_BYTES", 1000)
+    rows = [text_row(n, image="x.png") for n in range(600)]
+    write_image(tmp_path / "x.png", 1)
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    assert opened("file", path).report().kept == 600
+    write_image(tmp_path / "x.png", 2)
+
+    with pytest.raises(DataError, match=r"x\.png has changed .* `touch` the file of rows"):
+        every_item(opened("file", path))[0].images[0].load()
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    assert every_item(opened("file", path))[0].images[0].load().mode == "RGB"
+    assert len(list((home / "data" / "indexes").iterdir())) == 2
+
+
 def test_contradicting_judgements_are_counted_and_left_out_when_asked(tmp_path: Path) -> None:
     swapped = text_row(1, chosen="Bad answer 1.", rejected="Good answer 1.")
     path = write_rows(tmp_path / "rows.jsonl", [text_row(1), text_row(2), swapped])
@@ -208,6 +226,7 @@ def test_contradicting_judgements_are_counted_and_left_out_when_asked(tmp_path: 
         "another row that judges the same responses the other way round": 2
     }
     assert [item.prompt for item in every_item(dropped)] == ["Question 2?"]
+    assert (kept.best_first, dropped.report().best_first) == (3, 1)
 
 
 def _two_words(row: Row) -> list[PairRow]:

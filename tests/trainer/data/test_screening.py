@@ -64,6 +64,17 @@ def test_a_benchmark_s_prompt_is_found_inside_a_longer_one() -> None:
     assert not index.finds("What is it now?")
 
 
+def test_texts_without_spaces_between_words_are_compared_by_their_characters() -> None:
+    asked = "请描述这张图片中的人物在做什么并说明他们的穿着颜色以及背景里的建筑物是什么样子的"
+    near = NearTexts()
+    index = SequenceIndex([asked], threshold=0.8)
+
+    assert not near.seen(f"{asked} 写真の犬は何をしていますか")
+    assert near.seen(f"{asked}。写真の犬は何をしていますか?")
+    assert index.finds(f"你好, {asked}呢?")
+    assert not index.finds(asked[:20])
+
+
 def picture(seed: int, size: int = 96) -> Image.Image:
     draws = random.Random(seed)
     image = Image.new("RGB", (size, size), (40, 60, 90))

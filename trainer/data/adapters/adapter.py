@@ -7,6 +7,7 @@ entry-point group `rmsweep.adapters`: the entry point names an `Adapter`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -105,6 +106,7 @@ def check(row: object, *, benchmark: bool) -> None:
     """
     if not isinstance(row, PairRow) or not all(isinstance(r, Response) for r in row.responses):
         raise UnusableRow(Reason.SHAPE)
+    _check_numbers(row)
     texts = [response.text for response in row.responses]
     if not all(isinstance(text, str) for text in (row.prompt, *texts)):
         raise UnusableRow(Reason.NOT_TEXT)
@@ -116,3 +118,17 @@ def check(row: object, *, benchmark: bool) -> None:
         raise UnusableRow(Reason.EMPTY)
     if not benchmark and len({text.strip() for text in texts}) < len(texts):
         raise UnusableRow(Reason.SAME)
+
+
+def _check_numbers(row: PairRow) -> None:
+    """What a loss is computed with; a number of another kind would end a training, or bend it."""
+    known = (
+        (row.margin, 0.0, math.inf, Reason.MARGIN),
+        (row.soft_label, 0.0, 1.0, Reason.SOFT_LABEL),
+        (row.label_weight, math.ulp(0.0), math.inf, Reason.WEIGHT),
+    )
+    for value, least, most, reason in known:
+        if value is not None and not (least <= value <= most and math.isfinite(value)):
+            raise UnusableRow(reason)
+    if row.soft_label is not None and len(row.responses) != 2:
+        raise UnusableRow(Reason.SOFT_LABEL)
