@@ -6,7 +6,7 @@ so that a report of equal arms claims anything in one of twenty cases at most.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analysis.outcomes import ArmPairs, Outcomes, comparable, contrasts
@@ -17,6 +17,8 @@ from analysis.statistics.planning import Advice, advise, minimum_detectable_effe
 from analysis.statistics.verdicts import Verdict, deciding_p, sentence, verdict_of
 from analysis.tables import SweepTables
 from sweep.records.rows import ArmRow
+
+_Apart = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +170,17 @@ def varied_axes(tables: SweepTables) -> list[str]:
 def axes_effects(tables: SweepTables, known: Contrasts) -> tuple[AxisEffects, ...]:
     """Every level of every axis against the baseline's, other axes being equal."""
     baseline = next((row for row in tables.arm_rows if row.name == tables.baseline), None)
-    asked = {axis: _asked(tables, known.outcomes, axis, baseline) for axis in varied_axes(tables)}
+    apart = _apart(tables.arm_rows, baseline)
+    asked = {
+        axis: _asked(
+            tables,
+            known.outcomes,
+            axis,
+            reference=baseline.point.get(axis, "") if baseline is not None else "",
+            apart=apart,
+        )
+        for axis in varied_axes(tables)
+    }
     family = iter(effects(known, [effect for found in asked.values() for effect in found]))
     return tuple(
         AxisEffects(
@@ -187,11 +199,10 @@ def _question(tables: SweepTables, axis: str) -> str:
 
 
 def _asked(
-    tables: SweepTables, outcomes: Outcomes, axis: str, baseline: ArmRow | None
+    tables: SweepTables, outcomes: Outcomes, axis: str, *, reference: str, apart: Sequence[_Apart]
 ) -> list[Effect]:
     """The levels of an axis, each with the arms that tell it from the baseline's."""
-    reference = baseline.point.get(axis, "") if baseline is not None else ""
-    matched = _matched_arms(tables.arm_rows, axis, reference, baseline)
+    matched = _matched_arms(tables.arm_rows, axis, reference, apart)
     return [
         Effect(
             name=f"{axis}={level}",
@@ -214,26 +225,25 @@ def _why_not(tables: SweepTables, outcomes: Outcomes, pairs: Sequence[tuple[str,
 
 
 def _matched_arms(
-    rows: Sequence[ArmRow], axis: str, reference: str, baseline: ArmRow | None
+    rows: Sequence[ArmRow], axis: str, reference: str, apart: Sequence[_Apart]
 ) -> dict[str, list[tuple[str, str]]]:
     """By level: arms at it with those at the reference that are equal in everything else.
 
     An axis that does not matter for an arm is not in its point and stands at the baseline's level;
     where nothing fits so, it does not tell the arm from others.
     """
-    home = baseline.point if baseline is not None else {}
-    names = sorted({name for row in rows for name in row.point} - {axis})
-    at_reference: dict[tuple[str | None, ...], list[ArmRow]] = {}
-    for row in rows:
+    rests = [frozenset(at for at in own if at[0] != axis) for own in apart]
+    at_reference: dict[_Apart, list[ArmRow]] = {}
+    for row, rest in zip(rows, rests, strict=True):
         if row.point.get(axis, reference) == reference:
-            at_reference.setdefault(_rest(row, names, home), []).append(row)
+            at_reference.setdefault(rest, []).append(row)
     everywhere = [row for held in at_reference.values() for row in held]
     found: dict[str, list[tuple[str, str]]] = {}
-    for row in rows:
+    for row, rest in zip(rows, rests, strict=True):
         level = row.point.get(axis)
         if level is None or level == reference:
             continue
-        partners = at_reference.get(_rest(row, names, home)) or [
+        partners = at_reference.get(rest) or [
             other
             for other in everywhere
             if all(
@@ -247,5 +257,11 @@ def _matched_arms(
     return found
 
 
-def _rest(row: ArmRow, names: Sequence[str], home: Mapping[str, str]) -> tuple[str | None, ...]:
-    return tuple(row.point.get(name, home.get(name)) for name in names)
+def _apart(rows: Sequence[ArmRow], baseline: ArmRow | None) -> list[_Apart]:
+    """Where every arm stands apart from the baseline, as (axis, level).
+
+    Not where it stands on all axes: to compare 3,000 arms on 100 axes by that took a tenth of a
+    report.
+    """
+    home = baseline.point if baseline is not None else {}
+    return [frozenset(at for at in row.point.items() if at[1] != home.get(at[0])) for row in rows]
