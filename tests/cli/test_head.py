@@ -98,7 +98,9 @@ sys.exit(SubmissionFollower(far, handed).follow())
             text=True,
         )
         assert following.stdout is not None
-        heard = following.stdout.readline()
+        heard = ""
+        while heard != "one\n" and following.poll() is None:  # after what Ray says of the job
+            heard = following.stdout.readline()
         relay.cut()
         time.sleep(6)
         relay.mend()
