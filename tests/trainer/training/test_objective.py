@@ -139,3 +139,32 @@ def test_an_item_of_weight_two_counts_as_two_items() -> None:
     twice, _ = loss_of(config_of(), [item, item, other], torch.cat([scores[:2], scores]))
 
     assert heavy == pytest.approx(twice)
+
+
+def test_a_critic_s_loss_is_that_of_its_scores_and_of_its_critiques_by_their_weights() -> None:
+    critic = {"score_weight": 2.0, "critique_weight": 0.5}
+    config = TrainerConfig.model_validate({"paradigm": "critic", "critic": critic})
+    told, silent = item_of(1, 2, weight=3.0), item_of(2, 1)
+    first, second = told.responses
+    told = replace(told, responses=(replace(first, critique="good"), second))
+    outputs = {
+        "scores": torch.tensor([0.6, -0.2, 0.1, 0.4]),
+        "critique_losses": torch.tensor([1.5, 9.0, 9.0, 9.0]),  # one response alone has a critique
+    }
+
+    weights = StepWeights.of([told, silent], config.strategy)
+    loss, _ = Objective(config)(outputs, examples_of(told, silent), weights)
+
+    ranked = (3 * nll(0.6, -0.2) + nll(0.4, 0.1)) / 4
+    assert loss.item() == pytest.approx(2 * ranked + 0.5 * 1.5)
+
+
+def test_lengths_are_divided_out_before_the_zero_coefficient_sees_a_score() -> None:
+    config = config_of(length_normalization=True, zero_coefficient=0.01)
+    example = Example(item_of(1, 2), 0, (0, 9))
+    weights = StepWeights.of([example.item], config.strategy)
+
+    loss, _ = Objective(config)({"scores": torch.tensor([2.0, -1.0])}, [example], weights)
+
+    better, worse = 2 / math.log(2), -1 / math.log(10)
+    assert loss.item() == pytest.approx(nll(better, worse) + 0.01 * (better + worse) ** 2)
