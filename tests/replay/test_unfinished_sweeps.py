@@ -134,7 +134,8 @@ def test_a_search_with_rungs_ends_when_its_budget_lets_no_further_arm_join(seeds
     sweep.driver.begin()
     end = sweep.ended()
 
-    assert end.state is SweepState.SUCCEEDED
+    assert end.state is SweepState.STOPPED
+    assert end.reason.startswith("6 trials were started, budget.trials is 6; not begun: point ")
     assert len(sweep.driver.view().trials) == 6
     assert TrialState.PAUSED not in set(sweep.states().values())
     assert sweep.replays()

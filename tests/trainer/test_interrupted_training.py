@@ -243,8 +243,7 @@ def test_ctrl_c_while_the_libraries_are_imported_prints_no_traceback(
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells everybody in it
         said = process.communicate(timeout=LONGEST_SECONDS)[1]
 
-    assert process.returncode == 130
-    assert said == "stopped\n"
+    assert (process.returncode, said) == (130, "stopped\n")
 
 
 def has_torch(process: psutil.Process) -> bool:

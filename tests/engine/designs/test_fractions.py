@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.axes import Axis
@@ -23,6 +23,7 @@ def axis_of(name: str, levels: int) -> Axis:
 
 
 @settings(max_examples=30, deadline=None)
+@example(sizes=[3, 2, 2, 3, 2, 2], resolution=3)
 @given(
     sizes=st.lists(st.sampled_from([2, 2, 2, 3, 4, 5]), min_size=1, max_size=6),
     resolution=st.integers(3, 5),
@@ -36,7 +37,7 @@ def test_a_fraction_is_balanced_as_far_as_it_says_and_no_larger_than_the_grid(
 
     assert fraction is not None
     points = list(fraction.points())
-    assert len(points) <= np.prod(sizes)
+    assert len({tuple(point.items()) for point in points}) == len(points) <= np.prod(sizes)
     strength = min(resolution - 1, len(sizes))
     for chosen in itertools.combinations(axes, strength):
         cells = Counter(tuple(point[axis.name] for axis in chosen) for point in points)
@@ -55,6 +56,7 @@ def test_a_fraction_is_balanced_as_far_as_it_says_and_no_larger_than_the_grid(
         ([2] * 11 + [3], 3, 36),
         ([5] * 6, 3, 25),
         ([2, 2, 2, 2, 3], 4, 24),
+        ([3, 2, 2, 3, 2, 2], 3, 36),
     ],
 )
 def test_known_fractions_have_their_known_size(
