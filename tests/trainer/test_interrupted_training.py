@@ -100,13 +100,18 @@ def ctrl_c_after_a_checkpoint(out: Path) -> Iterator[None]:
 @contextmanager
 def begun(file: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
     """The command in a process group of its own, as a terminal starts it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", str(file), "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # Who runs the tests in the background has Ctrl-C ignored, and what they start inherits it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainer", str(file), "--out", str(out)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:
