@@ -230,7 +230,9 @@ def _picked(
     """
     for first in range(len(array_sizes)):
         chosen = _chosen(array, array_sizes, sizes, strength, first)
-        if chosen is not None and _all_differ(array[:, chosen]):
+        if chosen is None:
+            return None
+        if _all_differ(array[:, chosen]):
             return array[:, chosen]
     return None
 
