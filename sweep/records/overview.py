@@ -32,13 +32,13 @@ def list_sweeps(
     )
     query = sa.select(sweeps).order_by(sweeps.c.created.desc(), sweeps.c.sweep_id.desc())
     if only is not None:
-        counted = counted.where(memberships.c.sweep_id == only)
         query = query.where(sweeps.c.sweep_id == only)
     if unfinished:
         ended = [state.value for state in ENDED_SWEEP_STATES]
         query = query.where(sweeps.c.state.not_in(ended) | sweeps.c.driver.in_(live))
-        found = [row.sweep_id for row in connection.execute(query)]
-        counted = counted.where(memberships.c.sweep_id.in_(found))
+    found = connection.execute(query).all()
+    if only is not None or unfinished:
+        counted = counted.where(memberships.c.sweep_id.in_([row.sweep_id for row in found]))
     counts = {row.sweep_id: row for row in connection.execute(counted)}
     return [
         SweepRow(
@@ -57,7 +57,7 @@ def list_sweeps(
             trials=counts[row.sweep_id].trials if row.sweep_id in counts else 0,
             succeeded=counts[row.sweep_id].succeeded if row.sweep_id in counts else 0,
         )
-        for row in connection.execute(query)
+        for row in found
     ]
 
 
