@@ -21,14 +21,14 @@ from trainer.data.items import PreferenceItem
 from trainer.evaluation.critiques import write_critiques
 from trainer.evaluation.judgements import write_judgements
 from trainer.gangs.gang import Gang
-from trainer.grouping import groups_within
 from trainer.model.backbone import Backbone
 from trainer.model.reward_model import RewardModel
-from trainer.prompting.examples import Batch, Example, Examples, ModelBatch
+from trainer.prompting.examples import Batch, Example, Examples, Extent, ModelBatch
 from trainer.prompting.prompts import presentations
 from trainer.prompting.text_cutting import TextLimits
 from trainer.scores import score_table
 from trainer.training.objective import normalized_scores
+from trainer.training.token_batches import tokens_taken
 
 BATCH_ITEMS = 64
 """Items scored at once, at most."""
@@ -122,17 +122,13 @@ def _chunks(items: Sequence[PreferenceItem], size: int) -> list[list[int]]:
 
 def scoring_batches(examples: Examples, chunk: Sequence[int]) -> list[list[int]]:
     """The items of a chunk in their order, as many at once as `BATCH_TOKENS` holds, padded."""
-    extents = examples.extents(chunk)
-    if not examples.padded:
-        sizes = [extent.tokens for extent in extents]
-        return groups_within(BATCH_TOKENS, zip(chunk, sizes, strict=True))
     batches: list[list[int]] = []
-    rows = longest = 0
-    for index, extent in zip(chunk, extents, strict=True):
-        rows, longest = rows + extent.rows, max(longest, extent.longest)
-        if not batches or rows * longest > BATCH_TOKENS:
+    held: list[Extent] = []
+    for index, extent in zip(chunk, examples.extents(chunk), strict=True):
+        held.append(extent)
+        if not batches or tokens_taken(held, padded=examples.padded) > BATCH_TOKENS:
             batches.append([])
-            rows, longest = extent.rows, extent.longest
+            held = [extent]
         batches[-1].append(index)
     return batches
 

@@ -27,7 +27,7 @@ def token_batches(
     batches: list[list[tuple[int, Extent]]] = []
     for item in sized:
         for batch in batches:
-            if _taken([extent for _, extent in (*batch, item)], padded=padded) <= budget:
+            if tokens_taken([extent for _, extent in (*batch, item)], padded=padded) <= budget:
                 batch.append(item)
                 break
         else:
@@ -51,7 +51,8 @@ def spread(batches: Sequence[list[int]], count: int) -> list[list[int]]:
     return spread_out
 
 
-def _taken(extents: Sequence[Extent], *, padded: bool) -> int:
+def tokens_taken(extents: Sequence[Extent], *, padded: bool) -> int:
+    """Tokens of a batch of some items, those of its padding included where rows are padded."""
     if not padded:
         return sum(extent.tokens for extent in extents)
     return sum(extent.rows for extent in extents) * max(extent.longest for extent in extents)
