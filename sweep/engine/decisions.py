@@ -174,9 +174,9 @@ def _conclusion(view: SweepView) -> EndSweep:
     """How a sweep ends in which every trial is settled."""
     failed = [trial for trial in view.trials if trial.given_up]
     cut_short = _cut_short(view)
-    if cut_short and not failed:
-        return EndSweep(state=SweepState.STOPPED, reason=cut_short)
     if not failed:
+        if cut_short:
+            return EndSweep(state=SweepState.STOPPED, reason=cut_short)
         unfinished = [each for each in view.trials if each.state is not TrialState.SUCCEEDED]
         stopped = sum(trial.stopped or trial.dropped for trial in unfinished)
         reason = f"{_trials(stopped)} stopped early, the others succeeded"
